@@ -1,0 +1,120 @@
+"""Every setting: its variable, default and meaning, read once at the start.
+
+The only file that reads the environment (and `.env`). Nothing here connects to anything.
+"""
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chatbot.errors import BadSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MemoryKind = Literal["auto", "context", "responses", "chat"]
+Registration = Literal["auto", "open", "invite", "closed"]
+
+
+class Settings(BaseSettings):
+    """The app's settings; `Settings.from_env()` is how the app gets them.
+
+    Variables are the field names in capitals. An empty variable counts as unset.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    ark_api_key: SecretStr | None = Field(None, description="Ark API key; without it: offline demo")
+    ark_base_url: str = Field(
+        "https://ark.cn-beijing.volces.com/api/v3", description="Ark or an OpenAI-compatible server"
+    )
+    ark_model: str = Field("", description="Endpoint id (ep-…) or model id")
+    ark_memory: MemoryKind = Field("auto", description="How the model remembers a conversation")
+    ark_context_ttl: int = Field(
+        3600, ge=3600, le=604800, description="Seconds an idle Ark context lives"
+    )
+    system_prompt: str = Field(
+        "你是豆包，一个乐于助人的 AI 助手。请用用户使用的语言回答。",
+        description="What the model is told before each conversation",
+    )
+    history_tokens: int = Field(
+        16000, ge=500, le=1_000_000, description="Most tokens of history given to a rebuilt memory"
+    )
+    max_input_chars: int = Field(
+        20_000, ge=1, le=200_000, description="Longest message, characters"
+    )
+    max_output_tokens: int = Field(4096, ge=1, le=65536, description="Longest reply, tokens")
+
+    first_token_seconds: float = Field(60, gt=0, description="Longest wait for the first token")
+    idle_seconds: float = Field(60, gt=0, description="Longest silence in the middle of a reply")
+    turn_seconds: float = Field(300, gt=0, description="Longest turn in all")
+    orphan_seconds: float = Field(120, gt=0, description="A turn nobody watches ends after this")
+    max_turns: int = Field(100, ge=1, description="Replies running at once in this process")
+    max_turns_per_user: int = Field(2, ge=1, description="Replies running at once for one person")
+
+    database_url: str = Field(
+        f"sqlite:///{ROOT / 'data' / 'chat.db'}", description="sqlite:///… or postgresql://…"
+    )
+    registration: Registration = Field("auto", description="Who may make an account")
+    login_days: float = Field(7, gt=0, le=365, description="Days a login lasts")
+    bcrypt_cost: int = Field(12, ge=4, le=16, description="bcrypt work factor; each step doubles")
+    frame_ancestors: str = Field(
+        "'self' https://huggingface.co https://*.modelscope.cn https://modelscope.cn",
+        description="Sites that may show the app in a frame (CSP)",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
+
+    space_id: str = Field("", description="Set by Hugging Face Spaces; not yours to set")
+
+    @classmethod
+    def from_env(cls, **overrides: object) -> "Settings":
+        """The settings of this environment; `BadSettings` names every one that is wrong."""
+        try:
+            return cls(**overrides)  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise BadSettings(
+                [
+                    f"{'_'.join(map(str, e['loc'])).upper() or 'SETTINGS'}: {e['msg']}"
+                    for e in error.errors(include_input=False, include_url=False)
+                ]
+            ) from None
+
+    @field_validator("ark_base_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        # The SDK glues the path on; a query string would end up in the middle.
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
+            raise ValueError("must look like https://host/api/v3, without a query string")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _model_with_key(self) -> "Settings":
+        if self.ark_api_key is not None and not self.ark_model:
+            raise ValueError("ARK_MODEL is needed with ARK_API_KEY: an endpoint id (ep-…) or model")
+        return self
+
+    @property
+    def offline(self) -> bool:
+        """True when there is no key, so the built-in local Ark answers."""
+        return self.ark_api_key is None
+
+    @property
+    def hosted_without_disk(self) -> bool:
+        """True on a hosted demo whose database a restart wipes (Spaces keep only `/data`)."""
+        return (
+            bool(self.space_id)
+            and self.database_url.startswith("sqlite:///")
+            and not self.database_url.startswith("sqlite:////data/")
+        )

@@ -1,0 +1,327 @@
+"""Every error a person can meet.
+
+    ChatbotError
+    ├── BadSettings
+    ├── BadInput
+    │   ├── EmptyMessage
+    │   ├── MessageTooLong
+    │   ├── BadName
+    │   └── BadPassword
+    ├── NotLoggedIn
+    ├── LoginRefused
+    ├── NameTaken
+    ├── RegistrationClosed
+    ├── InvitationRefused
+    ├── TooManyAttempts
+    ├── ConversationNotFound
+    ├── TurnRunning
+    ├── TooManyTurns
+    ├── StorageUnavailable
+    └── ArkError
+        ├── ContextLost
+        ├── ContextBusy
+        ├── KeyRefused
+        ├── AccessRefused
+        ├── AccountOverdue
+        ├── ModelNotFound
+        ├── NotSupported
+        ├── BadRequest
+        ├── PromptTooLong
+        ├── Moderated
+        ├── RateLimited
+        ├── QuotaUsedUp
+        ├── ArkOverloaded
+        ├── ArkUnavailable
+        ├── ArkSilent
+        └── StreamBroken
+
+Each class has a stable `code` (what tests, logs and JSON answers name) and a `sentence` in
+English; `ui/texts.py` holds the same sentences in Chinese, by code.
+"""
+
+
+class ChatbotError(Exception):
+    """Something went wrong in a way that can be told to the person at the screen."""
+
+    code = "error"
+    sentence = "Something went wrong. Please try again."
+    status = 400
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+        super().__init__(self.sentence.format_map(values) if values else self.sentence)
+
+
+class BadSettings(ChatbotError):
+    """The environment or `.env` holds a setting that cannot be used."""
+
+    code = "bad_settings"
+    sentence = "{problems}"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems="; ".join(problems))
+
+
+class BadInput(ChatbotError):
+    """What was typed cannot be taken as it is."""
+
+    code = "bad_input"
+    sentence = "That request could not be understood."
+
+
+class EmptyMessage(BadInput):
+    """Nothing but white space was sent."""
+
+    code = "empty_message"
+    sentence = "Type a message first."
+
+
+class MessageTooLong(BadInput):
+    """The message is longer than MAX_INPUT_CHARS."""
+
+    code = "message_too_long"
+    sentence = "That message has {length} characters; at most {limit} are allowed."
+
+
+class BadName(BadInput):
+    """The name is too short, too long, or has characters that cannot be shown."""
+
+    code = "bad_name"
+    sentence = "A name has 2 to 32 visible characters."
+
+
+class BadPassword(BadInput):
+    """The password is too short, too long, or among the commonest."""
+
+    code = "bad_password"
+    sentence = "A password has 8 to 128 characters and is not one of the commonest."
+
+
+class NotLoggedIn(ChatbotError):
+    """There is no login behind the request, or it has ended."""
+
+    code = "not_logged_in"
+    sentence = "Please log in first."
+    status = 401
+
+
+class LoginRefused(ChatbotError):
+    """Name and password do not belong together; which of the two is wrong is not told."""
+
+    code = "login_refused"
+    sentence = "Name or password is wrong."
+    status = 401
+
+
+class NameTaken(ChatbotError):
+    """Somebody else has this name, possibly in other capitals."""
+
+    code = "name_taken"
+    sentence = "This name is taken. Choose another one."
+    status = 409
+
+
+class RegistrationClosed(ChatbotError):
+    """No new accounts are made here."""
+
+    code = "registration_closed"
+    sentence = "New accounts are not open here. Ask the owner of this demo."
+    status = 403
+
+
+class InvitationRefused(ChatbotError):
+    """An invitation is needed, and the one given is unknown, used up or expired."""
+
+    code = "invitation_refused"
+    sentence = "An invitation is needed, and this one is not valid (any more)."
+    status = 403
+
+
+class TooManyAttempts(ChatbotError):
+    """Too many tries from this address or for this account; it passes by itself."""
+
+    code = "too_many_attempts"
+    sentence = "Too many attempts. Try again in {seconds} seconds."
+    status = 429
+
+
+class ConversationNotFound(ChatbotError):
+    """The conversation does not exist, was deleted, or belongs to somebody else."""
+
+    code = "conversation_not_found"
+    sentence = "This session does not exist any more."
+    status = 404
+
+
+class TurnRunning(ChatbotError):
+    """The conversation has a running reply already."""
+
+    code = "turn_running"
+    sentence = "An answer is still being written in this session. Wait for it or stop it."
+    status = 409
+
+
+class TooManyTurns(ChatbotError):
+    """The person, or this server, has as many running replies as allowed."""
+
+    code = "too_many_turns"
+    sentence = "Too many answers are being written right now. Wait for one to end."
+    status = 429
+
+
+class StorageUnavailable(ChatbotError):
+    """The database does not answer: disk full, locked by another program, or gone."""
+
+    code = "storage_unavailable"
+    sentence = "The server cannot save right now. Your text is kept; try again in a moment."
+    status = 503
+
+
+class ArkError(ChatbotError):
+    """Ark, or the way to it, refused or failed.
+
+    `retryable`: a retry within seconds makes sense. `applied`: Ark may have taken the turn into
+    the context although no answer came. `request_id` is Ark's, for the log; `detail` is what Ark
+    said, for the log only.
+    """
+
+    code = "ark_error"
+    sentence = "The model service reported an error. Please try again later."
+    status = 502
+    retryable = False
+    applied = True
+
+    def __init__(self, detail: str = "", *, ark_code: str = "", request_id: str = "") -> None:
+        super().__init__()
+        self.detail = detail
+        self.ark_code = ark_code
+        self.request_id = request_id
+
+    def for_log(self) -> str:
+        """One line an owner can act on: our code, Ark's code, Ark's request id, Ark's words."""
+        return (
+            f"{self.code} ark_code={self.ark_code or '-'} request_id={self.request_id or '-'} "
+            f"detail={self.detail[:300]!r}"
+        )
+
+
+class ContextLost(ArkError):
+    """The context or previous response is unknown to Ark, or has expired."""
+
+    code = "context_lost"
+    sentence = "The model's memory of this session was lost and could not be rebuilt."
+    applied = False
+
+
+class ContextBusy(ContextLost):
+    """Ark still works on an earlier request of this context, so the context is given up."""
+
+    code = "context_busy"
+
+
+class KeyRefused(ArkError):
+    """Ark does not accept the API key (401)."""
+
+    code = "key_refused"
+    sentence = "The model service refused this demo's key. Its owner has to check ARK_API_KEY."
+    applied = False
+
+
+class AccessRefused(ArkError):
+    """The account may not use this service (403)."""
+
+    code = "access_refused"
+    sentence = "This demo's account may not use the model. Its owner has to check Ark's console."
+    applied = False
+
+
+class AccountOverdue(ArkError):
+    """The account's balance is overdue (403)."""
+
+    code = "account_overdue"
+    sentence = "This demo's account with the model service is overdue. Please tell its owner."
+    applied = False
+
+
+class ModelNotFound(ArkError):
+    """The endpoint or model does not exist, is closed, or is not opened for the account."""
+
+    code = "model_not_found"
+    sentence = "The model of this demo was not found. Its owner has to check ARK_MODEL."
+    applied = False
+
+
+class NotSupported(ArkError):
+    """The model does not serve this API (for example the Context API)."""
+
+    code = "not_supported"
+    sentence = "This model cannot remember a session in the chosen way."
+    applied = False
+
+
+class BadRequest(ArkError):
+    """Ark found fault with the request itself (400)."""
+
+    code = "bad_request"
+    sentence = "The model service did not accept this request."
+    applied = False
+
+
+class PromptTooLong(ArkError):
+    """Question and history do not fit the model's window."""
+
+    code = "prompt_too_long"
+    sentence = "This session and question are too long for the model. Start a new session."
+    applied = False
+
+
+class Moderated(ArkError):
+    """Ark's content check refused the question or the answer."""
+
+    code = "moderated"
+    sentence = "The content check of the model service refused this. Try to word it differently."
+
+
+class RateLimited(ArkError):
+    """Too many requests or tokens per minute (429)."""
+
+    code = "rate_limited"
+    sentence = "The model is very busy right now. Try again in a minute."
+    retryable = True
+    applied = False
+
+
+class QuotaUsedUp(ArkError):
+    """A quota or a limit set in Ark's console is used up (429, a retry is in vain)."""
+
+    code = "quota_used_up"
+    sentence = "This demo's quota at the model service is used up. Please tell its owner."
+    applied = False
+
+
+class ArkOverloaded(RateLimited):
+    """Ark sheds load (429)."""
+
+    code = "ark_overloaded"
+
+
+class ArkUnavailable(ArkError):
+    """Ark cannot be reached, or answered 5xx."""
+
+    code = "ark_unavailable"
+    sentence = "The model service cannot be reached right now. Try again in a moment."
+    retryable = True
+
+
+class ArkSilent(ArkError):
+    """No byte came for FIRST_TOKEN_SECONDS or IDLE_SECONDS."""
+
+    code = "ark_silent"
+    sentence = "The model did not answer in time. Please try again."
+
+
+class StreamBroken(ArkError):
+    """The answer broke off: connection lost, malformed, or ended without a finish_reason."""
+
+    code = "stream_broken"
+    sentence = "The connection to the model broke off in the middle of the answer."

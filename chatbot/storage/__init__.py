@@ -1,0 +1,1 @@
+"""What is kept: users, logins, conversations, messages, usage (Peewee)."""

@@ -1,0 +1,307 @@
+"""The tables, and a named query for everything the app reads.
+
+Knows nothing of Ark, Gradio or passwords. Every query that starts from an id which a browser
+named also takes the user; what belongs to somebody else is not found.
+"""
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from peewee import (
+    JOIN,
+    AutoField,
+    BigAutoField,
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    DatabaseProxy,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+    UUIDField,
+    Value,
+    fn,
+)
+
+from chatbot.errors import ConversationNotFound
+from chatbot.storage.fields import InstantField, now
+
+database: Any = DatabaseProxy()
+
+
+class Role(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class State(StrEnum):
+    """Where a message is. User messages are COMPLETE from the start."""
+
+    STREAMING = "streaming"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    """The user stopped it; the text so far is kept."""
+    INTERRUPTED = "interrupted"
+    """The process died, the provider broke off, or nobody watched; the text so far is kept."""
+    FAILED = "failed"
+    """No text came."""
+    FILTERED = "filtered"
+    """Moderation ended it."""
+    LENGTH = "length"
+    """Cut by a limit on tokens or time."""
+
+
+class Table(Model):
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class User(Table):
+    id = AutoField()
+    name = CharField(max_length=64)
+    name_key = CharField(max_length=128, unique=True)
+    """NFKC casefold of the name; what makes it unique."""
+    password_hash = CharField(max_length=80)
+    is_admin = BooleanField(default=False)
+    disabled_at = InstantField(null=True)
+    created_at = InstantField(default=now)
+
+    @classmethod
+    def by_name_key(cls, name_key: str) -> Self | None:
+        return cls.get_or_none(cls.name_key == name_key)
+
+
+class Login(Table):
+    """One browser that is logged in. The cookie's token is known only by its hash."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="logins", on_delete="CASCADE")
+    token_hash = CharField(max_length=64, unique=True)
+    created_at = InstantField(default=now)
+    seen_at = InstantField(default=now)
+    expires_at = InstantField(index=True)
+
+    @classmethod
+    def user_for(cls, token_hash: str) -> User | None:
+        """The enabled user behind a token that has not expired, in one query."""
+        return (
+            User.select()
+            .join(cls)
+            .where(cls.token_hash == token_hash, cls.expires_at > now(), User.disabled_at.is_null())
+            .first()
+        )
+
+
+class Invitation(Table):
+    id = AutoField()
+    code_hash = CharField(max_length=64, unique=True)
+    created_at = InstantField(default=now)
+    expires_at = InstantField()
+    uses_left = IntegerField()
+
+
+class Attempt(Table):
+    """A recent failure, for throttling by account and by address; `subject` is either."""
+
+    id = BigAutoField()
+    subject = CharField(max_length=200)
+    at = InstantField(default=now)
+
+    class Meta:
+        indexes = ((("subject", "at"), False),)
+
+    @classmethod
+    def recent(cls, subjects: Iterable[str], since: datetime) -> dict[str, tuple[int, datetime]]:
+        """How many failures each subject has had since then, and when the last one was."""
+        rows: Any = (
+            cls.select(cls.subject, fn.COUNT(cls.id), fn.MAX(cls.at))
+            .where(cls.subject.in_(list(subjects)), cls.at > since)
+            .group_by(cls.subject)
+            .tuples()
+        )
+        return {subject: (count, last) for subject, count, last in rows}
+
+
+class Conversation(Table):
+    """A thread a user can come back to; the page calls it a session."""
+
+    id = UUIDField(primary_key=True, default=uuid.uuid4)
+    user = ForeignKeyField(User, backref="conversations", on_delete="CASCADE")
+    title = CharField(max_length=120, default="")
+    created_at = InstantField(default=now)
+    updated_at = InstantField(default=now)
+    head_id = BigIntegerField(null=True)
+    """The newest message of the visible branch; null while the conversation is unused."""
+
+    model = CharField(max_length=120, default="")
+    memory_kind = CharField(max_length=16, default="")
+    memory_ref = CharField(max_length=200, null=True)
+    """Ark's context id or response id."""
+    memory_expires_at = InstantField(null=True)
+    memory_upto = BigIntegerField(null=True)
+    """The last message this memory is known to contain; null when nobody can say."""
+
+    turn_owner = CharField(max_length=64, null=True)
+    """The process that writes a reply here now; its lease ends at `turn_until`."""
+    turn_until = InstantField(null=True)
+
+    class Meta:
+        indexes = ((("user", "updated_at"), False),)
+
+    @classmethod
+    def of(cls, user_id: int, conversation_id: str | uuid.UUID | None) -> Self:
+        """The one door to a conversation: raises `ConversationNotFound` unless it is the user's."""
+        try:
+            key = uuid.UUID(str(conversation_id))
+        except ValueError:
+            raise ConversationNotFound() from None
+        found = cls.get_or_none(cls.id == key, cls.user == user_id)
+        if found is None:
+            raise ConversationNotFound()
+        return found
+
+    @classmethod
+    def newest(cls, user_id: int, limit: int, search: str = "") -> list[Self]:
+        """The user's conversations, newest first; `search` looks in titles and messages."""
+        rows = cls.select().where(cls.user == user_id)
+        for word in search.split():
+            said = Message.select(Message.conversation).where(Message.content.contains(word))
+            rows = rows.where(cls.title.contains(word) | cls.id.in_(said))
+        return list(rows.order_by(cls.updated_at.desc(), cls.id).limit(limit))
+
+    @classmethod
+    def unused(cls, user_id: int) -> Self | None:
+        """A conversation of the user's that was started and never written in."""
+        return cls.get_or_none(cls.user == user_id, cls.head_id.is_null())
+
+    @classmethod
+    def claim_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
+        """Take the turn lock; False when somebody holds it and their lease has not run out."""
+        return bool(
+            cls.update(turn_owner=owner, turn_until=until)
+            .where(
+                cls.id == conversation_id,
+                cls.turn_until.is_null() | (cls.turn_until < now()),
+            )
+            .execute()
+        )
+
+    @classmethod
+    def renew_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
+        """Make the lease longer; False when it is not the owner's (any more)."""
+        return bool(
+            cls.update(turn_until=until)
+            .where(cls.id == conversation_id, cls.turn_owner == owner)
+            .execute()
+        )
+
+    @classmethod
+    def running_turns(cls, user_id: int) -> int:
+        return cls.select().where(cls.user == user_id, cls.turn_until > now()).count()
+
+    @property
+    def turn_is_running(self) -> bool:
+        return self.turn_until is not None and self.turn_until > now()
+
+
+class Message(Table):
+    """One entry of a conversation. `parent` is the message before it, so a conversation is a
+    tree, and what the user sees is the branch that ends in `Conversation.head_id`."""
+
+    id = BigAutoField()
+    conversation = ForeignKeyField(Conversation, backref="messages", on_delete="CASCADE")
+    parent = ForeignKeyField("self", null=True, on_delete="CASCADE")
+    role = CharField(max_length=16)
+    content = TextField(default="")
+    thought = TextField(default="")
+    """The model's chain of thought, where it shows one."""
+    state = CharField(max_length=16, default=State.COMPLETE)
+    error = CharField(max_length=40, default="")
+    """The code of the error that ended it (`errors.py`), or of a note to show with it."""
+    stop_asked = BooleanField(default=False)
+    created_at = InstantField(default=now)
+    finished_at = InstantField(null=True)
+    model = CharField(max_length=120, default="")
+    prompt_tokens = IntegerField(null=True)
+    cached_tokens = IntegerField(null=True)
+    completion_tokens = IntegerField(null=True)
+    reasoning_tokens = IntegerField(null=True)
+    first_token_ms = IntegerField(null=True)
+
+    class Meta:
+        indexes = ((("conversation", "id"), False), (("state",), False))
+
+    @property
+    def is_reply(self) -> bool:
+        return self.role == Role.ASSISTANT
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether this reply, with its question, is part of what the model is told.
+
+        A turn without any text was never answered, and a moderated text would have every
+        later request refused too.
+        """
+        return bool(self.content) and self.state not in (State.FAILED, State.FILTERED)
+
+    @classmethod
+    def branch(cls, head_id: int | None, limit: int) -> list[Self]:
+        """The newest `limit` messages of the branch that ends in `head_id`, oldest first.
+
+        Walks up the parents in one query whose cost depends on `limit`, not on the length of
+        the conversation.
+        """
+        if head_id is None:
+            return []
+        start = (
+            cls.select(cls.id, cls.parent, Value(1).alias("depth"))
+            .where(cls.id == head_id)
+            .cte("branch", recursive=True, columns=("id", "parent_id", "depth"))
+        )
+        step = cls.alias()
+        up = step.select(step.id, step.parent, start.c.depth + 1).join(
+            start, JOIN.INNER, on=((step.id == start.c.parent_id) & (start.c.depth < limit))
+        )
+        path = start.union_all(up)
+        rows: Any = cls.select(cls).join(path, on=(cls.id == path.c.id)).with_cte(path)
+        return sorted(rows, key=lambda message: message.id)
+
+    @classmethod
+    def totals(cls, conversation_id: uuid.UUID) -> tuple[int, int, int]:
+        """Prompt, cached and completion tokens of the whole conversation."""
+        row = (
+            cls.select(
+                fn.SUM(cls.prompt_tokens), fn.SUM(cls.cached_tokens), fn.SUM(cls.completion_tokens)
+            )
+            .where(cls.conversation == conversation_id)
+            .tuples()
+            .get()
+        )
+        prompt, cached, completion = (int(value or 0) for value in row)
+        return prompt, cached, completion
+
+
+class Usage(Table):
+    """The ledger: what each turn used. Append-only; outlives the conversation and the user."""
+
+    id = BigAutoField()
+    at = InstantField(default=now)
+    user_id = IntegerField(null=True)
+    conversation_id = UUIDField(null=True)
+    model = CharField(max_length=120)
+    prompt_tokens = IntegerField(default=0)
+    cached_tokens = IntegerField(default=0)
+    completion_tokens = IntegerField(default=0)
+    reasoning_tokens = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("user_id", "at"), False), (("at",), False))
+
+
+TABLES: list[type[Any]] = [User, Login, Invitation, Attempt, Conversation, Message, Usage]
