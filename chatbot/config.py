@@ -3,6 +3,7 @@
 The only file that reads the environment (and `.env`). Nothing here connects to anything.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -13,6 +14,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from chatbot.errors import BadSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def prepare_environment() -> None:
+    """What has to be set before Gradio and httpx are imported: no telemetry, no proxy to here."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    here = "127.0.0.1,localhost"
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = f"{os.environ[name]},{here}" if os.environ.get(name) else here
+
 
 MemoryKind = Literal["auto", "context", "responses", "chat"]
 Registration = Literal["auto", "open", "invite", "closed"]
@@ -68,6 +78,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
 
+    gradio_server_name: str = Field("127.0.0.1", description="Address to listen on")
+    gradio_server_port: int | None = Field(None, description="Port; without it the first free one")
+    gradio_share: bool = Field(False, description="Make a public share link")
     space_id: str = Field("", description="Set by Hugging Face Spaces; not yours to set")
 
     @classmethod
@@ -109,6 +122,12 @@ class Settings(BaseSettings):
     def offline(self) -> bool:
         """True when there is no key, so the built-in local Ark answers."""
         return self.ark_api_key is None
+
+    @property
+    def is_public(self) -> bool:
+        """True when others than the people at this machine can reach the app."""
+        loopback = self.gradio_server_name in ("127.0.0.1", "localhost", "::1", "[::1]")
+        return self.gradio_share or not loopback
 
     @property
     def hosted_without_disk(self) -> bool:

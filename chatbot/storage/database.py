@@ -105,7 +105,10 @@ def open_storage(url: str) -> Storage:
         if scheme == "sqlite":
             path = Path(urlsplit(url).path.removeprefix("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
-            opened = db_url.connect(pooled, pragmas=SQLITE_PRAGMAS, timeout=BUSY_SECONDS)
+            # The pool hands a connection to whichever worker asks, one at a time.
+            opened = db_url.connect(
+                pooled, pragmas=SQLITE_PRAGMAS, timeout=BUSY_SECONDS, check_same_thread=False
+            )
         else:
             opened = db_url.connect(pooled, unquote_password=True, stale_timeout=300)
         database.initialize(opened)

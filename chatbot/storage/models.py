@@ -223,7 +223,9 @@ class Message(Table):
     """The model's chain of thought, where it shows one."""
     state = CharField(max_length=16, default=State.COMPLETE)
     error = CharField(max_length=40, default="")
-    """The code of the error that ended it (`errors.py`), or of a note to show with it."""
+    """The code of what ended it early (`errors.py`)."""
+    notes = CharField(max_length=80, default="")
+    """Codes of quiet remarks to show with it, such as `memory_rebuilt`, separated by spaces."""
     stop_asked = BooleanField(default=False)
     created_at = InstantField(default=now)
     finished_at = InstantField(null=True)
@@ -269,13 +271,13 @@ class Message(Table):
             start, JOIN.INNER, on=((step.id == start.c.parent_id) & (start.c.depth < limit))
         )
         path = start.union_all(up)
-        rows: Any = cls.select(cls).join(path, on=(cls.id == path.c.id)).with_cte(path)
+        rows = cls.select(cls).join(path, on=(cls.id == path.c.id)).with_cte(path)
         return sorted(rows, key=lambda message: message.id)
 
     @classmethod
     def totals(cls, conversation_id: uuid.UUID) -> tuple[int, int, int]:
         """Prompt, cached and completion tokens of the whole conversation."""
-        row = (
+        row: Any = (
             cls.select(
                 fn.SUM(cls.prompt_tokens), fn.SUM(cls.cached_tokens), fn.SUM(cls.completion_tokens)
             )

@@ -79,6 +79,7 @@ def up(migrator, db):
         thought = TextField()
         state = CharField(max_length=16)
         error = CharField(max_length=40)
+        notes = CharField(max_length=80)
         stop_asked = BooleanField()
         created_at = BigIntegerField()
         finished_at = BigIntegerField(null=True)

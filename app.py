@@ -1,0 +1,80 @@
+"""Start the chat demo: `python app.py [--share] [--host HOST] [--port PORT] [--offline]`."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from typing import Any
+
+from chatbot.config import Settings, prepare_environment
+from chatbot.errors import BadSettings
+
+
+def main() -> int:
+    """Serve until Ctrl-C or SIGTERM; returns the exit code."""
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    prepare_environment()
+    try:
+        settings = Settings.from_env(**_flags())
+        logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        # Imported here, so that a bad setting is told before Gradio has been loaded.
+        from chatbot.bootstrap import create_app
+
+        app = create_app(settings)
+    except BadSettings as error:
+        print(f"Cannot start: {error}", file=sys.stderr)
+        return 2
+    try:
+        _welcome(app, app.launch())
+    except OSError as error:
+        print(f"Cannot start: {error}", file=sys.stderr)
+        return 1
+    else:
+        while not stopping.wait(0.5):
+            pass
+        return 0
+    finally:
+        app.close()
+
+
+def _flags() -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description="A chat demo for Doubao on Volcengine Ark.")
+    parser.add_argument("--share", action="store_true", help="make a public link for testers")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port (default: the first free one from 7860)")
+    parser.add_argument("--offline", action="store_true", help="use the built-in local Ark")
+    flags = parser.parse_args()
+    given = {
+        "gradio_share": flags.share or None,
+        "gradio_server_name": flags.host,
+        "gradio_server_port": flags.port,
+    }
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return {**chosen, "ark_api_key": None} if flags.offline else chosen
+
+
+def _welcome(app: Any, url: str) -> None:
+    """Say where the app is and what testers need, on standard output."""
+    settings = app.settings
+    print(f"\nOpen {url}")
+    if settings.offline:
+        print("Offline demo: set ARK_API_KEY and ARK_MODEL in .env to talk to Doubao.")
+    link = url
+    if settings.gradio_share:
+        link = app.demo.share_url
+        if not link:
+            print("No share link could be made (no tunnel from here). The local address works.")
+            link = url
+    if app.registration == "invite":
+        print(f"For testers (7 days, 20 accounts): {link.rstrip('/')}/?invite={app.invite()}")
+    elif link != url:
+        print(f"For testers: {link}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,421 @@
+"""Accounts: register, log in and out, invitations, and the throttle in front of them.
+
+Answers for who somebody is, never for what they may read. A password is known only by its bcrypt
+hash; cookie tokens and invitation codes, which nobody can guess, only by their SHA-256. What
+several processes must agree on (names, uses of an invitation, failures) is decided by the database.
+"""
+
+import asyncio
+import base64
+import hashlib
+import ipaddress
+import math
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import bcrypt
+from peewee import IntegrityError, PostgresqlDatabase
+
+from chatbot.errors import (
+    BadName,
+    BadPassword,
+    InvitationRefused,
+    LoginRefused,
+    NameTaken,
+    RegistrationClosed,
+    StorageUnavailable,
+    TooManyAttempts,
+)
+from chatbot.storage.database import Storage
+from chatbot.storage.fields import now
+from chatbot.storage.models import Attempt, Invitation, Login, User
+
+NAME_KEY_LENGTH = 128
+PASSWORD_LENGTHS = range(8, 129)
+# Normalizing takes quadratic time for long runs of combining marks, so longer text is not tried.
+LONGEST_TYPED = 1024
+
+# Shows nothing, so it counts neither for the length of a name nor for its uniqueness: joiners and
+# variation selectors (which Persian, Indic scripts and emoji need), fillers, the blank of Braille.
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u200c\u200d\u2800\u3164"
+    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+JOINERS = "\u200c\u200d"
+
+WINDOW = timedelta(minutes=15)
+RENEW_AFTER = timedelta(hours=1)
+# Any number will do, as long as nothing else locks it.
+THROTTLE_LOCK = 0x61636374
+
+# The commonest of at least 8 characters, Chinese habits among them (520 1314: love you for life).
+COMMON = """
+00000000 0123456789 01234567 1122334455 11223344 111222333 123123123 12312312 123321123 123454321
+12345678 123456789 1234567890 12345678910 1234567891 123456788 123456aa 123456abc 123456qq 12341234
+1234qwer 123698745 12344321 123qweasd 123qwe123 12qwaszx 13145200 1314520520 1314521521 147258369
+147852369 1q2w3e4r 1q2w3e4r5t 1qaz2wsx 1qaz2wsx3edc 20082008 31415926 3141592653 5201314520
+5201314a 52013140 520520520 521521521 741852963 7758258a 77582588 77585210 789456123 87654321
+88888888 963852741 987654321 9876543210 99999999 a1111111 a12345678 a123456789 a1234567890 a123456a
+a1b2c3d4 a5201314 aa123456 aa123456789 aa12345678 aaaaaaaa abc12345 abc123456 abc123456789 abcd1234
+abcd12345 abcdefgh abcdefg1 admin123 admin1234 administrator as123456 asd123456 asdasdasd asdf1234
+asdfasdf asdfghjk asdfghjkl baseball changeme computer dearbook football iloveyou iloveyou1
+internet jennifer letmein1 loveyou1314 michelle p@ssw0rd passw0rd password password1 password12
+password123 princess q1w2e3r4 q1w2e3r4t5 qazwsxedc qq123456 qq123456789 qq5201314 qwer1234 qwerasdf
+qwerty123 qwertyui qwertyuiop starwars sunshine superman trustno1 wang1234 welcome1 whatever
+woaini1314 woaini520 woaini521 woaini123 woainima woaiwojia wodemima wo123456 xiaoming zhang123
+zxcvbnm1 zxcvbnm123 zaq12wsx zz123456
+"""
+COMMON_PASSWORDS = frozenset(COMMON.split())
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is behind a login."""
+
+    id: int
+    name: str
+    is_admin: bool
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many failures are free within `WINDOW`; the wait then doubles from 2 s to `longest`."""
+
+    free: int
+    longest: int
+
+    def wait(self, failures: int, last: datetime) -> float:
+        """Seconds from now until the next attempt is let through; not positive: right away."""
+        if failures < self.free:
+            return 0
+        delay = min(2 ** (failures - self.free + 1), self.longest)
+        return delay - (now() - last).total_seconds()
+
+
+PER_ACCOUNT = Limit(free=5, longest=300)
+# A school, or everybody behind one proxy, may share an address: more is free, and waits stay short.
+PER_ADDRESS = Limit(free=20, longest=60)
+
+
+class Accounts:
+    """Every door to an account. `close` ends it."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        registration: Literal["open", "invite", "closed"],
+        login_days: float,
+        bcrypt_cost: int,
+    ) -> None:
+        self._storage = storage
+        self._registration = registration
+        self._login_time = timedelta(days=login_days)
+        self._bcrypt_cost = bcrypt_cost
+        # A well-formed hash of no password: it costs what a real one costs, and never fits.
+        self._nobodys_hash = bcrypt.gensalt(bcrypt_cost).decode() + "." * 31
+        # Threads of its own, so that a rush of logins does not keep SQL waiting.
+        self._hashers = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "bcrypt")
+        self._renewals: set[asyncio.Task[None]] = set()
+
+    async def register(self, name: str, password: str, invite: str, address: str) -> str:
+        """Make an account and log it in: the token for the cookie.
+
+        Raises `RegistrationClosed`, `BadName`, `BadPassword`, `InvitationRefused`, `NameTaken`
+        or `TooManyAttempts`; then nothing was made, and no invitation used.
+        """
+        if self._registration == "closed":
+            raise RegistrationClosed()
+        name = clean_name(name)
+        _check_new_password(password)
+        code = invite.strip() if self._registration == "invite" else None
+        if code == "":
+            raise InvitationRefused()
+        # Accounts that were made count as well: they are what this limit is about.
+        attempts = await self._storage.write(
+            self._reserve, {f"register:{_network(address)}": PER_ADDRESS}
+        )
+        password_hash = await self._hash(password)
+        token = secrets.token_urlsafe(32)
+        await self._storage.write(self._create, name, password_hash, code, attempts, token)
+        return token
+
+    async def log_in(self, name: str, password: str, address: str) -> str:
+        """Log in: the token for the cookie. Raises `LoginRefused` or `TooManyAttempts`.
+
+        A wrong password, an unknown or impossible name and a disabled account look the same
+        and cost the same.
+        """
+        limits = {f"address:{_network(address)}": PER_ADDRESS}
+        try:
+            key = name_key(clean_name(name))
+            limits[_account(key)] = PER_ACCOUNT
+        except BadName:
+            key = ""
+        attempts, user = await self._storage.write(self._start_login, key, limits)
+        password_hash = user.password_hash if user else self._nobodys_hash
+        fits = await self._fits(password, password_hash)
+        if not user or not fits:
+            raise LoginRefused()
+        token = secrets.token_urlsafe(32)
+        await self._storage.write(self._finish_login, user, attempts, token)
+        return token
+
+    async def log_out(self, token: str) -> None:
+        """End the login behind this token, if there is one."""
+        await self._storage.write(_delete_login, token)
+
+    async def person(self, token: str | None) -> Person | None:
+        """Who is behind a cookie's token; None when it is missing, unknown, or has ended."""
+        if not token:
+            return None
+        login = await self._storage.read(_find_login, token)
+        if login is None:
+            return None
+        if login.seen_at < now() - RENEW_AFTER:
+            # The answer does not wait for this.
+            renewal = asyncio.create_task(self._renew(login.id))
+            self._renewals.add(renewal)
+            renewal.add_done_callback(self._renewals.discard)
+        return Person(login.user.id, login.user.name, login.user.is_admin)
+
+    async def change_password(self, person: Person, current: str, new: str, token: str) -> None:
+        """Replace the password and end every other login of this person.
+
+        Raises `BadPassword`, `LoginRefused` (the current one is wrong) or `TooManyAttempts`.
+        """
+        _check_new_password(new)
+        key = name_key(person.name)
+        _, user = await self._storage.write(self._start_login, key, {_account(key): PER_ACCOUNT})
+        password_hash = user.password_hash if user else self._nobodys_hash
+        fits = await self._fits(current, password_hash)
+        if not user or not fits:
+            raise LoginRefused()
+        new_hash = await self._hash(new)
+        await self._storage.write(_replace_password, user, new_hash, token)
+
+    async def invite(self, *, uses: int, days: float) -> str:
+        """Make an invitation for so many accounts; its code is told only here."""
+        code = secrets.token_urlsafe(16)
+        await self._storage.write(
+            Invitation.create,
+            code_hash=_digest(code),
+            uses_left=uses,
+            expires_at=now() + timedelta(days=days),
+        )
+        return code
+
+    async def close(self) -> None:
+        """Finish what is still being written, and end the threads."""
+        await asyncio.gather(*self._renewals)
+        self._hashers.shutdown()
+
+    # Down to `_open_login`: on a worker thread, inside a transaction.
+
+    def _reserve(self, limits: Mapping[str, Limit]) -> list[int]:
+        """Count an attempt for every subject before its outcome is known; raises `TooManyAttempts`.
+
+        Counting first is what makes the limit hold when many attempts come at once. An attempt
+        that succeeds is forgotten again; one that is turned away here is not counted.
+        """
+        if isinstance(self._storage.database, PostgresqlDatabase):
+            # SQLite has one writer at a time; here two could count before either has inserted.
+            self._storage.database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (THROTTLE_LOCK,))
+        since = now() - WINDOW
+        Attempt.delete().where(Attempt.at <= since).execute()
+        failures = Attempt.recent(limits, since)
+        wait = max(
+            (limits[subject].wait(count, last) for subject, (count, last) in failures.items()),
+            default=0,
+        )
+        if wait > 0:
+            raise TooManyAttempts(seconds=math.ceil(wait))
+        return [Attempt.create(subject=subject).id for subject in limits]
+
+    def _start_login(self, key: str, limits: Mapping[str, Limit]) -> tuple[list[int], User | None]:
+        return self._reserve(limits), User.by_name_key(key)
+
+    def _finish_login(self, user: User, attempts: list[int], token: str) -> None:
+        # The account may have been disabled, or its password changed, while bcrypt was at work.
+        # An update, because it also keeps others from doing so before this transaction ends.
+        unchanged = User.update(name=User.name).where(
+            User.id == user.id,
+            User.password_hash == user.password_hash,
+            User.disabled_at.is_null(),
+        )
+        if not unchanged.execute():
+            raise LoginRefused()
+        _forget(attempts)
+        _forget_failures(user)
+        Login.delete().where(Login.expires_at <= now()).execute()
+        self._open_login(user, token)
+
+    def _create(
+        self, name: str, password_hash: str, code: str | None, attempts: list[int], token: str
+    ) -> None:
+        if code is not None:
+            if not _use_invitation(code):
+                raise InvitationRefused()
+            # The invitation is the limit then, and a whole class may register from one address.
+            _forget(attempts)
+        try:
+            user = User.create(name=name, name_key=name_key(name), password_hash=password_hash)
+        except IntegrityError:
+            raise NameTaken() from None
+        self._open_login(user, token)
+
+    def _open_login(self, user: User, token: str) -> None:
+        Login.create(user=user, token_hash=_digest(token), expires_at=now() + self._login_time)
+
+    async def _renew(self, login_id: int) -> None:
+        try:
+            await self._storage.write(_renew_login, login_id, now() + self._login_time)
+        except StorageUnavailable:
+            # In the log already, and the next request tries again.
+            return
+
+    async def _hash(self, password: str) -> str:
+        loop = asyncio.get_running_loop()
+        salt = bcrypt.gensalt(self._bcrypt_cost)
+        hashed = await loop.run_in_executor(self._hashers, bcrypt.hashpw, _prehash(password), salt)
+        return hashed.decode()
+
+    async def _fits(self, password: str, password_hash: str) -> bool:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._hashers, bcrypt.checkpw, _prehash(password), password_hash.encode()
+        )
+
+
+def clean_name(typed: str) -> str:
+    """The name as it is shown: trimmed, single spaces, NFC. Raises `BadName`."""
+    name = typed.strip()
+    if len(name) > LONGEST_TYPED or not all(map(_can_be_in_name, name)):
+        raise BadName()
+    if not name or unicodedata.category(name[0]).startswith("M"):
+        # A mark would stand on whatever is printed before the name.
+        raise BadName()
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if len(name) > 32 or len(UNSEEN.sub("", name)) < 2 or len(name_key(name)) > NAME_KEY_LENGTH:
+        raise BadName()
+    return name
+
+
+def name_key(name: str) -> str:
+    """What makes a name unique: two names with the same key look the same, or nearly so."""
+    key = unicodedata.normalize("NFKC", UNSEEN.sub("", name)).casefold()
+    # Folding can leave, or make, characters that are not normal; twice reaches the end.
+    key = unicodedata.normalize("NFKC", key).casefold()
+    return UNSEEN.sub("", unicodedata.normalize("NFKC", key))
+
+
+def _can_be_in_name(character: str) -> bool:
+    # C: control, format, surrogate, private and unassigned. Zl, Zp: line and paragraph separators.
+    kind = unicodedata.category(character)
+    return character in JOINERS or not (kind.startswith("C") or kind in ("Zl", "Zp"))
+
+
+def _check_new_password(typed: str) -> None:
+    if len(typed) > LONGEST_TYPED or any(map(_is_surrogate, typed)):
+        raise BadPassword()
+    password = unicodedata.normalize("NFKC", typed)
+    if len(password) not in PASSWORD_LENGTHS or len(set(password)) == 1:
+        raise BadPassword()
+    if password.casefold() in COMMON_PASSWORDS:
+        raise BadPassword()
+
+
+def _is_surrogate(character: str) -> bool:
+    return unicodedata.category(character) == "Cs"
+
+
+def _prehash(password: str) -> bytes:
+    """What bcrypt gets: always 44 bytes, because it takes 72 at most and stops at a zero byte."""
+    # Nobody has a password that is cut here.
+    plain = unicodedata.normalize("NFKC", password[:LONGEST_TYPED])
+    return base64.b64encode(hashlib.sha256(plain.encode("utf-8", "surrogatepass")).digest())
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _account(key: str) -> str:
+    return f"account:{key}"
+
+
+def _network(address: str) -> str:
+    """What counts as one address: for IPv6 the /64 that a single customer gets."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((int(ip), 64), strict=False))
+
+
+# From here on: on a worker thread, inside a transaction.
+
+
+def _find_login(token: str) -> Login | None:
+    return (
+        Login.select(Login, User)
+        .join(User)
+        .where(
+            Login.token_hash == _digest(token),
+            Login.expires_at > now(),
+            User.disabled_at.is_null(),
+        )
+        .first()
+    )
+
+
+def _renew_login(login_id: int, expires_at: datetime) -> None:
+    Login.update(seen_at=now(), expires_at=expires_at).where(
+        Login.id == login_id, Login.seen_at < now() - RENEW_AFTER
+    ).execute()
+
+
+def _delete_login(token: str) -> None:
+    Login.delete().where(Login.token_hash == _digest(token)).execute()
+
+
+def _replace_password(user: User, new_hash: str, token: str) -> None:
+    replaced = User.update(password_hash=new_hash).where(
+        User.id == user.id, User.password_hash == user.password_hash
+    )
+    if not replaced.execute():
+        # Somebody changed it in the meantime, so the current password was not current any more.
+        raise LoginRefused()
+    Login.delete().where(Login.user == user, Login.token_hash != _digest(token)).execute()
+    _forget_failures(user)
+
+
+def _use_invitation(code: str) -> bool:
+    return bool(
+        Invitation.update(uses_left=Invitation.uses_left - 1)
+        .where(
+            Invitation.code_hash == _digest(code),
+            Invitation.uses_left > 0,
+            Invitation.expires_at > now(),
+        )
+        .execute()
+    )
+
+
+def _forget(attempts: list[int]) -> None:
+    Attempt.delete().where(Attempt.id.in_(attempts)).execute()
+
+
+def _forget_failures(user: User) -> None:
+    Attempt.delete().where(Attempt.subject == _account(user.name_key)).execute()

@@ -1,0 +1,128 @@
+"""How a conversation is remembered at Ark's side, and what is done when it is forgotten.
+
+The database is the conversation; what Ark holds is a cache of it. A memory is told what it
+should contain (`Ask`) and answers; whether its content equals the visible branch is decided by
+the caller, by `memory_upto`.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from chatbot.ark.chunks import Chunk, Held, Line, Note
+from chatbot.ark.client import ArkClient
+from chatbot.ark.tokens import estimate_tokens
+from chatbot.errors import ArkError, ContextLost
+from chatbot.storage.fields import now
+
+log = logging.getLogger("chatbot.memory")
+
+RETRIES = 2
+RETRY_SECONDS = 0.5
+Event = Chunk | Held | Note
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question, and where the model finds what came before it."""
+
+    model: str
+    system: str
+    question: str
+    ref: str | None
+    """What Ark holds, if it holds exactly the visible branch; None to build it anew."""
+    load_history: Callable[[], Awaitable[Sequence[Line]]]
+    """The remembered messages of the visible branch before the question, oldest first."""
+    history_tokens: int
+    max_tokens: int
+
+
+class Memory(Protocol):
+    """One way to keep a conversation at Ark's side."""
+
+    kind: str
+
+    def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
+        """The reply, on what `ref` holds or, if None, on a memory built from the history."""
+        ...
+
+
+async def answer(memory: Memory, ask: Ask) -> AsyncIterator[Event]:
+    """The reply, with everything that can be made good made good before its first word.
+
+    A lost memory is rebuilt once and the turn replayed once. What passes by itself is retried,
+    with growing, random pauses; a memory that may have taken the turn although no answer came is
+    never used again. After the first word nothing is repeated.
+    """
+    ref, rebuilt, retries = ask.ref, False, 0
+    while True:
+        said = False
+        try:
+            async with aclosing(memory.once(ask, ref)) as events:  # type: ignore[type-var]
+                async for event in events:
+                    said = said or (isinstance(event, Chunk) and bool(event.text or event.thought))
+                    yield event
+            return
+        except ContextLost as error:
+            if said or ref is None or rebuilt:
+                raise
+            log.warning("rebuilding memory: %s", error.for_log())
+            ref, rebuilt = None, True
+            yield Note("memory_rebuilt")
+        except ArkError as error:
+            if said or not error.retryable or retries == RETRIES:
+                raise
+            log.warning("retrying: %s", error.for_log())
+            retries += 1
+            if error.applied:
+                ref = None
+            await asyncio.sleep(RETRY_SECONDS * 2**retries * random.uniform(0.5, 1))
+
+
+class ContextMemory:
+    """Ark's session context (docs/82379/1396491): Ark adds the history, we send the new turn."""
+
+    kind = "context"
+
+    def __init__(self, client: ArkClient, ttl: int) -> None:
+        self._client = client
+        self._ttl = ttl
+
+    async def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
+        new = [Line("user", ask.question)]
+        if ref is None:
+            history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
+            if cut:
+                yield Note("history_cut")
+            # A context must not be created with an assistant message at its end, so the last
+            # reply travels with the new question.
+            last = [history.pop()] if history and history[-1].role == "assistant" else []
+            ref = await self._client.create_context(
+                ask.model, [Line("system", ask.system), *history], self._ttl
+            )
+            new = [*last, *new]
+        # Each use renews the idle timer; counted from before the call, so never too late.
+        yield Held(ref, now() + timedelta(seconds=self._ttl))
+        async with aclosing(
+            self._client.stream_context(ask.model, ref, new, ask.max_tokens)  # type: ignore[type-var]
+        ) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def newest_that_fit(history: Sequence[Line], budget: int) -> tuple[list[Line], bool]:
+    """The newest whole turns that fit into `budget` tokens, and whether any were left out."""
+    start, used = len(history), 0
+    for index in range(len(history) - 1, -1, -1):
+        used += estimate_tokens(history[index].content)
+        if used > budget:
+            break
+        # A turn begins with its question; half a turn would put words into nobody's mouth.
+        if history[index].role == "user":
+            start = index
+    return list(history[start:]), start > 0

@@ -1,0 +1,84 @@
+"""A reply on its way out: its pieces, why it ends, what it costs, how much has been sent.
+
+It knows nothing of the wire; `chat.py` and `responses.py` put it into bytes.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from chatbot.ark.offline.messages import Message
+from chatbot.ark.offline.script import Reply, pieces, reply_to, thought_about
+from chatbot.ark.offline.usage import Usage, UsageShape, count_tokens, fit_tokens, text_of
+
+Finish = Literal["stop", "length", "content_filter"]
+Thinking = Literal["enabled", "disabled", "auto"]
+
+
+@dataclass
+class Answer:
+    """`sent` counts the pieces handed to the wire, so `said` is what a client can have seen."""
+
+    thoughts: list[str]
+    pieces: list[str]
+    finish: Finish
+    price: Usage
+    usage_shape: UsageShape = "whole"
+    sent: int = 0
+    ended: bool = field(default=False, init=False)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def thought(self) -> str:
+        return "".join(self.thoughts)
+
+    @property
+    def said(self) -> str:
+        return "".join(self.pieces[: self.sent])
+
+    @property
+    def usage(self) -> Usage:
+        reasoning = count_tokens(self.thought)
+        spent = reasoning + count_tokens(self.text)
+        return replace(self.price, completion=spent, reasoning=reasoning)
+
+    def cut(self, after: int, finish: Finish) -> None:
+        """End after so many pieces, for the given reason."""
+        self.pieces = self.pieces[:after]
+        self.finish = finish
+
+
+def answer_to(
+    messages: list[Message],
+    price: Usage,
+    *,
+    thinking: str | None = None,
+    max_tokens: int | None = None,
+    max_total: int | None = None,
+    stop: list[str] | None = None,
+) -> Answer:
+    """The scripted reply within its limits; `max_total` counts the thoughts too."""
+    reply = reply_to(messages)
+    thought = think(reply, messages, thinking)
+    content = reply.content
+    finish: Finish = "stop"
+    for word in stop or []:
+        content = content.split(word, 1)[0]
+    if max_total is not None:
+        thought = fit_tokens(thought, max_total)
+        room = max_total - count_tokens(thought)
+        max_tokens = room if max_tokens is None else min(max_tokens, room)
+    if max_tokens is not None and len(kept := fit_tokens(content, max_tokens)) < len(content):
+        content, finish = kept, "length"
+    return Answer(pieces(thought), pieces(content), finish, price)
+
+
+def think(reply: Reply, messages: list[Message], thinking: str | None) -> str:
+    """On request always, on "disabled" never, else when the script has a thought to show."""
+    if thinking == "disabled":
+        return ""
+    if thinking == "enabled" and not reply.reasoning:
+        return thought_about(text_of(messages[-1].get("content")))
+    return reply.reasoning

@@ -1,0 +1,90 @@
+"""Chat completions as bytes [D 1494384], which the Context API shares [D 1529329]."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from chatbot.ark.offline.answer import Answer
+from chatbot.ark.offline.messages import check_flag
+from chatbot.ark.offline.refusals import invalid
+from chatbot.ark.offline.usage import count_tokens
+from chatbot.ark.offline.wire import event, to_json
+
+
+class ChatStream:
+    """`data:` events without a name; every chunk says `usage:null` but the one that has it."""
+
+    def __init__(self, answer: Answer, id: str, created: int, model: str, body: dict[str, Any]):
+        self.answer = answer
+        options = body.get("stream_options") or {}
+        if not isinstance(options, dict):
+            raise invalid("stream_options", "it must be an object")
+        self.running_usage = check_flag(options, "chunk_include_usage")
+        self.last_usage = check_flag(options, "include_usage") or self.running_usage
+        self._frame = {
+            "id": id,
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": model,
+            "service_tier": "default",
+        }
+        # Only the text differs from chunk to chunk, so the rest is rendered once.
+        start = b"data: " + to_json(self._frame)[:-1]
+        self._before = start + b',"choices":[{"index":0,"delta":{"role":"assistant","content":'
+        self._after = b'},"finish_reason":null,"logprobs":null}],"usage":null}\n\n'
+
+    def head(self) -> Iterator[bytes]:
+        for thought in self.answer.thoughts:
+            yield self.chunk({"role": "assistant", "content": "", "reasoning_content": thought})
+
+    def deltas(self) -> Iterator[bytes]:
+        answer = self.answer
+        if self.running_usage:
+            yield from self._deltas_with_usage()
+            return
+        for piece in answer.pieces:
+            answer.sent += 1
+            yield self._before + to_json(piece) + self._after
+
+    def _deltas_with_usage(self) -> Iterator[bytes]:
+        reasoning = count_tokens(self.answer.thought)
+        for piece in self.answer.pieces:
+            self.answer.sent += 1
+            chunk = self.payload({"role": "assistant", "content": piece})
+            chunk["usage"] = self.answer.price.chat()
+            spent = reasoning + count_tokens(self.answer.said)
+            chunk["usage"]["completion_tokens"] = spent
+            chunk["usage"]["total_tokens"] = self.answer.price.prompt + spent
+            yield event(chunk)
+
+    def finish(self) -> bytes:
+        return self.chunk({"role": "assistant", "content": ""}, self.answer.finish)
+
+    def usage(self) -> bytes:
+        usage = self.answer.usage.chat(self.answer.usage_shape)
+        if not self.last_usage or usage is None:
+            return b""
+        return event({**self._frame, "choices": [], "usage": usage})
+
+    def chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
+        return event(self.payload(delta, finish))
+
+    def payload(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+        return {**self._frame, "choices": [choice], "usage": None}
+
+
+def completion(answer: Answer, id: str, created: int, model: str) -> dict[str, Any]:
+    """The answer in one piece."""
+    message = {"role": "assistant", "content": answer.text}
+    if answer.thoughts:
+        message["reasoning_content"] = answer.thought
+    finish = {"logprobs": None, "finish_reason": answer.finish}
+    return {
+        "id": id,
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "service_tier": "default",
+        "choices": [{"index": 0, "message": message, **finish}],
+        "usage": answer.usage.chat(answer.usage_shape),
+    }

@@ -1,0 +1,314 @@
+"""Faults a test can ask for: refusals before a stream, and streams that go wrong.
+
+`FAULTS` names one of each kind, so that they can also be asked for over HTTP.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from chatbot.ark.offline.refusals import BUSY, Refusal
+from chatbot.ark.offline.usage import UsageShape
+
+Call = Literal["create", "context", "chat", "responses"]
+Kind = Literal[
+    # instead of an answer
+    "http", "body", "reset", "silence_before",
+    # in streams and in answers that come in one piece
+    "slow_start", "drop", "bad_json", "finish", "usage",
+    # in streams only
+    "silence", "no_done", "no_finish", "end", "error_payload", "error_text", "error_event",
+    "null_choices", "split_utf8", "keep_alive",
+    # in streams of the Responses API only
+    "failed", "error_flat",
+]  # fmt: skip
+INSTEAD = {"http", "body", "reset", "silence_before"}
+# Their work is done before the stream starts: on the headers' delay or the answer itself.
+SHAPING = {"silence_before", "finish", "usage"}
+ANYWHERE = {*INSTEAD, "slow_start", "drop", "bad_json", "finish", "usage"}
+
+# What Ark writes for the codes that tests meet most often [D 1299023].
+MESSAGES = {
+    "AuthenticationError": "The API key or AK/SK in the request is missing or invalid.",
+    "AccountOverdueError": "The request failed because your account has an overdue balance.",
+    "AccessDenied": "The request failed because you do not have access to the requested resource.",
+    "OperationDenied.InvalidState": BUSY,
+    "OutputTextSensitiveContentDetected": (
+        "The request failed because the output text may contain sensitive information."
+    ),
+    "InputTextSensitiveContentDetected": (
+        "The request failed because the input text may contain sensitive information."
+    ),
+    "InvalidEndpoint.ClosedEndpoint": (
+        "The request targeted an endpoint that is currently closed or temporarily unavailable."
+    ),
+    "ServerOverloaded": "The service is currently unable to handle additional requests.",
+    "InternalServiceError": "The service encountered an unexpected internal error.",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong, once. `path` narrows it to one kind of call; without it,
+    any call but `create` takes it. A fault that only a stream can have waits for one."""
+
+    kind: Kind
+    status: int = 500
+    code: str = ""
+    message: str = ""
+    type: str = ""
+    param: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    after: int = 0
+    seconds: float | None = None
+    finish: Literal["stop", "length", "content_filter"] = "stop"
+    usage: UsageShape = "whole"
+    path: Call | None = None
+
+    @classmethod
+    def http(
+        cls,
+        status: int,
+        code: str,
+        message: str = "",
+        *,
+        type: str = "",
+        param: str = "",
+        headers: Mapping[str, str] | None = None,
+        path: Call | None = None,
+    ) -> "Fault":
+        """An error answer in Ark's form."""
+        return cls("http", status=status, code=code, message=message, type=type, param=param,
+                   headers=headers or {}, path=path)  # fmt: skip
+
+    @classmethod
+    def html(cls, status: int = 502) -> "Fault":
+        """A proxy's error page."""
+        page = f"<html><body><h1>{status} Bad Gateway</h1></body></html>"
+        return cls("body", status=status, body=page.encode(), type="text/html")
+
+    @classmethod
+    def empty(cls, status: int = 502) -> "Fault":
+        """A status and nothing more."""
+        return cls("body", status=status)
+
+    @classmethod
+    def reset(cls) -> "Fault":
+        """The connection is reset before any header."""
+        return cls("reset")
+
+    @classmethod
+    def silence_before(cls, seconds: float | None = None) -> "Fault":
+        """No headers for so long, or until the client leaves; then the answer as usual."""
+        return cls("silence_before", seconds=seconds)
+
+    @classmethod
+    def slow_start(cls, seconds: float = 2.0) -> "Fault":
+        """Headers at once, the first token late."""
+        return cls("slow_start", seconds=seconds)
+
+    @classmethod
+    def silence(cls, after: int = 3, seconds: float | None = None) -> "Fault":
+        """The stream falls silent, for so long or until the client leaves, then goes on."""
+        return cls("silence", after=after, seconds=seconds)
+
+    @classmethod
+    def drop(cls, after: int = 3) -> "Fault":
+        """The connection breaks after so many pieces of text."""
+        return cls("drop", after=after)
+
+    @classmethod
+    def no_done(cls) -> "Fault":
+        """A whole stream without its `[DONE]`."""
+        return cls("no_done")
+
+    @classmethod
+    def no_finish(cls) -> "Fault":
+        """A whole text and `[DONE]`, but no `finish_reason`."""
+        return cls("no_finish")
+
+    @classmethod
+    def end(cls, after: int = 3) -> "Fault":
+        """The body ends properly in mid-answer: no reason, no `[DONE]`."""
+        return cls("end", after=after)
+
+    @classmethod
+    def stream_error(
+        cls,
+        after: int = 3,
+        code: str = "InternalServiceError",
+        message: str = "",
+        type: str = "InternalServerError",
+    ) -> "Fault":
+        """`data: {"error":{…}}` in mid-stream."""
+        return cls("error_payload", after=after, code=code, message=message, type=type)
+
+    @classmethod
+    def stream_error_text(cls, after: int = 3, message: str = "internal error") -> "Fault":
+        """`data: {"error":"text"}` in mid-stream."""
+        return cls("error_text", after=after, message=message)
+
+    @classmethod
+    def error_event(cls, after: int = 3, code: str = "InternalServiceError") -> "Fault":
+        """A flat `event: error` in mid-stream, which ends there."""
+        return cls("error_event", after=after, code=code)
+
+    @classmethod
+    def bad_json(cls, after: int = 3) -> "Fault":
+        """One event that is not JSON; the rest follows."""
+        return cls("bad_json", after=after)
+
+    @classmethod
+    def null_choices(cls, after: int = 3) -> "Fault":
+        """One more chunk whose `choices` is null."""
+        return cls("null_choices", after=after)
+
+    @classmethod
+    def content_filter(cls, after: int = 3) -> "Fault":
+        """Moderation stops the answer after so many pieces."""
+        return cls("finish", after=after, finish="content_filter")
+
+    @classmethod
+    def length(cls, after: int = 3) -> "Fault":
+        """The limit is reached after so many pieces; on /responses `response.incomplete`."""
+        return cls("finish", after=after, finish="length")
+
+    incomplete = length
+
+    @classmethod
+    def split_utf8(cls) -> "Fault":
+        """Every event that is not plain ASCII is written in two parts, split within a character."""
+        return cls("split_utf8")
+
+    @classmethod
+    def keep_alive(cls) -> "Fault":
+        """A comment line before every event."""
+        return cls("keep_alive")
+
+    @classmethod
+    def with_usage(cls, usage: UsageShape) -> "Fault":
+        """The usage is left out ("none"), `{}` ("empty") or "partial"."""
+        return cls("usage", usage=usage)
+
+    @classmethod
+    def failed(cls, after: int = 3, code: str = "server_error") -> "Fault":
+        """`response.failed` after so many pieces."""
+        return cls("failed", after=after, code=code)
+
+    @classmethod
+    def error_flat(cls, after: int = 3, code: str = "server_error") -> "Fault":
+        """A flat `{"type":"error",…}` after so many pieces."""
+        return cls("error_flat", after=after, code=code)
+
+    def on(self, path: Call) -> "Fault":
+        """The same fault for one kind of call only."""
+        return replace(self, path=path)
+
+    def fits(self, call: Call, streaming: bool) -> bool:
+        if self.path is None and call == "create":
+            return False
+        if self.path not in (None, call):
+            return False
+        if self.kind in ("failed", "error_flat"):
+            return streaming and call == "responses"
+        if self.kind == "null_choices":
+            return streaming and call in ("chat", "context")
+        if call == "create":
+            return self.kind in INSTEAD
+        return streaming or self.kind in ANYWHERE
+
+    def refusal(self) -> Refusal:
+        return Refusal(self.status, self.code, self.text, param=self.param, type=self.type,
+                       headers=dict(self.headers))  # fmt: skip
+
+    @property
+    def text(self) -> str:
+        return self.message or MESSAGES.get(self.code, f"The request failed: {self.code}.")
+
+
+REFUSALS: tuple[tuple[int, str], ...] = (
+    (400, "MissingParameter"),
+    (400, "InvalidParameter"),
+    (400, "InvalidParameter.PreviousResponseNotFound"),
+    (400, "InvalidArgumentError"),
+    (400, "InvalidArgumentError.UnknownRole"),
+    (400, "InvalidArgumentError.InvalidImageDetail"),
+    (400, "InvalidArgumentError.InvalidPixelLimit"),
+    (400, "InvalidImageURL.InvalidFormat"),
+    (400, "OutofContextError"),
+    (400, "InvalidEndpoint.ClosedEndpoint"),
+    (400, "SensitiveContentDetected"),
+    (400, "SensitiveContentDetected.SevereViolation"),
+    (400, "SensitiveContentDetected.Violence"),
+    (400, "InputTextSensitiveContentDetected"),
+    (400, "InputTextSensitiveContentDetected.PolicyViolation"),
+    (400, "InputImageSensitiveContentDetected"),
+    (400, "OutputTextSensitiveContentDetected"),
+    (400, "InputTextRiskDetection"),
+    (400, "InputImageRiskDetection"),
+    (400, "OutputTextRiskDetection"),
+    (400, "ContentSecurityDetectionError"),
+    (401, "AuthenticationError"),
+    (401, "InvalidAccountStatus"),
+    (402, "PaymentRequired"),
+    (403, "AccountOverdueError"),
+    (403, "OperationDenied.ServiceOverdue"),
+    (403, "AccessDenied"),
+    (403, "OperationDenied.PermissionDenied"),
+    (403, "OperationDenied.ServiceNotOpen"),
+    (403, "OperationDenied.InvalidState"),
+    (403, "OperationDenied.UnsupportedPhase"),
+    (404, "InvalidEndpointOrModel.NotFound"),
+    (404, "InvalidEndpointOrModel.ModelIDAccessDisabled"),
+    (404, "ModelNotOpen"),
+    (404, "UnsupportedModel"),
+    (404, "NotFound.context_id"),
+    (408, "RequestTimeout"),
+    (409, "Conflict"),
+    (422, "UnprocessableEntity"),
+    (429, "RateLimitExceeded.EndpointRPMExceeded"),
+    (429, "RateLimitExceeded.EndpointTPMExceeded"),
+    (429, "ModelAccountRpmRateLimitExceeded"),
+    (429, "ModelAccountTpmRateLimitExceeded"),
+    (429, "ModelAccountIpmRateLimitExceeded"),
+    (429, "APIAccountRpmRateLimitExceeded"),
+    (429, "AccountRateLimitExceeded"),
+    (429, "QuotaExceeded"),
+    (429, "SetLimitExceeded"),
+    (429, "InflightBatchsizeExceeded"),
+    (429, "ServerOverloaded"),
+    (429, "RequestBurstTooFast"),
+    (500, "InternalServiceError"),
+    (503, "ServiceUnavailable"),
+)
+
+# Every code of the table by its own name, and one of every other kind.
+FAULTS: dict[str, Fault] = {code: Fault.http(status, code) for status, code in REFUSALS} | {
+    "InvalidAccountStatus": Fault.http(401, "InvalidAccountStatus", type="Forbidden"),
+    "html": Fault.html(),
+    "empty": Fault.empty(),
+    "reset": Fault.reset(),
+    "silence_before": Fault.silence_before(),
+    "slow_start": Fault.slow_start(),
+    "silence": Fault.silence(),
+    "drop": Fault.drop(),
+    "no_done": Fault.no_done(),
+    "no_finish": Fault.no_finish(),
+    "end": Fault.end(),
+    "stream_error": Fault.stream_error(),
+    "stream_error_text": Fault.stream_error_text(),
+    "error_event": Fault.error_event(),
+    "bad_json": Fault.bad_json(),
+    "null_choices": Fault.null_choices(),
+    "content_filter": Fault.content_filter(),
+    "length": Fault.length(),
+    "incomplete": Fault.length().on("responses"),
+    "split_utf8": Fault.split_utf8(),
+    "keep_alive": Fault.keep_alive(),
+    "no_usage": Fault.with_usage("none"),
+    "empty_usage": Fault.with_usage("empty"),
+    "partial_usage": Fault.with_usage("partial"),
+    "failed": Fault.failed(),
+    "error_flat": Fault.error_flat(),
+}

@@ -1,0 +1,317 @@
+"""The Responses API: what may be asked, what is stored, and the response object.
+
+As documented [D 1569618, 1783703, 1599499]; where the pages are silent, a comment says
+that the behaviour is our choice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatbot.ark.offline.answer import Answer, answer_to
+from chatbot.ark.offline.fields import check_fields
+from chatbot.ark.offline.messages import (
+    Message,
+    check_choice,
+    check_content,
+    check_count,
+    check_flag,
+    check_model,
+    check_range,
+    check_type,
+)
+from chatbot.ark.offline.refusals import Refusal, invalid, lost_response, missing, unknown_role
+from chatbot.ark.offline.usage import Usage, count_messages
+
+ROLES = {"user", "system", "developer", "assistant"}
+THINKING = ("enabled", "disabled", "auto")
+EFFORTS = ("minimal", "low", "medium", "high")
+STORED_FOR = 259_200
+STORED_AT_MOST = 604_800
+MAX_OUTPUT = 32_768
+# The real name reported for an endpoint.
+ENDPOINT_MODEL = "doubao-seed-1-6-251015"
+
+
+@dataclass
+class StoredResponse:
+    """A finished round: the object Ark returns, its input, and all the next round inherits."""
+
+    id: str
+    model: str
+    body: dict[str, Any]
+    input_items: list[dict[str, Any]]
+    messages: list[Message]
+    expire_at: int
+    cached: bool
+
+
+@dataclass
+class Round:
+    """One call being answered."""
+
+    id: str
+    created_at: int
+    model: str
+    expire_at: int
+    body: dict[str, Any]
+    new: list[Message]
+    messages: list[Message]
+    answer: Answer
+    store: bool
+    cached: bool
+    prefix_only: bool
+    error: dict[str, str] | None = field(default=None, init=False)
+
+    def summary(self) -> dict[str, Any]:
+        """The response object before there is any output: no `output`, no `status` [D 1599499]."""
+        body = self.body
+        summary = {
+            "id": self.id,
+            "object": "response",
+            "created_at": self.created_at,
+            "model": self.model,
+            "max_output_tokens": body.get("max_output_tokens") or MAX_OUTPUT,
+            "thinking": body.get("thinking") or {"type": "enabled"},
+            "service_tier": "default",
+            "caching": body.get("caching") or {"type": "disabled"},
+            "store": self.store,
+            "expire_at": self.expire_at,
+        }
+        for name in ("previous_response_id", "instructions", "reasoning", "temperature", "top_p"):
+            if body.get(name) is not None:
+                summary[name] = body[name]
+        return summary
+
+    def finished(self) -> dict[str, Any]:
+        """The response object at the end."""
+        if self.error is not None:
+            return {**self.summary(), "status": "failed", "error": self.error, "output": []}
+        whole = self.answer.finish == "stop"
+        finished = {
+            **self.summary(),
+            "status": "completed" if whole else "incomplete",
+            "output": self.output(),
+        }
+        if not whole:
+            finished["incomplete_details"] = {"reason": self.answer.finish}
+        usage = self.answer.usage.responses(self.answer.usage_shape)
+        if usage is not None:
+            finished["usage"] = usage
+        return finished
+
+    def output(self) -> list[dict[str, Any]]:
+        output = [self.thought("completed")] if self.answer.thoughts else []
+        return output if self.prefix_only else [*output, self.message(self.status)]
+
+    @property
+    def status(self) -> str:
+        return "completed" if self.answer.finish == "stop" else "incomplete"
+
+    def thought(self, status: str) -> dict[str, Any]:
+        text = [{"type": "summary_text", "text": self.answer.thought}]
+        summary = text if status == "completed" else []
+        return {"id": f"rs_{self.id[5:]}", "type": "reasoning", "summary": summary,
+                "status": status}  # fmt: skip
+
+    def message(self, status: str) -> dict[str, Any]:
+        text = [{"type": "output_text", "text": self.answer.text}]
+        content = [] if status == "in_progress" else text
+        return {"type": "message", "role": "assistant", "content": content, "status": status,
+                "id": f"msg_{self.id[5:]}"}  # fmt: skip
+
+
+class Responses:
+    """The stored responses, and the rules for making new ones."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.stored: dict[str, StoredResponse] = {}
+        self._now = now
+
+    def ask(self, body: dict[str, Any], request_id: str) -> Round:
+        check_fields(body)
+        model = check_model(body)
+        items = check_input(body)
+        now = int(self._now())
+        expire_at = check_expiry(body, now)
+        store = check_flag(body, "store", default=True)
+        cached = check_caching(body, store)
+        check_range(body, "temperature", 0, 2)
+        check_range(body, "top_p", 0, 1)
+        previous = self._previous(body)
+        new = [to_message(item) for item in items if "role" in item]
+        history = previous.messages if previous else []
+        said_once = body.get("instructions")
+        if said_once is not None and not isinstance(said_once, str):
+            raise invalid("instructions", "it must be a string")
+        first = [{"role": "system", "content": said_once}] if said_once else []
+        kept = count_messages(history)
+        hit = kept if cached and previous is not None and previous.cached else 0
+        price = Usage(prompt=kept + count_messages(new) + count_messages(first), cached=hit)
+        prefix_only = bool((body.get("caching") or {}).get("prefix"))
+        limit = check_count(body, "max_output_tokens") or MAX_OUTPUT
+        if prefix_only:
+            answer = Answer([], [], "stop", price)
+        else:
+            read = first + history + new
+            answer = answer_to(read, price, thinking=check_thinking(body), max_total=limit)
+        return Round(
+            id=f"resp_{request_id}",
+            created_at=now,
+            model=ENDPOINT_MODEL if model.startswith("ep-") else model,
+            expire_at=expire_at,
+            body=body,
+            new=items,
+            messages=history + new,
+            answer=answer,
+            store=store,
+            cached=cached,
+            prefix_only=prefix_only,
+        )
+
+    def keep(self, done: Round) -> None:
+        """Store a round that came to its end; one that was cut off is not stored (our choice)."""
+        if not done.store or done.error is not None:
+            return
+        self._drop_expired()
+        reply = {"role": "assistant", "content": done.answer.text}
+        self.stored[done.id] = StoredResponse(
+            id=done.id,
+            model=done.model,
+            body=done.finished(),
+            input_items=[stored_item(item, n, done.id) for n, item in enumerate(done.new)],
+            messages=done.messages if done.prefix_only else [*done.messages, reply],
+            expire_at=done.expire_at,
+            cached=done.cached,
+        )
+
+    def find(self, ref: str) -> StoredResponse:
+        """For GET and DELETE. The code of an unknown id is the generic one [D 1299023]."""
+        stored = self._live(ref)
+        if stored is None:
+            message = f"The specified response {ref} is not found."
+            raise Refusal(404, "NotFound.response_id", message, param="response_id")
+        return stored
+
+    def read(self, ref: str) -> dict[str, Any]:
+        """The stored object, without its chain of thought [D 1783709]."""
+        body = dict(self.find(ref).body)
+        body["output"] = [item for item in body["output"] if item["type"] != "reasoning"]
+        return body
+
+    def delete(self, ref: str) -> dict[str, Any]:
+        self.find(ref)
+        self.stored.pop(ref, None)
+        return {"id": ref, "object": "response", "deleted": True}
+
+    def input_items(self, ref: str, query: dict[str, str]) -> dict[str, Any]:
+        items = self.find(ref).input_items
+        if query.get("order", "desc") == "desc":
+            items = items[::-1]
+        ids = [item["id"] for item in items]
+        if (after := query.get("after")) in ids:
+            items = items[ids.index(after) + 1 :]
+        elif (before := query.get("before")) in ids:
+            items = items[: ids.index(before)]
+        try:
+            limit = int(query.get("limit", 20))
+        except ValueError:
+            limit = 0
+        if not 1 <= limit <= 100:
+            raise invalid("limit", "it must be in [1, 100]")
+        page = items[:limit]
+        return {
+            "object": "list",
+            "data": page,
+            "first_id": page[0]["id"] if page else None,
+            "last_id": page[-1]["id"] if page else None,
+            "has_more": len(items) > limit,
+        }
+
+    def _previous(self, body: dict[str, Any]) -> StoredResponse | None:
+        ref = body.get("previous_response_id")
+        if ref is None or ref == "":
+            return None
+        stored = self._live(ref) if isinstance(ref, str) else None
+        if stored is None:
+            raise lost_response(str(ref))
+        return stored
+
+    def _live(self, ref: str) -> StoredResponse | None:
+        stored = self.stored.get(ref)
+        if stored is not None and stored.expire_at <= self._now():
+            self.stored.pop(ref, None)
+            return None
+        return stored
+
+    def _drop_expired(self) -> None:
+        now = self._now()
+        for ref, stored in list(self.stored.items()):
+            if stored.expire_at <= now:
+                self.stored.pop(ref, None)
+
+
+def check_input(body: dict[str, Any]) -> list[dict[str, Any]]:
+    given = body.get("input")
+    if given is None:
+        raise missing("input")
+    if isinstance(given, str):
+        return [{"type": "message", "role": "user", "content": given}]
+    if not isinstance(given, list) or not given:
+        raise invalid("input", "it must be a string or a list of items")
+    for item in given:
+        if not isinstance(item, dict):
+            raise invalid("input", "every item must be an object")
+        # Items of other types, such as a function's output, carry no role.
+        if item.get("type", "message") == "message":
+            if item.get("role") not in ROLES:
+                raise unknown_role(item.get("role"))
+            check_content(item, "input.content")
+    return given
+
+
+def check_expiry(body: dict[str, Any], now: int) -> int:
+    expire_at = check_count(body, "expire_at")
+    if expire_at is None:
+        return now + STORED_FOR
+    if not now < expire_at <= now + STORED_AT_MOST:
+        raise invalid("expire_at", "it must be in (created_at, created_at+604800]")
+    return expire_at
+
+
+def check_caching(body: dict[str, Any], store: bool) -> bool:
+    """Whether caching is on; it goes with neither instructions, built-in tools, JSON schema
+    nor `store:false`."""
+    if check_type(body, "caching", ("enabled", "disabled")) != "enabled":
+        return False
+    check_flag(body["caching"], "prefix")
+    if body.get("instructions"):
+        raise invalid("instructions", "caching is not supported for instructions")
+    if not store:
+        raise invalid("store", "store should be true when enable caching")
+    if any(tool.get("type") != "function" for tool in body.get("tools") or []):
+        raise invalid("caching", "caching is not supported for built-in tools")
+    text = body.get("text") or {}
+    if (text.get("format") or {}).get("type") == "json_schema":
+        raise invalid("caching", "caching is not supported for json_schema")
+    return True
+
+
+def check_thinking(body: dict[str, Any]) -> str | None:
+    effort = check_choice(body.get("reasoning") or {}, "effort", EFFORTS)
+    thinking = check_type(body, "thinking", THINKING)
+    # "minimal" means no thinking.
+    return "disabled" if effort == "minimal" else thinking
+
+
+def to_message(item: dict[str, Any]) -> Message:
+    return {"role": item["role"], "content": item.get("content")}
+
+
+def stored_item(item: dict[str, Any], number: int, ref: str) -> dict[str, Any]:
+    content = item.get("content")
+    if isinstance(content, str):
+        content = [{"type": "input_text", "text": content}]
+    kept = {"type": "message", "status": "completed", **item}
+    kept.setdefault("id", f"msg_{ref[5:]}_{number}")
+    return {**kept, "content": content} if "role" in item else kept

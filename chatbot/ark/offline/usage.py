@@ -1,0 +1,88 @@
+"""Token counts: a documented estimate, the same on every run, in the shapes Ark reports.
+
+One token is about 1.7 Chinese characters or 3.3 others; a message costs four tokens more.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+WIDE_RUN = re.compile(f"[{WIDE}]+")
+MESSAGE_TOKENS = 4
+
+# What a server may do to its usage: leave it out, send `{}`, or only a part of it.
+UsageShape = Literal["whole", "none", "empty", "partial"]
+
+
+def count_tokens(text: str) -> int:
+    """0.6 tokens for a CJK character, 0.3 for any other, rounded up."""
+    wide = sum(map(len, WIDE_RUN.findall(text)))
+    return (6 * wide + 3 * (len(text) - wide) + 9) // 10
+
+
+def fit_tokens(text: str, limit: int) -> str:
+    """The longest beginning of the text that costs at most `limit` tokens."""
+    if count_tokens(text) <= limit:
+        return text
+    room = 10 * max(limit, 0)
+    for index, char in enumerate(text):
+        room -= 6 if WIDE_RUN.match(char) else 3
+        if room < 0:
+            return text[:index]
+    return text
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content, be it a string or a list of parts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
+def count_messages(messages: Iterable[dict[str, Any]]) -> int:
+    return sum(count_tokens(text_of(m.get("content"))) + MESSAGE_TOKENS for m in messages)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a call cost, before it is put in the words of one API or the other."""
+
+    prompt: int
+    cached: int = 0
+    completion: int = 0
+    reasoning: int = 0
+
+    def chat(self, shape: UsageShape = "whole") -> dict[str, Any] | None:
+        if shape == "none":
+            return None
+        if shape == "empty":
+            return {}
+        if shape == "partial":
+            return {"prompt_tokens": self.prompt, "prompt_tokens_details": {}}
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.prompt + self.completion,
+            "prompt_tokens_details": {"cached_tokens": self.cached},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning},
+        }
+
+    def responses(self, shape: UsageShape = "whole") -> dict[str, Any] | None:
+        if shape == "none":
+            return None
+        if shape == "empty":
+            return {}
+        if shape == "partial":
+            return {"input_tokens": self.prompt, "input_tokens_details": {}}
+        return {
+            "input_tokens": self.prompt,
+            "input_tokens_details": {"cached_tokens": self.cached},
+            "output_tokens": self.completion,
+            "output_tokens_details": {"reasoning_tokens": self.reasoning},
+            "total_tokens": self.prompt + self.completion,
+        }

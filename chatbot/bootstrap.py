@@ -1,0 +1,164 @@
+"""Puts the app together from its settings, and runs it.
+
+`create_app` connects to nothing but the database; `App.serve` starts the web server.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from chatbot.accounts import Accounts
+from chatbot.ark.client import ArkClient
+from chatbot.ark.memory import ContextMemory
+from chatbot.ark.offline import OfflineArk
+from chatbot.config import Settings
+from chatbot.service import ChatService
+from chatbot.storage.database import Storage, open_storage
+from chatbot.turns import Limits, Turns
+from chatbot.ui import blocks
+from chatbot.ui.handlers import Handlers
+from chatbot.ui.routes import Guard, routes
+
+log = logging.getLogger("chatbot")
+
+LOOPBACK = "127.0.0.1"
+OFFLINE_MODEL = "ep-offline-demo"
+STOP_SECONDS = 10
+QUEUE_SIZE = 500
+EVENTS = 1000
+"""Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
+INVITATION_USES, INVITATION_DAYS = 20, 7
+
+
+@dataclass
+class App:
+    """The app, put together. `serve` runs it until `stopped` is set."""
+
+    settings: Settings
+    storage: Storage
+    accounts: Accounts
+    turns: Turns
+    service: ChatService
+    demo: gr.Blocks
+    client: ArkClient
+    offline_ark: OfflineArk | None
+    registration: str
+    loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+
+    @asynccontextmanager
+    async def lifespan(self, _: Any) -> AsyncIterator[None]:
+        self.loop = asyncio.get_running_loop()
+        self.turns.open()
+        yield
+
+    def launch(self) -> str:
+        """Start serving in the background; returns the local address.
+
+        Raises `OSError` when the port cannot be had.
+        """
+        settings = self.settings
+        self.demo.queue(default_concurrency_limit=None, max_size=QUEUE_SIZE)
+        _, url, _ = self.demo.launch(
+            server_name=settings.gradio_server_name,
+            server_port=settings.gradio_server_port,
+            share=settings.gradio_share,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            # On by default: stores inputs in the browser, and figures for everybody to read.
+            run_history=False,
+            enable_monitoring=False,
+            show_error=False,
+            footer_links=[],
+            max_file_size="1mb",
+            max_threads=EVENTS,
+            i18n=blocks.I18N,
+            theme=blocks.theme(),
+            css_paths=blocks.HERE / "style.css",
+            head=blocks.head(),
+            app_kwargs={
+                "lifespan": self.lifespan,
+                "routes": routes(self.accounts, self.storage, login_days=settings.login_days),
+                "middleware": [Middleware(Guard, frame_ancestors=settings.frame_ancestors)],
+            },
+        )
+        return str(url)
+
+    def invite(self) -> str:
+        """The code of a fresh invitation; only while serving."""
+        made = self.accounts.invite(uses=INVITATION_USES, days=INVITATION_DAYS)
+        return self._in_loop(made, STOP_SECONDS)
+
+    def close(self) -> None:
+        """Save the running turns and end everything, within seconds."""
+        if self.loop is not None:
+            self._in_loop(self._stop(), STOP_SECONDS)
+        if self.demo.server is not None:
+            # Open pages hold their connections for as long as they are open.
+            self.demo.server.force_exit = True
+        self.demo.close(verbose=False)
+        if self.offline_ark is not None:
+            self.offline_ark.stop()
+        self.storage.close()
+
+    async def _stop(self) -> None:
+        await self.turns.close()
+        await self.accounts.close()
+        await self.client.close()
+
+    def _in_loop(self, work: Any, seconds: float) -> Any:
+        assert self.loop is not None, "not serving"
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
+
+
+def create_app(settings: Settings, *, pace: float | None = None) -> App:
+    """The app for these settings, ready to serve; without a key it brings its own local Ark.
+
+    `pace` is that Ark's speed, seconds per chunk; by default a person's reading speed.
+    """
+    storage = open_storage(settings.database_url)
+    offline_ark = OfflineArk(pace=pace).start() if settings.offline else None
+    model = settings.ark_model if offline_ark is None else OFFLINE_MODEL
+    key = settings.ark_api_key
+    client = ArkClient(
+        api_key=key.get_secret_value() if key else "offline",
+        base_url=offline_ark.base_url if offline_ark else settings.ark_base_url,
+        first_token_seconds=settings.first_token_seconds,
+        idle_seconds=settings.idle_seconds,
+    )
+    limits = Limits(
+        model=model,
+        system_prompt=settings.system_prompt,
+        history_tokens=settings.history_tokens,
+        max_output_tokens=settings.max_output_tokens,
+        turn_seconds=settings.turn_seconds,
+        orphan_seconds=settings.orphan_seconds,
+        max_turns=settings.max_turns,
+        max_turns_per_user=settings.max_turns_per_user,
+    )
+    turns = Turns(storage, ContextMemory(client, settings.ark_context_ttl), limits)
+    registration = settings.registration
+    if registration == "auto":
+        registration = "invite" if settings.is_public else "open"
+    accounts = Accounts(
+        storage,
+        registration=registration,
+        login_days=settings.login_days,
+        bcrypt_cost=settings.bcrypt_cost,
+    )
+    service = ChatService(storage, turns, max_input_chars=settings.max_input_chars)
+    handlers = Handlers(
+        service,
+        accounts,
+        model=model,
+        offline=settings.offline,
+        kept=not settings.hosted_without_disk,
+    )
+    demo = blocks.build(handlers)
+    return App(settings, storage, accounts, turns, service, demo, client, offline_ark, registration)

@@ -1,0 +1,225 @@
+"""What the page can ask for: a person's conversations, and turns in them.
+
+Thin on purpose: it checks, asks `storage` and `turns`, and hands out plain values. Every call
+takes the person; a conversation that is somebody else's is not found.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chatbot.ark.chunks import Line
+from chatbot.errors import EmptyMessage, MessageTooLong
+from chatbot.storage import journal
+from chatbot.storage.database import Storage
+from chatbot.storage.fields import now
+from chatbot.storage.journal import Begun
+from chatbot.storage.models import Conversation, Message, State
+from chatbot.turns import Snapshot, Turn, Turns
+
+LIST_LIMIT = 200
+TITLE_CHARS = 120
+HISTORY_LIMIT = 2_000
+"""Most messages read to rebuild a memory; HISTORY_TOKENS is what really limits it."""
+STORED_FRAME_SECONDS = 0.5
+"""How often a turn of another process is looked up."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A conversation as the list shows it. An unused one has no title."""
+
+    id: str
+    title: str
+    updated_at: datetime
+    running: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A message as the page shows it."""
+
+    id: int
+    role: str
+    content: str
+    thought: str
+    state: str
+    error: str
+    notes: tuple[str, ...]
+    at: datetime
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    first_token_ms: int | None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Tokens of a whole conversation."""
+
+    prompt: int
+    cached: int
+    completion: int
+
+
+@dataclass(frozen=True)
+class Thread:
+    """The visible branch of a conversation, oldest message first, as far as it is shown."""
+
+    entry: Entry
+    messages: list[Shown]
+    has_earlier: bool
+    totals: Totals
+
+    @property
+    def running_reply(self) -> Shown | None:
+        """The reply that is being written, here or in another process."""
+        last = self.messages[-1] if self.messages else None
+        return last if last is not None and last.state == State.STREAMING else None
+
+
+class ChatService:
+    """The conversations of all people; every method serves one of them, `user_id`."""
+
+    def __init__(self, storage: Storage, turns: Turns, *, max_input_chars: int) -> None:
+        self._storage = storage
+        self._turns = turns
+        self._max_input_chars = max_input_chars
+
+    async def list_conversations(self, user_id: int, search: str = "") -> list[Entry]:
+        """The newest conversations, newest first; `search` looks in titles and messages."""
+        rows = await self._storage.read(Conversation.newest, user_id, LIST_LIMIT, search)
+        return [_entry(row) for row in rows]
+
+    async def start_conversation(self, user_id: int) -> str:
+        """The id of an empty conversation; one that was never used is used again."""
+        return await self._storage.write(_start, user_id)
+
+    async def open(self, user_id: int, conversation_id: str, window: int) -> Thread:
+        """The newest `window` messages. Raises `ConversationNotFound`."""
+        return await self._storage.read(_open, user_id, conversation_id, window)
+
+    async def rename(self, user_id: int, conversation_id: str, title: str) -> None:
+        """Give the conversation another title; an empty one is not taken."""
+        title = " ".join(title.split())[:TITLE_CHARS]
+        if not title:
+            raise EmptyMessage()
+        await self._storage.write(_rename, user_id, conversation_id, title)
+
+    async def delete(self, user_id: int, conversation_id: str) -> None:
+        """Delete the conversation with all its messages; a running reply is stopped first."""
+        await self.stop(user_id, conversation_id)
+        await self._storage.write(_delete, user_id, conversation_id)
+
+    async def send(self, user_id: int, conversation_id: str, text: str) -> Turn:
+        """Store the question and start the reply; it goes on without the caller.
+
+        Raises `EmptyMessage`, `MessageTooLong`, `ConversationNotFound`, `TurnRunning`,
+        `TooManyTurns`, `StorageUnavailable`; nothing is stored then.
+        """
+        # NUL is the one character that PostgreSQL text cannot hold.
+        text = text.strip().replace("\x00", "")
+        if not text:
+            raise EmptyMessage()
+        if len(text) > self._max_input_chars:
+            raise MessageTooLong(length=len(text), limit=self._max_input_chars)
+        return await self._turns.start(user_id, conversation_id, text, self._load_history)
+
+    async def follow(
+        self, user_id: int, conversation_id: str, frame_seconds: float
+    ) -> AsyncIterator[Snapshot]:
+        """The running reply as it grows, wherever it runs; ends when it has ended."""
+        thread = await self.open(user_id, conversation_id, 1)
+        reply = thread.running_reply
+        if reply is None:
+            return
+        turn = self._turns.get(reply.id)
+        if turn is not None:
+            async for snapshot in self._turns.follow(turn, frame_seconds):
+                yield snapshot
+            return
+        async for snapshot in self._follow_stored(user_id, conversation_id, reply.id):
+            yield snapshot
+
+    async def stop(self, user_id: int, conversation_id: str) -> None:
+        """Stop the running reply, if one runs; its text so far is kept."""
+        reply_id = await self._storage.write(journal.ask_to_stop, user_id, conversation_id)
+        turn = self._turns.get(reply_id)
+        if turn is not None:
+            turn.stop(State.STOPPED)
+
+    async def _follow_stored(
+        self, user_id: int, conversation_id: str, reply_id: int
+    ) -> AsyncIterator[Snapshot]:
+        while True:
+            thread = await self.open(user_id, conversation_id, 1)
+            last = thread.messages[-1]
+            running = thread.running_reply is not None and last.id == reply_id
+            yield Snapshot(last.content, last.thought, last.notes, not running)
+            if not running:
+                return
+            await asyncio.sleep(STORED_FRAME_SECONDS)
+
+    async def _load_history(self, begun: Begun) -> Sequence[Line]:
+        return await self._storage.read(_remembered, begun.before_id)
+
+
+def _start(user_id: int) -> str:
+    conversation = Conversation.unused(user_id)
+    if conversation is None:
+        conversation = Conversation.create(user=user_id)
+    else:
+        Conversation.update(updated_at=now()).where(Conversation.id == conversation.id).execute()
+    return str(conversation.id)
+
+
+def _open(user_id: int, conversation_id: str, window: int) -> Thread:
+    conversation = Conversation.of(user_id, conversation_id)
+    rows = Message.branch(conversation.head_id, window + 1)
+    return Thread(
+        _entry(conversation),
+        [_shown(row) for row in rows[-window:]],
+        len(rows) > window,
+        Totals(*Message.totals(conversation.id)),
+    )
+
+
+def _rename(user_id: int, conversation_id: str, title: str) -> None:
+    conversation = Conversation.of(user_id, conversation_id)
+    Conversation.update(title=title).where(Conversation.id == conversation.id).execute()
+
+
+def _delete(user_id: int, conversation_id: str) -> None:
+    Conversation.of(user_id, conversation_id).delete_instance()
+
+
+def _remembered(before_id: int | None) -> list[Line]:
+    rows: list[Any] = Message.branch(before_id, HISTORY_LIMIT)
+    kept = []
+    for question, reply in zip(rows, rows[1:], strict=False):
+        if reply.is_reply and reply.is_remembered:
+            kept += [Line(question.role, question.content), Line(reply.role, reply.content)]
+    return kept
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(str(row.id), row.title, row.updated_at, row.turn_is_running)
+
+
+def _shown(row: Any) -> Shown:
+    return Shown(
+        id=row.id,
+        role=row.role,
+        content=row.content,
+        thought=row.thought,
+        state=row.state,
+        error=row.error,
+        notes=tuple(row.notes.split()),
+        at=row.created_at,
+        prompt_tokens=row.prompt_tokens,
+        cached_tokens=row.cached_tokens,
+        completion_tokens=row.completion_tokens,
+        first_token_ms=row.first_token_ms,
+    )

@@ -1,0 +1,361 @@
+"""Running turns. A turn belongs to the server: closing a tab, reloading or a second tab changes
+nothing, any number of followers can join, and its text is saved while it grows.
+
+Knows nothing of who may start one; that is decided with the rows (`storage/journal.py`).
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+from chatbot.ark.chunks import Chunk, Held, Line, Note, Tokens
+from chatbot.ark.memory import Ask, Memory, answer
+from chatbot.errors import ArkError, ChatbotError, Moderated, StorageUnavailable, TooManyTurns
+from chatbot.storage import journal
+from chatbot.storage.database import Storage
+from chatbot.storage.journal import Begun, Outcome
+from chatbot.storage.models import State
+
+log = logging.getLogger("chatbot.turns")
+
+SAVE_SECONDS = 1.0
+RECOVER_TICKS = 5
+LEASE_SECONDS = 10.0
+"""How long a dead process can keep a conversation to itself."""
+KEEPALIVE_SECONDS = 0.25
+FINAL_SAVE_TRIES = 8
+
+FINISHED = {"length": State.LENGTH, "content_filter": State.FILTERED}
+"""States by Ark's finish_reason; any other reason is a complete reply."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds and counts of `Settings`, as far as turns heed them."""
+
+    model: str
+    system_prompt: str
+    history_tokens: int
+    max_output_tokens: int
+    turn_seconds: float
+    orphan_seconds: float
+    max_turns: int
+    max_turns_per_user: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A reply at one moment."""
+
+    text: str
+    thought: str
+    notes: tuple[str, ...]
+    done: bool
+
+
+class Turn:
+    """One reply in the making."""
+
+    def __init__(self, begun: Begun) -> None:
+        self.begun = begun
+        self.tokens: Tokens | None = None
+        self.held: Held | None = None
+        self.state = State.STREAMING
+        self.error = ""
+        self.done = False
+        self.followers = 0
+        self.followed_at = self.started_at = time.monotonic()
+        self.first_token_ms: int | None = None
+        self.version = 0
+        self._text: list[str] = []
+        self._thought: list[str] = []
+        self._notes: list[str] = []
+        self._changed = asyncio.Event()
+        self.reader: asyncio.Task[None] | None = None
+
+    @property
+    def text(self) -> str:
+        return _joined(self._text)
+
+    @property
+    def thought(self) -> str:
+        return _joined(self._thought)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+    def take(self, event: Chunk | Held | Note) -> None:
+        match event:
+            case Held():
+                self.held = event
+                return
+            case Note():
+                if event.code not in self._notes:
+                    self._notes.append(event.code)
+            case Chunk():
+                self._take_chunk(event)
+        self._tell()
+
+    def _take_chunk(self, chunk: Chunk) -> None:
+        if self.first_token_ms is None and (chunk.text or chunk.thought):
+            self.first_token_ms = round((time.monotonic() - self.started_at) * 1000)
+        if chunk.text:
+            self._text.append(chunk.text)
+        if chunk.thought:
+            self._thought.append(chunk.thought)
+        if chunk.tokens:
+            self.tokens = chunk.tokens
+        if chunk.finish:
+            self.end(FINISHED.get(chunk.finish, State.COMPLETE))
+
+    def end(self, state: State, error: str = "") -> None:
+        """Settle how the turn ends; the first to say so is right."""
+        if self.state is State.STREAMING:
+            self.state, self.error = state, error
+
+    def stop(self, state: State, error: str = "") -> None:
+        """End the turn now, and with it the HTTP request to Ark."""
+        self.end(state, error)
+        if self.reader is not None:
+            self.reader.cancel()
+
+    def finished(self) -> None:
+        self.done = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self.version += 1
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def changed(self, since: int, seconds: float) -> None:
+        """Return when the turn has changed since that version, or after some seconds."""
+        if self.version == since:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.text, self.thought, self.notes, self.done)
+
+
+def _joined(pieces: list[str]) -> str:
+    if len(pieces) > 1:
+        pieces[:] = ["".join(pieces)]
+    return pieces[0] if pieces else ""
+
+
+class Turns:
+    """The turns of this process. Lives in one event loop."""
+
+    def __init__(self, storage: Storage, memory: Memory, limits: Limits) -> None:
+        self.storage = storage
+        self.limits = limits
+        self._memory = memory
+        self._turns: dict[int, Turn] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
+        self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
+
+    def open(self) -> None:
+        """Begin to keep the turns saved, and to end those whose process has died."""
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def start(
+        self,
+        user_id: int,
+        conversation_id: str,
+        question: str,
+        load_history: Callable[[Begun], Awaitable[Sequence[Line]]],
+    ) -> Turn:
+        """Store the question and let the model answer it.
+
+        Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `StorageUnavailable`;
+        nothing is stored then.
+        """
+        if self._closing or len(self._turns) >= self.limits.max_turns:
+            raise TooManyTurns()
+        begun = await self.storage.write(
+            journal.begin,
+            user_id,
+            conversation_id,
+            question,
+            model=self.limits.model,
+            memory_kind=self._memory.kind,
+            owner=self.owner,
+            lease_seconds=LEASE_SECONDS,
+            max_turns_per_user=self.limits.max_turns_per_user,
+        )
+        turn = Turn(begun)
+        self._turns[begun.reply_id] = turn
+        self._spawn(self._run(turn, self._ask(begun, load_history)))
+        return turn
+
+    def get(self, reply_id: int | None) -> Turn | None:
+        """The turn that writes this reply, if it runs in this process."""
+        return self._turns.get(reply_id) if reply_id is not None else None
+
+    async def follow(self, turn: Turn, frame_seconds: float) -> AsyncIterator[Snapshot]:
+        """The reply as it grows: at once when it changes, at most once per `frame_seconds`.
+
+        In silence it repeats itself, so that a follower can look whether it is still wanted. The last snapshot is `done`.
+        """
+        turn.followers += 1
+        try:
+            while True:
+                version, shown_at = turn.version, time.monotonic()
+                snapshot = turn.snapshot()
+                yield snapshot
+                if snapshot.done:
+                    return
+                await turn.changed(version, KEEPALIVE_SECONDS)
+                pause = frame_seconds - (time.monotonic() - shown_at)
+                if snapshot.text and pause > 0 and not turn.done:
+                    await asyncio.sleep(pause)
+        finally:
+            turn.followers -= 1
+            turn.followed_at = time.monotonic()
+
+    async def close(self) -> None:
+        """Stop every turn and save what there is; for the end of the process."""
+        self._closing = True
+        for turn in list(self._turns.values()):
+            turn.stop(State.INTERRUPTED, "server_stopped")
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._keeper is not None:
+            self._keeper.cancel()
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        # The loop keeps only weak references to tasks.
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _ask(self, begun: Begun, load_history: Callable[[Begun], Awaitable[Sequence[Line]]]) -> Ask:
+        return Ask(
+            model=self.limits.model,
+            system=self.limits.system_prompt,
+            question=begun.question,
+            ref=begun.ref,
+            load_history=lambda: load_history(begun),
+            history_tokens=self.limits.history_tokens,
+            max_tokens=self.limits.max_output_tokens,
+        )
+
+    async def _run(self, turn: Turn, ask: Ask) -> None:
+        try:
+            if turn.state is State.STREAMING:
+                turn.reader = asyncio.create_task(self._read(turn, ask))
+                await asyncio.wait([turn.reader])
+                self._look_at(turn, turn.reader)
+            await self._finish(turn)
+        finally:
+            self._turns.pop(turn.begun.reply_id, None)
+            turn.finished()
+
+    def _look_at(self, turn: Turn, reader: asyncio.Task[None]) -> None:
+        error = None if reader.cancelled() else reader.exception()
+        if reader.cancelled() or error is not None:
+            # What Ark holds after a stream that did not end by itself is not known.
+            turn.held = None
+        if error is None:
+            return
+        if isinstance(error, TimeoutError):
+            turn.end(State.LENGTH, "turn_timeout")
+        elif isinstance(error, ChatbotError):
+            told = error.for_log() if isinstance(error, ArkError) else error.code
+            log.warning("reply %s: %s", turn.begun.reply_id, told)
+            filtered = isinstance(error, Moderated)
+            turn.end(State.FILTERED if filtered else State.INTERRUPTED, error.code)
+        else:
+            log.error("reply %s failed", turn.begun.reply_id, exc_info=error)
+            turn.end(State.INTERRUPTED, ChatbotError.code)
+
+    async def _read(self, turn: Turn, ask: Ask) -> None:
+        async with (
+            asyncio.timeout(self.limits.turn_seconds),
+            aclosing(answer(self._memory, ask)) as events,  # type: ignore[type-var]
+        ):
+            async for event in events:
+                turn.take(event)
+
+    async def _finish(self, turn: Turn) -> None:
+        """Save the end of the turn, patiently: a reply is not lost to a full or locked disk."""
+        outcome = self._outcome(turn)
+        for attempt in range(FINAL_SAVE_TRIES):
+            try:
+                await self.storage.write(journal.finish, turn.begun, self.owner, outcome)
+                return
+            except StorageUnavailable:
+                if not self._closing:
+                    await asyncio.sleep(min(2**attempt, 15))
+        log.error("reply %s could not be saved", turn.begun.reply_id)
+
+    def _outcome(self, turn: Turn) -> Outcome:
+        state = turn.state
+        if not turn.text and state in (State.COMPLETE, State.INTERRUPTED, State.LENGTH):
+            state = State.FAILED
+            turn.error = turn.error or "empty_reply"
+        held = turn.held if state in (State.COMPLETE, State.LENGTH) else None
+        tokens = turn.tokens
+        return Outcome(
+            state=state,
+            content=turn.text,
+            thought=turn.thought,
+            error=turn.error,
+            notes=" ".join(turn.notes),
+            model=self.limits.model,
+            memory_kind=self._memory.kind,
+            ref=held.ref if held else None,
+            ref_expires_at=held.expires_at if held else None,
+            prompt_tokens=tokens.prompt if tokens else None,
+            cached_tokens=tokens.cached if tokens else None,
+            completion_tokens=tokens.completion if tokens else None,
+            reasoning_tokens=tokens.reasoning if tokens else None,
+            first_token_ms=turn.first_token_ms,
+        )
+
+    async def _keep(self) -> None:
+        for tick in itertools.count():
+            # Told in the log already; the next tick tries again.
+            with suppress(StorageUnavailable):
+                if self._turns:
+                    await self._save()
+                if tick % RECOVER_TICKS == 0:
+                    await self.storage.write(journal.recover)
+            await asyncio.sleep(SAVE_SECONDS)
+
+    async def _save(self) -> None:
+        """In one transaction for all turns: save what grew, renew leases, hear of stops."""
+        running = list(self._turns.values())
+        self._stop_orphans(running)
+        asked = await self.storage.write(
+            journal.save,
+            self.owner,
+            LEASE_SECONDS,
+            [(turn.begun.conversation_id, _progress(turn)) for turn in running],
+        )
+        for turn in running:
+            if turn.begun.reply_id in asked:
+                turn.stop(State.STOPPED)
+
+    def _stop_orphans(self, running: list[Turn]) -> None:
+        for turn in running:
+            alone = time.monotonic() - turn.followed_at
+            if not turn.followers and alone > self.limits.orphan_seconds:
+                turn.stop(State.INTERRUPTED, "orphaned")
+
+
+def _progress(turn: Turn) -> journal.Progress:
+    return journal.Progress(turn.begun.reply_id, turn.text, turn.thought)

@@ -1,0 +1,168 @@
+"""Puts the page together; every event of the app is wired here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from chatbot.ui import texts
+from chatbot.ui.handlers import WINDOW, Handlers
+from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
+
+HERE = Path(__file__).parent
+TITLE = "Doubao Chat"
+I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
+
+JS_LOG_IN = "async (name, password) => [await chatbot.enter('login', {name, password}), '']"
+JS_REGISTER = """async (name, password, invite) =>
+  [await chatbot.enter('register', {name, password, invite}), '']"""
+JS_LOG_OUT = "async () => { await chatbot.leave(); }"
+
+
+def build(handle: Handlers) -> gr.Blocks:
+    """The whole page with all its events."""
+    with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
+        login = login_panel(I18N, TITLE)
+        with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
+            side = sidebar(I18N, TITLE)
+            chat = chat_panel(I18N)
+        _wire(demo, handle, login, chat_view, side, chat)
+    return demo
+
+
+def _wire(
+    demo: gr.Blocks,
+    handle: Handlers,
+    login: LoginPanel,
+    chat_view: gr.Row,
+    side: Sidebar,
+    chat: ChatPanel,
+) -> None:
+    quiet: dict[str, Any] = {
+        "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
+    }  # fmt: skip
+    many: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
+    page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
+
+    window = gr.State(WINDOW)
+    wanted = gr.Textbox(visible=False)
+    chosen = side.conversations
+    frame = [chat.chatbot, chat.status, chat.signal]
+
+    view: dict[str, Any] = {
+        "fn": handle.view,
+        "js": "() => [chatbot.remembered()]",
+        "inputs": [wanted],
+        "outputs": [
+            login.view, chat_view, login.banner, chat.banner, side.account, chosen, chat.chatbot,
+        ],
+        **quiet,
+    }  # fmt: skip
+    show: dict[str, Any] = {
+        "inputs": [chosen, window], "outputs": frame, "postprocess": False, **many,
+    }  # fmt: skip
+    follow: dict[str, Any] = {"fn": handle.follow, **show}
+    rename: dict[str, Any] = {
+        "fn": handle.rename,
+        "inputs": [chosen, side.title, side.search],
+        "outputs": [side.rename_row, chosen],
+        **quiet,
+    }
+
+    # Coming and going
+    demo.load(**view).then(**follow)
+    demo.load(**page_only, js="() => chatbot.invitation()", outputs=[login.invitation])
+    gr.on(
+        [login.log_in.click, login.login_name.submit, login.login_password.submit],
+        **page_only,
+        js=JS_LOG_IN,
+        inputs=[login.login_name, login.login_password],
+        outputs=[login.error, login.login_password],
+    ).then(**view).then(**follow)
+    gr.on(
+        [login.register.click, login.register_password.submit, login.invitation.submit],
+        **page_only,
+        js=JS_REGISTER,
+        inputs=[login.register_name, login.register_password, login.invitation],
+        outputs=[login.error, login.register_password],
+    ).then(**view).then(**follow)
+    side.log_out.click(**page_only, js=JS_LOG_OUT).then(**view).then(**follow)
+
+    # Sessions
+    chosen.select(handle.select_session, **show)
+    chosen.change(**page_only, js="(id) => { chatbot.remember(id); }", inputs=[chosen])
+    side.start.click(handle.new_session, None, [chosen, side.search, window], **quiet).then(
+        **follow
+    )
+    refresh: dict[str, Any] = {
+        "fn": handle.sessions,
+        "inputs": [side.search, chosen],
+        "outputs": [chosen],
+        "trigger_mode": "always_last",
+        **quiet,
+    }
+    side.search.change(**refresh)
+    side.rename.click(
+        handle.ask_rename, [chosen], [side.rename_row, side.delete_row, side.title], **quiet
+    )
+    gr.on([side.save_title.click, side.title.submit], **rename)
+    side.delete.click(
+        handle.ask_delete, [chosen], [side.delete_row, side.rename_row, side.delete_question],
+        **quiet,
+    )  # fmt: skip
+    side.confirm_delete.click(
+        handle.delete, [chosen], [side.delete_row, chosen, side.search, window], **quiet
+    ).then(**follow)
+    gr.on(
+        [side.cancel_title.click, side.cancel_delete.click],
+        handle.cancel, None, [side.rename_row, side.delete_row], **quiet,
+    )  # fmt: skip
+
+    # A turn
+    send: dict[str, Any] = {
+        "fn": handle.send,
+        "js": "(id, question, window) => chatbot.asking(id, question, window)",
+        "inputs": [chosen, chat.prompt, window],
+        "outputs": frame,
+        "postprocess": False,
+        **quiet,
+    }
+    chat.prompt.submit(**send).then(**refresh)
+    chat.signal.change(
+        **page_only,
+        js="(signal, typed) => chatbot.typed(signal, typed)",
+        inputs=[chat.signal, chat.prompt],
+        outputs=[chat.prompt],
+    )
+    chat.signal.change(**refresh)
+    chat.chatbot.example_select(
+        handle.send_example, [chosen, window], frame, postprocess=False, **quiet
+    ).then(**refresh)
+    chat.prompt.stop(handle.stop, [chosen], None, queue=False, api_visibility="private")
+    chat.earlier.click(handle.earlier, [window], [window], **quiet).then(**follow)
+
+
+def head() -> str:
+    """The script for the page's head, with the texts it needs."""
+    keys = ("no_connection", "cookies_blocked", "open_in_tab")
+    table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    # `<` cannot appear: the script would end at a `</script>` inside a string.
+    spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")
+    return f"<script>{script.replace('/*TEXTS*/ {}', spelled)}</script>"
+
+
+def theme() -> gr.themes.Base:
+    """Quiet colours and the system's own fonts: no font is fetched from another host."""
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei",
+             "Noto Sans CJK SC", "sans-serif"]  # fmt: skip
+    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.indigo,
+        secondary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_lg,
+        font=fonts,
+        font_mono=mono,
+    )

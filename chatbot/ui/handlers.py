@@ -1,0 +1,238 @@
+"""What happens on each event of the page: values in, values out.
+
+Handlers know the service and the accounts, never the tables, never Ark. None of them starts work
+of its own: a reply belongs to the server, and the generators here only follow it.
+"""
+
+import html
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import gradio as gr
+
+from chatbot.accounts import Accounts
+from chatbot.service import ChatService, Entry
+from chatbot.ui.texts import Language, text
+from chatbot.ui.transcript import clock_time, growing_reply, status_line, thread_messages
+from chatbot.ui.viewers import Viewers
+from chatbot.ui.visit import Visit, for_anyone, for_user
+
+WINDOW = 30
+"""Messages shown at first, and how many more each "show earlier" brings: what a frame costs in
+the browser grows with the messages on the page."""
+MAX_WINDOW = 1_000
+FRAME_SECONDS = 0.1
+REPEAT_SECONDS = 1.5
+"""A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
+
+Frame = tuple[list[Any], str, str]
+"""Chatbot, status and signal, as plain values. A frame holds no `gr.update` and no `gr.skip`:
+Gradio builds a component anew for each of them, which costs more than the rest of the frame."""
+
+
+class Handlers:
+    """The page's event handlers, for all people and tabs."""
+
+    def __init__(
+        self, service: ChatService, accounts: Accounts, *, model: str, offline: bool, kept: bool
+    ) -> None:
+        self.service = service
+        self.accounts = accounts
+        self._viewers = Viewers()
+        self._model = model
+        self._offline = offline
+        self._kept = kept
+
+    @for_anyone
+    async def view(self, visit: Visit, wanted: str | None) -> tuple[Any, ...]:
+        """Who is here decides which half of the page is seen; outputs: see `blocks.py`."""
+        notices = self._notices(visit.language)
+        banner = gr.update(value=notices, visible=bool(notices))
+        login, chat = gr.update(visible=visit.person is None), gr.update(visible=False)
+        if visit.person is None:
+            return login, chat, banner, banner, "", gr.update(choices=[], value=None), []
+        chosen, choices = await self._newest(visit, wanted)
+        welcome = gr.update(
+            value=[],
+            placeholder=text("welcome", visit.language, model=self._model),
+            examples=_examples(visit.language),
+        )
+        name = html.escape(visit.person.name)
+        sessions = gr.update(choices=choices, value=chosen)
+        return login, gr.update(visible=True), banner, banner, name, sessions, welcome
+
+    @for_anyone
+    async def follow(
+        self, visit: Visit, conversation_id: str | None, window: int
+    ) -> AsyncIterator[Frame]:
+        """`select_session` for a page that was just opened, by whomever."""
+        if visit.person is None:
+            yield [], "", ""
+            return
+        async for frame in self._show(visit, conversation_id, window):
+            yield frame
+
+    @for_user
+    async def sessions(self, visit: Visit, search: str, chosen: str | None) -> Any:
+        """The list again, with the open conversation kept in it."""
+        entries = await self.service.list_conversations(visit.user_id, search or "")
+        return gr.update(choices=await self._with_chosen(visit, entries, chosen))
+
+    @for_user
+    async def new_session(self, visit: Visit) -> tuple[Any, ...]:
+        """Start a conversation, or take the unused one; the search is cleared."""
+        started = await self.service.start_conversation(visit.user_id)
+        chosen, choices = await self._newest(visit, started)
+        return gr.update(choices=choices, value=chosen), "", WINDOW
+
+    @for_user
+    async def select_session(
+        self, visit: Visit, conversation_id: str | None, window: int
+    ) -> AsyncIterator[Frame]:
+        """Show a conversation and follow the reply that is being written in it, if any."""
+        async for frame in self._show(visit, conversation_id, window):
+            yield frame
+
+    @for_user
+    async def send(
+        self, visit: Visit, conversation_id: str | None, question: str, window: int
+    ) -> AsyncIterator[Frame]:
+        """Send the question and follow the reply.
+
+        The box is emptied by the signal, once the question is stored; a refused question stays
+        in it, and one that got no word of an answer comes back.
+        """
+        async for frame in self._send(visit, conversation_id, question, window):
+            yield frame
+
+    @for_user
+    async def send_example(
+        self, visit: Visit, conversation_id: str | None, window: int, example: gr.SelectData
+    ) -> AsyncIterator[Frame]:
+        """Send one of the example questions of an empty conversation."""
+        question = str(example.value["text"])
+        async for frame in self._send(visit, conversation_id, question, window):
+            yield frame
+
+    @for_user
+    async def stop(self, visit: Visit, conversation_id: str | None) -> None:
+        """Stop the reply; its followers, in every tab, see that it ended."""
+        await self.service.stop(visit.user_id, conversation_id or "")
+
+    @for_user
+    async def earlier(self, visit: Visit, window: int) -> int:
+        return min(int(window) + WINDOW, MAX_WINDOW)
+
+    @for_user
+    async def ask_rename(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
+        thread = await self.service.open(visit.user_id, conversation_id or "", 1)
+        return gr.update(visible=True), gr.update(visible=False), thread.entry.title
+
+    @for_user
+    async def rename(
+        self, visit: Visit, conversation_id: str | None, title: str, search: str
+    ) -> tuple[Any, ...]:
+        await self.service.rename(visit.user_id, conversation_id or "", title)
+        entries = await self.service.list_conversations(visit.user_id, search or "")
+        choices = await self._with_chosen(visit, entries, conversation_id)
+        return gr.update(visible=False), gr.update(choices=choices)
+
+    @for_user
+    async def ask_delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
+        thread = await self.service.open(visit.user_id, conversation_id or "", 1)
+        title = thread.entry.title or text("untitled", visit.language)
+        question = text("confirm_delete", visit.language, title=html.escape(title))
+        return gr.update(visible=True), gr.update(visible=False), question
+
+    @for_user
+    async def delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
+        """Delete for good and show the newest conversation that is left."""
+        await self.service.delete(visit.user_id, conversation_id or "")
+        chosen, choices = await self._newest(visit, None)
+        return gr.update(visible=False), gr.update(choices=choices, value=chosen), "", WINDOW
+
+    @for_user
+    async def cancel(self, visit: Visit) -> tuple[Any, ...]:
+        return gr.update(visible=False), gr.update(visible=False)
+
+    async def _send(
+        self, visit: Visit, conversation_id: str | None, question: str, window: int
+    ) -> AsyncIterator[Frame]:
+        turn = await self.service.send(visit.user_id, conversation_id or "", question)
+        signal: dict[str, Any] = {"sent": turn.begun.reply_id}
+        async for messages, status, _ in self._show(visit, conversation_id, window):
+            if turn.done and not turn.text:
+                signal["returned"] = question
+            yield messages, status, json.dumps(signal)
+
+    async def _show(
+        self, visit: Visit, conversation_id: str | None, window: int
+    ) -> AsyncIterator[Frame]:
+        """The frames of a conversation, for as long as this tab looks at it."""
+        async with self._viewers.take((visit.user_id, visit.tab)) as view:
+            async for frame in self._watch(visit, conversation_id or "", int(window)):
+                if view.superseded:
+                    return
+                if frame is not None:
+                    yield frame
+
+    async def _watch(
+        self, visit: Visit, conversation_id: str, window: int
+    ) -> AsyncIterator[Frame | None]:
+        """Frames until nothing grows any more; None when there is nothing new to show."""
+        thread = await self.service.open(visit.user_id, conversation_id, window)
+        shown = thread_messages(thread, visit.language, visit.zone)
+        status = status_line(thread, visit.language)
+        yield shown, status, ""
+        if thread.running_reply is None:
+            return
+        last, yielded_at = None, time.monotonic()
+        async for snapshot in self.service.follow(visit.user_id, conversation_id, FRAME_SECONDS):
+            if snapshot == last and time.monotonic() - yielded_at < REPEAT_SECONDS:
+                yield None
+                continue
+            last, yielded_at = snapshot, time.monotonic()
+            yield [*shown, *growing_reply(snapshot, visit.language)], status, ""
+        thread = await self.service.open(visit.user_id, conversation_id, window)
+        shown = thread_messages(thread, visit.language, visit.zone)
+        yield shown, status_line(thread, visit.language), ""
+
+    async def _newest(self, visit: Visit, wanted: str | None) -> tuple[str, list[tuple[str, str]]]:
+        """The wanted conversation if it is among the newest, else the newest; and all of them."""
+        entries = await self.service.list_conversations(visit.user_id)
+        if not entries:
+            await self.service.start_conversation(visit.user_id)
+            entries = await self.service.list_conversations(visit.user_id)
+        found = any(entry.id == wanted for entry in entries)
+        chosen = wanted if wanted and found else entries[0].id
+        return chosen, _choices(entries, visit)
+
+    async def _with_chosen(
+        self, visit: Visit, entries: list[Entry], chosen: str | None
+    ) -> list[tuple[str, str]]:
+        if chosen and all(entry.id != chosen for entry in entries):
+            thread = await self.service.open(visit.user_id, chosen, 1)
+            entries = [thread.entry, *entries]
+        return _choices(entries, visit)
+
+    def _notices(self, language: Language) -> str:
+        wanted = {"offline": self._offline, "not_kept": not self._kept}
+        return "  \n".join(text(key, language) for key, true in wanted.items() if true)
+
+
+def _choices(entries: list[Entry], visit: Visit) -> list[tuple[str, str]]:
+    untitled = text("untitled", visit.language)
+    return [
+        (
+            f"{'● ' if entry.running else ''}{entry.title or untitled}"
+            f" · {clock_time(entry.updated_at, visit.zone)}",
+            entry.id,
+        )
+        for entry in entries
+    ]
+
+
+def _examples(language: Language) -> list[dict[str, str]]:
+    return [{"text": text(f"example_{number}", language)} for number in range(1, 5)]

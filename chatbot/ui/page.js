@@ -1,0 +1,92 @@
+// What only the browser can do: log in without a password passing through a Gradio event, tell
+// the time zone, keep the open session over a reload, and let an input method have its Enter key.
+window.chatbot = (() => {
+  const texts = /*TEXTS*/ {};
+  const language = () => (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en";
+  const say = (key) => (texts[key] || {})[language()] || "";
+
+  const api = (name) => {
+    // Only the path: a proxy that hides https would make the rest of `root` wrong.
+    let path = "";
+    try { path = new URL(window.gradio_config.root).pathname.replace(/\/$/, ""); } catch { /* root */ }
+    return `${path}/gradio_api/chatbot/${name}`;
+  };
+
+  const post = async (name, body) => {
+    try {
+      const answer = await fetch(api(name), {
+        method: "POST",
+        credentials: "include",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body ?? {}),
+      });
+      const data = await answer.json().catch(() => ({}));
+      return answer.ok ? "" : data.error?.message || String(answer.status);
+    } catch {
+      return say("no_connection");
+    }
+  };
+
+  const escaped = (text) => {
+    const box = document.createElement("div");
+    box.textContent = text;
+    return box.innerHTML;
+  };
+
+  const keptOut = async () => {
+    // Some browsers drop every cookie of a page inside another site's frame.
+    const me = await fetch(api("me"), { credentials: "include" }).then((r) => r.json(), () => null);
+    if (!me || me.user) return "";
+    const link = `<a href="${location.origin}${location.pathname}" target="_blank">${say("open_in_tab")}</a>`;
+    return `${escaped(say("cookies_blocked"))} ${link}`;
+  };
+
+  // A clock in the page's time zone, for the times beside the messages.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+  const framed = location.protocol === "https:" ? "; SameSite=None; Secure; Partitioned" : "; SameSite=Lax";
+  document.cookie = `chatbot_zone=${encodeURIComponent(zone)}; Path=/; Max-Age=31536000${framed}`;
+  document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
+
+  // Enter that ends the choice of a Chinese or Japanese word must not send the message.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.isComposing || event.keyCode === 229)) {
+      event.stopImmediatePropagation();
+    }
+  }, true);
+
+  // A copied message is the message, without the caption below it.
+  if (navigator.clipboard) {
+    const write = navigator.clipboard.writeText.bind(navigator.clipboard);
+    navigator.clipboard.writeText = (text) =>
+      write(text.replace(/\n?<small class="caption">.*?<\/small>/gs, ""));
+  }
+
+  const OPEN = "chatbot_open_session";
+  let asked = "";
+  let lastSent = 0;
+  return {
+    enter: async (what, body) => {
+      const problem = await post(what, body);
+      return problem ? escaped(problem) : keptOut();
+    },
+    leave: () => post("logout"),
+    remember: (id) => { try { sessionStorage.setItem(OPEN, id || ""); } catch { /* no storage */ } },
+    remembered: () => { try { return sessionStorage.getItem(OPEN) || ""; } catch { return ""; } },
+    invitation: () => {
+      const code = new URLSearchParams(location.search).get("invite") || "";
+      if (code) document.querySelector("#auth-view button[role=tab]:nth-of-type(2)")?.click();
+      return code;
+    },
+    asking: (id, question, window) => { asked = question ?? ""; return [id, question, window]; },
+    // What becomes of the text in the box: it goes once it is stored, it comes back when no word
+    // of an answer came, and what was typed meanwhile stays.
+    typed: (signal, typed) => {
+      const { sent, returned } = JSON.parse(signal || "{}");
+      if (sent && sent !== lastSent) {
+        lastSent = sent;
+        if (typed.startsWith(asked)) typed = typed.slice(asked.length);
+      }
+      return typed || returned || "";
+    },
+  };
+})();

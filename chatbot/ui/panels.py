@@ -1,0 +1,190 @@
+"""The parts of the page, each built by one function and handed out by name. No events here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+Label = Callable[[str], Any]
+"""A key of `texts.LABELS` as a text the browser resolves in its language."""
+
+
+@dataclass(frozen=True)
+class LoginPanel:
+    view: gr.Column
+    banner: gr.Markdown
+    error: gr.HTML
+    login_name: gr.Textbox
+    login_password: gr.Textbox
+    log_in: gr.Button
+    register_name: gr.Textbox
+    register_password: gr.Textbox
+    invitation: gr.Textbox
+    register: gr.Button
+
+
+@dataclass(frozen=True)
+class Sidebar:
+    search: gr.Textbox
+    conversations: gr.Dropdown
+    start: gr.Button
+    rename: gr.Button
+    delete: gr.Button
+    rename_row: gr.Group
+    title: gr.Textbox
+    save_title: gr.Button
+    cancel_title: gr.Button
+    delete_row: gr.Group
+    delete_question: gr.HTML
+    confirm_delete: gr.Button
+    cancel_delete: gr.Button
+    account: gr.HTML
+    log_out: gr.Button
+
+
+@dataclass(frozen=True)
+class ChatPanel:
+    banner: gr.Markdown
+    earlier: gr.Button
+    chatbot: gr.Chatbot
+    prompt: gr.Textbox
+    status: gr.HTML
+    signal: gr.Textbox
+    """Tells the browser what became of a question; see `page.js`."""
+
+
+def login_panel(label: Label, name: str) -> LoginPanel:
+    """The card for people who are not logged in."""
+    with gr.Column(visible=False, elem_id="auth-view") as view:
+        gr.HTML(f'<h1 class="brand"><span class="mark"></span>{name}</h1>')
+        banner = gr.Markdown(elem_classes="banner", visible=False)
+        error = gr.HTML(elem_id="auth-error")
+        with gr.Tabs():
+            with gr.Tab(label("log_in"), elem_id="login-tab"):
+                login_name = gr.Textbox(
+                    label=label("name"), elem_id="login-name", max_length=64, lines=1
+                )
+                login_password = gr.Textbox(
+                    label=label("password"), type="password", elem_id="login-password"
+                )
+                log_in = gr.Button(label("log_in"), variant="primary", elem_id="login-submit")
+            with gr.Tab(label("register"), elem_id="register-tab"):
+                register_name = gr.Textbox(
+                    label=label("new_name"), elem_id="register-name", max_length=64, lines=1
+                )
+                register_password = gr.Textbox(
+                    label=label("new_password"), type="password", elem_id="register-password"
+                )
+                invitation = gr.Textbox(
+                    label=label("invitation"), elem_id="register-invite", lines=1
+                )
+                register = gr.Button(
+                    label("register"), variant="primary", elem_id="register-submit"
+                )
+    return LoginPanel(
+        view,
+        banner,
+        error,
+        login_name,
+        login_password,
+        log_in,
+        register_name,
+        register_password,
+        invitation,
+        register,
+    )
+
+
+def sidebar(label: Label, name: str) -> Sidebar:
+    """The list of conversations and what can be done with them."""
+    with gr.Column(elem_id="sidebar", scale=0, min_width=280):
+        gr.HTML(f'<div class="brand"><span class="mark"></span>{name}</div>')
+        start = gr.Button(label("new_session"), variant="primary", elem_id="new-session")
+        search = gr.Textbox(
+            placeholder=label("search"), show_label=False, elem_id="search-sessions", lines=1
+        )
+        conversations = gr.Dropdown(
+            choices=[], label=label("sessions"), filterable=False, elem_id="session-list"
+        )
+        with gr.Row(elem_classes="tools"):
+            rename = gr.Button(label("rename"), size="sm", elem_id="rename-session")
+            delete = gr.Button(label("delete"), size="sm", elem_id="delete-session")
+        with gr.Group(visible=False, elem_id="rename-row") as rename_row:
+            title = gr.Textbox(
+                placeholder=label("new_title"),
+                show_label=False,
+                max_length=120,
+                lines=1,
+                elem_id="rename-title",
+            )
+            with gr.Row():
+                cancel_title = gr.Button(label("cancel"), size="sm", elem_id="rename-cancel")
+                save_title = gr.Button(
+                    label("save"), size="sm", variant="primary", elem_id="rename-save"
+                )
+        with gr.Group(visible=False, elem_id="delete-row") as delete_row:
+            delete_question = gr.HTML(elem_id="delete-question")
+            with gr.Row():
+                cancel_delete = gr.Button(label("cancel"), size="sm", elem_id="delete-cancel")
+                confirm_delete = gr.Button(
+                    label("delete_for_good"), size="sm", variant="stop", elem_id="delete-confirm"
+                )
+        with gr.Row(elem_id="account-row"):
+            account = gr.HTML(elem_id="account-name")
+            log_out = gr.Button(label("log_out"), size="sm", elem_id="logout")
+    return Sidebar(
+        search,
+        conversations,
+        start,
+        rename,
+        delete,
+        rename_row,
+        title,
+        save_title,
+        cancel_title,
+        delete_row,
+        delete_question,
+        confirm_delete,
+        cancel_delete,
+        account,
+        log_out,
+    )
+
+
+def chat_panel(label: Label) -> ChatPanel:
+    """The conversation, the prompt and the line below it."""
+    with gr.Column(elem_id="conversation", scale=1):
+        banner = gr.Markdown(elem_classes="banner", visible=False)
+        earlier = gr.Button(label("earlier"), size="sm", elem_id="earlier-messages")
+        chatbot = gr.Chatbot(
+            elem_id="chatbot",
+            show_label=False,
+            container=False,
+            scale=1,
+            min_height=120,
+            layout="bubble",
+            # Unknown tags in an answer are text, not elements.
+            allow_tags=False,
+            buttons=["copy"],
+            latex_delimiters=[
+                {"left": "$$", "right": "$$", "display": True},
+                {"left": "\\[", "right": "\\]", "display": True},
+                {"left": "\\(", "right": "\\)", "display": False},
+            ],
+        )
+        prompt = gr.Textbox(
+            elem_id="prompt",
+            placeholder=label("ask"),
+            show_label=False,
+            container=False,
+            lines=1,
+            max_lines=8,
+            submit_btn=True,
+            # Both are there at all times; the style sheet shows the one that makes sense.
+            stop_btn=True,
+            autofocus=True,
+        )
+        status = gr.HTML(elem_id="usage-line")
+        signal = gr.Textbox(visible="hidden", elem_id="signal")
+    return ChatPanel(banner, earlier, chatbot, prompt, status, signal)

@@ -1,0 +1,195 @@
+"""Every text of the page, in English and Chinese, in one table.
+
+Labels of components go through `gr.I18n`, which the browser resolves. What Python writes (errors,
+captions, notes) uses `text` with the language of the request.
+"""
+
+from typing import Literal
+
+from chatbot.errors import ChatbotError
+
+Language = Literal["en", "zh"]
+
+# key: (English, Chinese)
+LABELS: dict[str, tuple[str, str]] = {
+    "log_in": ("Log in", "登录"),
+    "register": ("Create account", "注册"),
+    "name": ("Name", "用户名"),
+    "password": ("Password", "密码"),
+    "new_name": ("Choose a name", "起一个用户名"),
+    "new_password": ("Choose a password (8 characters or more)", "设置密码（至少 8 个字符）"),
+    "invitation": ("Invitation code, if you were given one", "邀请码（如果有）"),
+    "log_out": ("Log out", "退出登录"),
+    "sessions": ("Sessions", "会话"),
+    "search": ("Search sessions", "搜索会话"),
+    "new_session": ("New session", "新会话"),
+    "rename": ("Rename", "重命名"),
+    "delete": ("Delete", "删除"),
+    "save": ("Save", "保存"),
+    "cancel": ("Cancel", "取消"),
+    "new_title": ("New title", "新标题"),
+    "delete_for_good": ("Delete for good", "彻底删除"),
+    "earlier": ("Show earlier messages", "显示更早的消息"),
+    "ask": ("Ask anything…", "输入你的问题…"),
+    "disclaimer": (
+        "Answers are written by a model and can be wrong.",
+        "回答由模型生成，可能有误，请注意甄别。",
+    ),
+}
+
+PHRASES: dict[str, tuple[str, str]] = {
+    "untitled": ("New session", "新会话"),
+    "welcome": ("# What can I do for you?\n{model}", "# 有什么可以帮你？\n{model}"),
+    "example_1": (
+        "Explain recursion with a small Python code example",
+        "用一段 Python 代码解释递归",
+    ),
+    "example_2": ("Write a formula for compound interest", "写出复利的公式并解释"),
+    "example_3": ("Compare tea and coffee in a table", "用表格比较茶和咖啡"),
+    "example_4": ("What did I say first?", "我第一句说了什么？"),
+    "confirm_delete": (
+        "Delete “{title}” with all its messages? This cannot be undone.",
+        "删除“{title}”及其全部消息？此操作无法撤销。",
+    ),
+    "deleted": ("Deleted.", "已删除。"),
+    "offline": (
+        "Offline demo: no model is connected. Set `ARK_API_KEY` and `ARK_MODEL` in `.env` "
+        "and start again to talk to Doubao.",
+        "离线演示：尚未连接模型。在 `.env` 中设置 `ARK_API_KEY` 和 `ARK_MODEL` "
+        "后重新启动，即可与豆包对话。",
+    ),
+    "not_kept": (
+        "This hosted demo forgets accounts and sessions when it restarts.",
+        "此在线演示重启后不会保留账号和会话。",
+    ),
+    "thinking": ("Thinking", "思考中"),
+    "thought": ("Thought", "思考过程"),
+    "waiting": ("…", "…"),
+    "usage_reply": (
+        "Last reply: {prompt} tokens in ({cached} cached), {completion} out, first word {first} s",
+        "上一条回复：输入 {prompt} tokens（缓存 {cached}），输出 {completion}，首字 {first} 秒",
+    ),
+    "usage_total": (
+        "session: {prompt} in, {completion} out",
+        "本会话：输入 {prompt}，输出 {completion}",
+    ),
+    "state_stopped": ("Stopped", "已停止"),
+    "state_interrupted": ("Interrupted: {reason}", "已中断：{reason}"),
+    "state_failed": ("No answer: {reason}", "没有回答：{reason}"),
+    "state_filtered": (
+        "Ended by the content check; not part of the model's memory",
+        "已被内容审核终止；模型不会记住这一轮",
+    ),
+    "state_length": ("Cut off: the reply reached its limit", "已截断：回复达到长度上限"),
+    "note_memory_rebuilt": (
+        "The model's memory had expired and was rebuilt from this session",
+        "模型的记忆已过期，已根据本会话重新建立",
+    ),
+    "note_history_cut": (
+        "This session is too long to remember whole; its oldest turns were left out",
+        "会话过长，最早的几轮没有放入模型的记忆",
+    ),
+    "process_died": ("the server was restarted", "服务器重启了"),
+    "server_stopped": ("the server was restarted", "服务器重启了"),
+    "orphaned": ("nobody was watching any more", "已无人查看"),
+    "turn_timeout": ("it took too long", "用时过长"),
+    "empty_reply": ("the model sent an empty reply", "模型返回了空回复"),
+    "stopped": ("it was stopped", "已停止"),
+    "no_connection": (
+        "The server cannot be reached. Check the connection and try again.",
+        "无法连接服务器，请检查网络后重试。",
+    ),
+    "cookies_blocked": (
+        "You are logged in, but this browser does not keep the login inside a frame. "
+        "Open the demo in its own tab.",
+        "登录成功，但浏览器不允许在框架内保存登录状态。请在新标签页中打开本演示。",
+    ),
+    "open_in_tab": ("Open in a new tab", "在新标签页中打开"),
+}
+
+ERRORS_ZH: dict[str, str] = {
+    "error": "出错了，请重试。",
+    "bad_input": "无法理解这个请求。",
+    "empty_message": "请先输入内容。",
+    "message_too_long": "消息有 {length} 个字符，最多允许 {limit} 个。",
+    "bad_name": "用户名须为 2 到 32 个可见字符。",
+    "bad_password": "密码须为 8 到 128 个字符，且不能是常见密码。",
+    "not_logged_in": "请先登录。",
+    "login_refused": "用户名或密码错误。",
+    "name_taken": "这个用户名已被使用，请换一个。",
+    "registration_closed": "此处暂不开放注册，请联系演示的主人。",
+    "invitation_refused": "需要邀请码，而这个邀请码无效或已失效。",
+    "too_many_attempts": "尝试次数过多，请在 {seconds} 秒后再试。",
+    "conversation_not_found": "这个会话已不存在。",
+    "turn_running": "本会话还有回答正在生成，请等它结束或先停止它。",
+    "too_many_turns": "同时生成的回答太多，请等其中一个结束。",
+    "storage_unavailable": "服务器暂时无法保存。你输入的内容还在，请稍后再试。",
+    "ark_error": "模型服务报告了错误，请稍后再试。",
+    "context_lost": "模型对本会话的记忆已丢失，且未能重建。",
+    "context_busy": "模型对本会话的记忆已丢失，且未能重建。",
+    "key_refused": "模型服务拒绝了本演示的密钥，请联系演示的主人检查 ARK_API_KEY。",
+    "access_refused": "本演示的账号无权使用该模型，请联系演示的主人检查方舟控制台。",
+    "account_overdue": "本演示在模型服务处已欠费，请告知演示的主人。",
+    "model_not_found": "找不到本演示的模型，请联系演示的主人检查 ARK_MODEL。",
+    "not_supported": "该模型不支持所选的会话记忆方式。",
+    "bad_request": "模型服务没有接受这个请求。",
+    "prompt_too_long": "会话和问题太长，模型放不下。请开始新会话。",
+    "moderated": "模型服务的内容审核拒绝了这条内容，请换个说法。",
+    "rate_limited": "模型现在很忙，请一分钟后再试。",
+    "quota_used_up": "本演示在模型服务处的额度已用完，请告知演示的主人。",
+    "ark_overloaded": "模型现在很忙，请一分钟后再试。",
+    "ark_unavailable": "暂时无法连接模型服务，请稍后再试。",
+    "ark_silent": "模型没有及时回答，请重试。",
+    "stream_broken": "回答过程中与模型的连接中断了。",
+}
+
+
+def language_of(accept_language: str | None) -> Language:
+    """The page's language for an Accept-Language header (RFC 9110, 12.5.4)."""
+    ranked = []
+    for place, part in enumerate((accept_language or "").split(",")):
+        tag, _, weight = part.strip().lower().partition(";q=")
+        try:
+            quality = float(weight or 1)
+        except ValueError:
+            quality = 0.0
+        ranked.append((-quality, place, tag))
+    for _, _, tag in sorted(ranked):
+        if tag.startswith("zh"):
+            return "zh"
+        if tag.startswith("en"):
+            return "en"
+    return "en"
+
+
+def text(key: str, language: Language, **values: object) -> str:
+    """A phrase in that language, with its places filled."""
+    return PHRASES[key][language == "zh"].format_map(values)
+
+
+def error_text(error: ChatbotError, language: Language) -> str:
+    """The sentence for the person at the screen."""
+    sentence = ERRORS_ZH.get(error.code) if language == "zh" else None
+    return (sentence or error.sentence).format_map(error.values)
+
+
+def reason_text(code: str, language: Language) -> str:
+    """Why a reply ended early, by the code stored with it."""
+    if code in PHRASES:
+        return text(code, language)
+    return error_text(_by_code().get(code, ChatbotError)(), language)
+
+
+def _by_code() -> dict[str, type[ChatbotError]]:
+    found: dict[str, type[ChatbotError]] = {}
+    waiting: list[type[ChatbotError]] = [ChatbotError]
+    while waiting:
+        kind = waiting.pop()
+        found.setdefault(kind.__dict__.get("code", ""), kind)
+        waiting += kind.__subclasses__()
+    return found
+
+
+def labels(language: Language) -> dict[str, str]:
+    """The labels of components, as `gr.I18n` takes them."""
+    return {key: both[language == "zh"] for key, both in LABELS.items()}

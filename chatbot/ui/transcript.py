@@ -1,0 +1,112 @@
+"""Turns stored messages into what Gradio's Chatbot takes on the wire.
+
+Messages are sent as content blocks with `postprocess=False`: with plain strings Gradio dedents
+every message and expands its tabs, which damages code. The caption under a message is a block of
+its own; the page takes it out again when a message is copied.
+"""
+
+import html
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from chatbot.service import Shown, Thread
+from chatbot.turns import Snapshot
+from chatbot.ui.texts import Language, reason_text, text
+
+Wire = dict[str, Any]
+CAPTION = '<small class="caption">{}</small>'
+
+
+def thread_messages(thread: Thread, language: Language, zone: tzinfo) -> list[Wire]:
+    """All messages of the shown part of a conversation, oldest first."""
+    running = thread.running_reply
+    shown = [message for message in thread.messages if message is not running]
+    return [wire for message in shown for wire in _message(message, language, zone)]
+
+
+def growing_reply(snapshot: Snapshot, language: Language) -> list[Wire]:
+    """The reply that is being written, as it stands."""
+    wires = []
+    if snapshot.thought:
+        thinking = not snapshot.text and not snapshot.done
+        wires.append(_thought(snapshot.thought, language, pending=thinking))
+    notes = [text(f"note_{code}", language) for code in snapshot.notes]
+    if snapshot.text or not snapshot.thought:
+        wires.append(_wire("assistant", snapshot.text or text("waiting", language), notes))
+    return wires
+
+
+def status_line(thread: Thread, language: Language) -> str:
+    """The line below the prompt; the style sheet reads from it which buttons make sense now."""
+    running = ' data-running="true"' if thread.running_reply else ""
+    earlier = ' data-earlier="true"' if thread.has_earlier else ""
+    usage = html.escape(_usage(thread, language))
+    return f'<div class="status"{running}{earlier}>{usage}</div>'
+
+
+def _usage(thread: Thread, language: Language) -> str:
+    last = thread.messages[-1] if thread.messages else None
+    parts = []
+    if last is not None and last.prompt_tokens is not None:
+        first = "–" if last.first_token_ms is None else f"{last.first_token_ms / 1000:.1f}"
+        parts.append(
+            text(
+                "usage_reply",
+                language,
+                prompt=f"{last.prompt_tokens:,}",
+                cached=f"{last.cached_tokens or 0:,}",
+                completion=f"{last.completion_tokens or 0:,}",
+                first=first,
+            )
+        )
+    totals = thread.totals
+    if totals.prompt:
+        parts.append(
+            text(
+                "usage_total",
+                language,
+                prompt=f"{totals.prompt:,}",
+                completion=f"{totals.completion:,}",
+            )
+        )
+    return " · ".join(parts)
+
+
+def clock_time(moment: datetime, zone: tzinfo) -> str:
+    """The time of day, with the date when that is not today."""
+    local, today = moment.astimezone(zone), datetime.now(UTC).astimezone(zone)
+    if local.date() == today.date():
+        return f"{local:%H:%M}"
+    return f"{local:%m-%d %H:%M}" if local.year == today.year else f"{local:%Y-%m-%d %H:%M}"
+
+
+def _message(message: Shown, language: Language, zone: tzinfo) -> list[Wire]:
+    wires = []
+    if message.thought:
+        wires.append(_thought(message.thought, language, pending=False))
+    remarks = [clock_time(message.at, zone)]
+    if message.role == "assistant":
+        remarks += [text(f"note_{code}", language) for code in message.notes]
+        if message.state != "complete":
+            reason = reason_text(message.error or message.state, language).rstrip(".。")
+            remarks.append(text(f"state_{message.state}", language, reason=reason))
+    wires.append(_wire(message.role, message.content, remarks))
+    return wires
+
+
+def _wire(role: str, content: str, remarks: list[str]) -> Wire:
+    blocks = [{"type": "text", "text": content}] if content else []
+    if remarks:
+        caption = CAPTION.format(html.escape(" · ".join(remarks)))
+        blocks.append({"type": "text", "text": caption})
+    return {"role": role, "metadata": None, "content": blocks, "options": None}
+
+
+def _thought(thought: str, language: Language, *, pending: bool) -> Wire:
+    title = text("thinking" if pending else "thought", language)
+    return {
+        "role": "assistant",
+        "metadata": {"title": title, "status": "pending" if pending else "done"},
+        "content": [{"type": "text", "text": thought}],
+        "options": None,
+    }

@@ -1,0 +1,110 @@
+"""Who stands behind an event: the one decorator that every handler goes through.
+
+Identity comes from the login cookie and nothing else; language and time zone are the browser's
+wishes. Errors meant for people become a message on the page here, once.
+"""
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any, Protocol
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import gradio as gr
+
+from chatbot.accounts import Accounts, Person
+from chatbot.errors import ChatbotError, NotLoggedIn
+from chatbot.ui.routes import token_of
+from chatbot.ui.texts import Language, error_text, language_of
+
+ZONE_COOKIE = "chatbot_zone"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One event's person, language, time zone and tab."""
+
+    person: Person | None
+    language: Language
+    zone: tzinfo
+    tab: str
+
+    @property
+    def user_id(self) -> int:
+        """Raises `NotLoggedIn` for an anonymous visit."""
+        if self.person is None:
+            raise NotLoggedIn()
+        return self.person.id
+
+
+class HasAccounts(Protocol):
+    accounts: Accounts
+
+
+def for_user(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method `(self, visit, *inputs)` an event handler for people who are logged in."""
+    return _guarded(handler, anonymous=False)
+
+
+def for_anyone(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, also for visitors who are not; `visit.person` is None then."""
+    return _guarded(handler, anonymous=True)
+
+
+def _guarded(handler: Callable[..., Any], *, anonymous: bool) -> Callable[..., Any]:
+    async def visit_of(accounts: Accounts, request: gr.Request) -> Visit:
+        person = await accounts.person(token_of(request.cookies))
+        if person is None and not anonymous:
+            raise NotLoggedIn()
+        return Visit(
+            person,
+            language_of(request.headers.get("accept-language")),
+            _zone(request.cookies.get(ZONE_COOKIE)),
+            request.session_hash or "",
+        )
+
+    if inspect.isasyncgenfunction(handler):
+
+        @functools.wraps(handler)
+        async def guarded(self: HasAccounts, *values: Any) -> AsyncIterator[Any]:
+            *inputs, request = values
+            try:
+                visit = await visit_of(self.accounts, request)
+                async for frame in handler(self, visit, *inputs):
+                    yield frame
+            except ChatbotError as error:
+                raise _shown(error, request) from error
+
+    else:
+
+        @functools.wraps(handler)
+        async def guarded(self: HasAccounts, *values: Any) -> Any:
+            *inputs, request = values
+            try:
+                visit = await visit_of(self.accounts, request)
+                return await handler(self, visit, *inputs)
+            except ChatbotError as error:
+                raise _shown(error, request) from error
+
+    # Gradio passes what the signature asks for: the inputs, then the request.
+    me, _visit, *inputs = inspect.signature(handler).parameters.values()
+    request = inspect.Parameter("request", me.kind, annotation=gr.Request)
+    guarded.__signature__ = inspect.Signature([me, *inputs, request])  # type: ignore[attr-defined]
+    guarded.__annotations__ = {**handler.__annotations__, "request": gr.Request}
+    guarded.is_guarded = True  # type: ignore[attr-defined]
+    return guarded
+
+
+def _shown(error: ChatbotError, request: gr.Request) -> gr.Error:
+    language = language_of(request.headers.get("accept-language"))
+    return gr.Error(error_text(error, language), duration=8, title="", print_exception=False)
+
+
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return ZoneInfo(unquote(name)) if name else UTC
+    except (KeyError, ValueError, OSError):
+        return UTC
