@@ -24,6 +24,7 @@ from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
 from chatbot.ui.handlers import Handlers
 from chatbot.ui.routes import Guard, routes
+from chatbot.ui.theme import theme
 
 log = logging.getLogger("chatbot")
 
@@ -79,7 +80,7 @@ class App:
             max_file_size="1mb",
             max_threads=EVENTS,
             i18n=blocks.I18N,
-            theme=blocks.theme(),
+            theme=theme(),
             css_paths=blocks.HERE / "style.css",
             head=blocks.head(),
             app_kwargs={

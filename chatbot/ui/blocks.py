@@ -102,7 +102,7 @@ def _wire(
         "trigger_mode": "always_last",
         **quiet,
     }
-    side.search.change(**refresh)
+    side.search.input(**refresh)
     side.rename.click(
         handle.ask_rename, [chosen], [side.rename_row, side.delete_row, side.title], **quiet
     )
@@ -151,18 +151,3 @@ def head() -> str:
     # `<` cannot appear: the script would end at a `</script>` inside a string.
     spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")
     return f"<script>{script.replace('/*TEXTS*/ {}', spelled)}</script>"
-
-
-def theme() -> gr.themes.Base:
-    """Quiet colours and the system's own fonts: no font is fetched from another host."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei",
-             "Noto Sans CJK SC", "sans-serif"]  # fmt: skip
-    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.indigo,
-        secondary_hue=gr.themes.colors.indigo,
-        neutral_hue=gr.themes.colors.slate,
-        radius_size=gr.themes.sizes.radius_lg,
-        font=fonts,
-        font_mono=mono,
-    )

@@ -74,9 +74,11 @@ class Handlers:
         async for frame in self._show(visit, conversation_id, window):
             yield frame
 
-    @for_user
+    @for_anyone
     async def sessions(self, visit: Visit, search: str, chosen: str | None) -> Any:
         """The list again, with the open conversation kept in it."""
+        if visit.person is None:
+            return gr.skip()
         entries = await self.service.list_conversations(visit.user_id, search or "")
         return gr.update(choices=await self._with_chosen(visit, entries, chosen))
 

@@ -37,7 +37,7 @@ logger = logging.getLogger("chatbot.offline")
 
 READING_PACE = 1 / 40
 # A demo may run for weeks: only the latest requests are kept.
-KEPT_REQUESTS = 5_000
+KEPT_REQUESTS = 2_000
 API = "/api/v3"
 
 Work = Literal["models", "read", "delete", "input_items"]
