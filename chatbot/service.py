@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from chatbot.ark.chunks import Line
@@ -198,7 +199,7 @@ def _delete(user_id: int, conversation_id: str) -> None:
 def _remembered(before_id: int | None) -> list[Line]:
     rows: list[Any] = Message.branch(before_id, HISTORY_LIMIT)
     kept = []
-    for question, reply in zip(rows, rows[1:], strict=False):
+    for question, reply in pairwise(rows):
         if reply.is_reply and reply.is_remembered:
             kept += [Line(question.role, question.content), Line(reply.role, reply.content)]
     return kept

@@ -208,7 +208,8 @@ class Turns:
     async def follow(self, turn: Turn, frame_seconds: float) -> AsyncIterator[Snapshot]:
         """The reply as it grows: at once when it changes, at most once per `frame_seconds`.
 
-        In silence it repeats itself, so that a follower can look whether it is still wanted. The last snapshot is `done`.
+        In silence it repeats itself, so that a follower can look whether it is still wanted.
+        The last snapshot is `done`.
         """
         turn.followers += 1
         try:

@@ -39,7 +39,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Storage]:
-    opened = open_storage(f"sqlite:///{tmp_path}/chat.db?check_same_thread=false")
+    opened = open_storage(f"sqlite:///{tmp_path}/chat.db")
     yield opened
     opened.close()
 
@@ -357,8 +357,12 @@ async def test_a_login_in_use_is_renewed_once_an_hour(storage):
     token = await accounts.register("Ann", PASSWORD, "", HERE)
     hours_ago, soon = now() - timedelta(hours=2), now() + timedelta(minutes=5)
     storage.write_now(Login.update(seen_at=hours_ago, expires_at=soon).execute)
-    assert (await accounts.person(token)).name == "Ann"
+    note = "INSERT INTO attempt (subject, at) VALUES ('renewal', 0)"
+    trigger = f"CREATE TRIGGER noting AFTER UPDATE ON login BEGIN {note}; END"
+    storage.write_now(storage.database.execute_sql, trigger)
+    await asyncio.gather(*[accounts.person(token) for _ in range(5)])
     await accounts.close()
+    assert failures(storage, "renewal") == 1
     login = storage.write_now(Login.get)
     assert login.seen_at > hours_ago
     assert login.expires_at > now() + timedelta(days=6)
@@ -394,7 +398,7 @@ async def test_a_login_is_answered_although_it_cannot_be_renewed(storage, monkey
 
 
 async def test_a_new_password_ends_the_other_logins(accounts, storage):
-    await accounts.register("Bob", PASSWORD, "", HERE)
+    bob = await accounts.register("Bob", PASSWORD, "", HERE)
     other = await accounts.register("Ann", PASSWORD, "", HERE)
     token = await accounts.log_in("Ann", PASSWORD, HERE)
     await accounts.change_password(await accounts.person(token), PASSWORD, "another horse", token)
@@ -403,6 +407,7 @@ async def test_a_new_password_ends_the_other_logins(accounts, storage):
     assert await accounts.log_in("Ann", "another horse", HERE)
     with pytest.raises(LoginRefused):
         await accounts.log_in("Ann", PASSWORD, HERE)
+    assert (await accounts.person(bob)).name == "Bob"
     assert await accounts.log_in("Bob", PASSWORD, HERE)
 
 
@@ -442,6 +447,12 @@ async def test_nobody_registers_where_it_is_closed(storage):
     with pytest.raises(RegistrationClosed):
         await accounts.register("Ann", PASSWORD, code, HERE)
     await accounts.close()
+
+
+async def test_a_forgotten_invitation_does_not_count_as_an_attempt(by_invitation, storage):
+    with pytest.raises(InvitationRefused):
+        await by_invitation.register("Ann", PASSWORD, " ", HERE)
+    assert count(storage, Attempt) == 0
 
 
 @pytest.mark.parametrize("code", ["", "  ", "unknown", "\ud800"])
@@ -574,6 +585,8 @@ async def test_an_address_is_what_one_customer_gets(accounts, storage, first, se
             await accounts.log_in(f"Nobody {n}", PASSWORD, first)
     with pytest.raises(TooManyAttempts if shared else LoginRefused):
         await accounts.log_in("Nobody else", PASSWORD, second)
+    longest = max(len(attempt.subject) for attempt in storage.write_now(list, Attempt.select()))
+    assert longest <= Attempt.subject.max_length
 
 
 async def test_one_address_makes_only_so_many_accounts(accounts, storage):

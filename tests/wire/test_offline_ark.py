@@ -746,6 +746,10 @@ class TestResponses:
         kept = count_messages([user("echo: one"), assistant("one")])
         assert two.usage.input_tokens_details.cached_tokens == kept
         assert plain.usage.input_tokens_details.cached_tokens == 0
+        late = await client.responses.create(
+            model=MODEL, input="echo: three", caching=caching, previous_response_id=plain.id
+        )
+        assert late.usage.input_tokens_details.cached_tokens == 0
 
     async def test_a_prefix_is_written_without_an_answer(self, client: AsyncArk) -> None:
         caching = {"type": "enabled", "prefix": True}

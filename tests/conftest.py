@@ -1,0 +1,147 @@
+"""What all tests share: a database of their own, a local Ark, and the app's services over both."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+# Before anything imports Gradio or httpx.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
+from chatbot.ark.client import ArkClient
+from chatbot.ark.memory import ContextMemory
+from chatbot.ark.offline import OfflineArk
+from chatbot.service import ChatService, Shown
+from chatbot.storage.database import Storage, open_storage
+from chatbot.storage.models import User
+from chatbot.turns import Limits, Turn, Turns
+
+LIMITS = Limits(
+    model="ep-test",
+    system_prompt="Be brief.",
+    history_tokens=16_000,
+    max_output_tokens=1_000,
+    turn_seconds=60,
+    orphan_seconds=60,
+    max_turns=100,
+    max_turns_per_user=2,
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'chat.db'}"
+
+
+@pytest.fixture
+def storage(database_url: str) -> Iterator[Storage]:
+    opened = open_storage(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ark() -> Iterator[OfflineArk]:
+    with OfflineArk(pace=0) as running:
+        yield running
+
+
+@dataclass
+class Chat:
+    """The services of one process, as the page has them, and a user to talk as."""
+
+    service: ChatService
+    turns: Turns
+    storage: Storage
+    user_id: int
+
+    async def user(self, name: str) -> int:
+        made = await self.storage.write(
+            User.create, name=name, name_key=name, password_hash="not used here"
+        )
+        return int(made.id)
+
+    async def started(self) -> str:
+        return await self.service.start_conversation(self.user_id)
+
+    async def send(self, conversation_id: str, text: str) -> Turn:
+        return await self.service.send(self.user_id, conversation_id, text)
+
+    async def ask(self, conversation_id: str, text: str) -> Shown:
+        """Send and wait for the end of the reply, as it is stored then."""
+        await finished(await self.send(conversation_id, text))
+        return (await self.messages(conversation_id))[-1]
+
+    async def messages(self, conversation_id: str) -> list[Shown]:
+        return (await self.service.open(self.user_id, conversation_id, 1000)).messages
+
+
+async def finished(turn: Turn, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not turn.done:
+            await turn.changed(turn.version, 1)
+
+
+async def grown(turn: Turn, characters: int = 1, seconds: float = 20) -> None:
+    """Wait until so many characters of the reply have come."""
+    async with asyncio.timeout(seconds):
+        while len(turn.text) < characters:
+            assert not turn.done, f"ended with {turn.text!r}"
+            await turn.changed(turn.version, 1)
+
+
+OpenChat = Callable[..., "AsyncIterator[Chat]"]
+
+
+@pytest.fixture
+def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
+    """Opens the services of a process; with `beside`, those of a second one on its database."""
+
+    @asynccontextmanager
+    async def opened(
+        *,
+        name: str = "ann",
+        url: str = "",
+        idle_seconds: float = 20,
+        beside: Chat | None = None,
+        **limits: object,
+    ) -> AsyncIterator[Chat]:
+        storage = beside.storage if beside else open_storage(database_url)
+        client = ArkClient(
+            api_key="test-key",
+            base_url=url or ark.base_url,
+            first_token_seconds=idle_seconds,
+            idle_seconds=idle_seconds,
+        )
+        turns = Turns(storage, ContextMemory(client, 3600), replace(LIMITS, **limits))
+        turns.open()
+        service = ChatService(storage, turns, max_input_chars=20_000)
+        user = await storage.write(
+            lambda: User.by_name_key(name)
+            or User.create(name=name, name_key=name, password_hash="not used here")
+        )
+        try:
+            yield Chat(service, turns, storage, user.id)
+        finally:
+            await turns.close()
+            await client.close()
+            if beside is None:
+                storage.close()
+
+    return opened
+
+
+@pytest.fixture
+async def chat(open_chat: Callable[..., object]) -> AsyncIterator[Chat]:
+    async with open_chat() as opened:
+        yield opened
