@@ -75,7 +75,7 @@ class Storage:
         try:
             with self.database.connection_context(), transaction():
                 return work(*args, **kwargs)
-        except (peewee.OperationalError, peewee.InterfaceError) as error:
+        except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
             log.error("database: %s", error)
             raise StorageUnavailable() from error
 

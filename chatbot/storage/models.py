@@ -87,16 +87,6 @@ class Login(Table):
     seen_at = InstantField(default=now)
     expires_at = InstantField(index=True)
 
-    @classmethod
-    def user_for(cls, token_hash: str) -> User | None:
-        """The enabled user behind a token that has not expired, in one query."""
-        return (
-            User.select()
-            .join(cls)
-            .where(cls.token_hash == token_hash, cls.expires_at > now(), User.disabled_at.is_null())
-            .first()
-        )
-
 
 class Invitation(Table):
     id = AutoField()

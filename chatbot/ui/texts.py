@@ -114,6 +114,7 @@ ERRORS_ZH: dict[str, str] = {
     "message_too_long": "消息有 {length} 个字符，最多允许 {limit} 个。",
     "bad_name": "用户名须为 2 到 32 个可见字符。",
     "bad_password": "密码须为 8 到 128 个字符，且不能是常见密码。",
+    "cross_site": "该请求来自其他网站，已被拒绝。",
     "not_logged_in": "请先登录。",
     "login_refused": "用户名或密码错误。",
     "name_taken": "这个用户名已被使用，请换一个。",

@@ -352,13 +352,13 @@ async def test_a_reply_of_another_process_is_followed_and_stopped(open_chat, ark
         one = await here.started()
         turn = await here.send(one, "count 9")
         await grown(turn, 2)
-        seen = []
+        asked = False
         async for snapshot in there.service.follow(there.user_id, one, 0.01):
-            if snapshot.text and not seen:
+            if snapshot.text and not asked:
+                asked = True
                 await there.service.stop(there.user_id, one)
-            seen.append(snapshot)
-        assert seen[-1].done
-        assert seen[-1].text == turn.text
+        assert snapshot.done
+        assert snapshot.text == turn.text
         assert (await there.messages(one))[-1].state == "stopped"
 
 
