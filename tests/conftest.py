@@ -127,8 +127,10 @@ def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
         turns.open()
         service = ChatService(storage, turns, max_input_chars=20_000)
         user = await storage.write(
-            lambda: User.by_name_key(name)
-            or User.create(name=name, name_key=name, password_hash="not used here")
+            lambda: (
+                User.by_name_key(name)
+                or User.create(name=name, name_key=name, password_hash="not used here")
+            )
         )
         try:
             yield Chat(service, turns, storage, user.id)

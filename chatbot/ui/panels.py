@@ -9,6 +9,9 @@ import gradio as gr
 Label = Callable[[str], Any]
 """A key of `texts.LABELS` as a text the browser resolves in its language."""
 
+# Read out by screen readers when it changes; the style sheet hides it while it is empty.
+ALERT = '<div role="alert">${value}</div>'
+
 
 @dataclass(frozen=True)
 class LoginPanel:
@@ -31,11 +34,11 @@ class Sidebar:
     start: gr.Button
     rename: gr.Button
     delete: gr.Button
-    rename_row: gr.Group
+    rename_row: gr.Column
     title: gr.Textbox
     save_title: gr.Button
     cancel_title: gr.Button
-    delete_row: gr.Group
+    delete_row: gr.Column
     delete_question: gr.HTML
     confirm_delete: gr.Button
     cancel_delete: gr.Button
@@ -58,26 +61,45 @@ def login_panel(label: Label, name: str) -> LoginPanel:
     """The card for people who are not logged in."""
     with gr.Column(visible=False, elem_id="auth-view") as view:
         gr.HTML(f'<h1 class="brand"><span class="mark"></span>{name}</h1>')
+        gr.HTML(label("tagline"), elem_id="tagline")
         banner = gr.Markdown(elem_classes="banner", visible=False)
-        error = gr.HTML(elem_id="auth-error")
+        error = gr.HTML("", elem_id="auth-error", html_template=ALERT)
         with gr.Tabs():
             with gr.Tab(label("log_in"), elem_id="login-tab"):
                 login_name = gr.Textbox(
-                    label=label("name"), elem_id="login-name", max_length=64, lines=1
+                    label=label("name"),
+                    elem_id="login-name",
+                    max_length=64,
+                    # One line is an input, which password managers fill; else it is a textarea.
+                    max_lines=1,
+                    html_attributes=_hints("username"),
                 )
                 login_password = gr.Textbox(
-                    label=label("password"), type="password", elem_id="login-password"
+                    label=label("password"),
+                    type="password",
+                    elem_id="login-password",
+                    html_attributes=_hints("current-password"),
                 )
                 log_in = gr.Button(label("log_in"), variant="primary", elem_id="login-submit")
             with gr.Tab(label("register"), elem_id="register-tab"):
                 register_name = gr.Textbox(
-                    label=label("new_name"), elem_id="register-name", max_length=64, lines=1
+                    label=label("new_name"),
+                    elem_id="register-name",
+                    max_length=64,
+                    max_lines=1,
+                    html_attributes=_hints("username"),
                 )
                 register_password = gr.Textbox(
-                    label=label("new_password"), type="password", elem_id="register-password"
+                    label=label("new_password"),
+                    type="password",
+                    elem_id="register-password",
+                    html_attributes=_hints("new-password"),
                 )
                 invitation = gr.Textbox(
-                    label=label("invitation"), elem_id="register-invite", lines=1
+                    label=label("invitation"),
+                    elem_id="register-invite",
+                    max_lines=1,
+                    html_attributes=_hints("off"),
                 )
                 register = gr.Button(
                     label("register"), variant="primary", elem_id="register-submit"
@@ -102,7 +124,13 @@ def sidebar(label: Label, name: str) -> Sidebar:
         gr.HTML(f'<div class="brand"><span class="mark"></span>{name}</div>')
         start = gr.Button(label("new_session"), variant="primary", elem_id="new-session")
         search = gr.Textbox(
-            placeholder=label("search"), show_label=False, elem_id="search-sessions", lines=1
+            label=label("search"),
+            placeholder=label("search"),
+            show_label=False,
+            container=False,
+            max_lines=1,
+            elem_id="search-sessions",
+            html_attributes=_hints("off"),
         )
         conversations = gr.Dropdown(
             choices=[], label=label("sessions"), filterable=False, elem_id="session-list"
@@ -110,22 +138,25 @@ def sidebar(label: Label, name: str) -> Sidebar:
         with gr.Row(elem_classes="tools"):
             rename = gr.Button(label("rename"), size="sm", elem_id="rename-session")
             delete = gr.Button(label("delete"), size="sm", elem_id="delete-session")
-        with gr.Group(visible=False, elem_id="rename-row") as rename_row:
+        with gr.Column(visible=False, elem_id="rename-row") as rename_row:
             title = gr.Textbox(
+                label=label("new_title"),
                 placeholder=label("new_title"),
                 show_label=False,
+                container=False,
                 max_length=120,
-                lines=1,
+                max_lines=1,
                 elem_id="rename-title",
+                html_attributes=_hints("off"),
             )
-            with gr.Row():
+            with gr.Row(elem_classes="choice"):
                 cancel_title = gr.Button(label("cancel"), size="sm", elem_id="rename-cancel")
                 save_title = gr.Button(
                     label("save"), size="sm", variant="primary", elem_id="rename-save"
                 )
-        with gr.Group(visible=False, elem_id="delete-row") as delete_row:
+        with gr.Column(visible=False, elem_id="delete-row") as delete_row:
             delete_question = gr.HTML(elem_id="delete-question")
-            with gr.Row():
+            with gr.Row(elem_classes="choice"):
                 cancel_delete = gr.Button(label("cancel"), size="sm", elem_id="delete-cancel")
                 confirm_delete = gr.Button(
                     label("delete_for_good"), size="sm", variant="stop", elem_id="delete-confirm"
@@ -162,7 +193,9 @@ def chat_panel(label: Label) -> ChatPanel:
             show_label=False,
             container=False,
             scale=1,
-            min_height=120,
+            # The style sheet gives it what the rest of the page leaves.
+            height="auto",
+            min_height=0,
             layout="bubble",
             # Unknown tags in an answer are text, not elements.
             allow_tags=False,
@@ -175,6 +208,7 @@ def chat_panel(label: Label) -> ChatPanel:
         )
         prompt = gr.Textbox(
             elem_id="prompt",
+            label=label("ask"),
             placeholder=label("ask"),
             show_label=False,
             container=False,
@@ -186,5 +220,13 @@ def chat_panel(label: Label) -> ChatPanel:
             autofocus=True,
         )
         status = gr.HTML(elem_id="usage-line")
+        gr.HTML(label("disclaimer"), elem_id="disclaimer")
         signal = gr.Textbox(visible="hidden", elem_id="signal")
     return ChatPanel(banner, earlier, chatbot, prompt, status, signal)
+
+
+def _hints(autocomplete: str) -> gr.InputHTMLAttributes:
+    """What a browser may fill in; a phone's keyboard must not "correct" such a field."""
+    return gr.InputHTMLAttributes(
+        autocomplete=autocomplete, autocapitalize="none", autocorrect="off", spellcheck=False
+    )

@@ -12,6 +12,7 @@ Language = Literal["en", "zh"]
 
 # key: (English, Chinese)
 LABELS: dict[str, tuple[str, str]] = {
+    "tagline": ("Ask, write, code: chat with Doubao", "和豆包聊聊：问答、写作、编程"),
     "log_in": ("Log in", "登录"),
     "register": ("Create account", "注册"),
     "name": ("Name", "用户名"),

@@ -1,9 +1,11 @@
 """Turns through the real SDK and a local Ark: what is shown, what is stored, what is remembered."""
 
 import asyncio
+import itertools
 import json
 
 import pytest
+
 from chatbot.ark.offline import Fault
 from chatbot.errors import (
     ConversationNotFound,
@@ -13,7 +15,6 @@ from chatbot.errors import (
     TurnRunning,
 )
 from chatbot.storage.models import Conversation, Message, Usage
-
 from tests.conftest import finished, grown
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ async def test_a_question_is_answered_stored_and_remembered(chat, ark):
     ]
     assert len(ark.contexts) == 1, "the second turn used the context of the first"
     ledger = await chat.storage.read(lambda: list(Usage.select().order_by(Usage.id)))
-    assert [row.completion_tokens for row in ledger][0] == reply.completion_tokens
+    assert next(row.completion_tokens for row in ledger) == reply.completion_tokens
     assert len(ledger) == 2
 
 
@@ -96,9 +97,7 @@ async def test_after_a_stop_the_memory_is_what_the_page_shows(chat, ark):
     assert await recalled(chat, one) == [("system", "Be brief."), *shown]
 
 
-@pytest.mark.parametrize(
-    "shape", ["not_found", "previous_response", "previous_response_param"]
-)
+@pytest.mark.parametrize("shape", ["not_found", "previous_response", "previous_response_param"])
 async def test_a_lost_context_is_rebuilt_once_from_the_stored_messages(chat, ark, shape):
     ark.lost_shape = shape
     one = await chat.started()
@@ -115,9 +114,7 @@ async def test_a_lost_context_is_rebuilt_once_from_the_stored_messages(chat, ark
 async def test_a_context_known_to_have_expired_is_not_asked(chat, ark):
     one = await chat.started()
     await chat.ask(one, "echo: one")
-    await chat.storage.write(
-        lambda: Conversation.update(memory_expires_at=1000).execute()
-    )
+    await chat.storage.write(lambda: Conversation.update(memory_expires_at=1000).execute())
     ark.clock.advance(3601)
     before = len(ark.requests)
     reply = await chat.ask(one, "recall")
@@ -341,7 +338,7 @@ async def test_followers_see_the_reply_grow_and_end(chat, ark):
     first, second = await asyncio.gather(followed(), followed())
     for snapshots in (first, second):
         texts = [snapshot.text for snapshot in snapshots]
-        assert all(later.startswith(earlier) for earlier, later in zip(texts, texts[1:]))
+        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
         assert snapshots[-1].done
         assert texts[-1].endswith("30")
 

@@ -1,0 +1,85 @@
+"""Imports point down, and what belongs to one file stays in it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = [ROOT / "app.py", *sorted((ROOT / "chatbot").rglob("*.py"))]
+
+# From the top down; a part may import itself and what stands below it.
+ORDER = [
+    "app",
+    "chatbot.bootstrap",
+    "chatbot.ui",
+    "chatbot.service",
+    "chatbot.turns",
+    "chatbot.ark",
+    "chatbot.accounts",
+    "chatbot.storage",
+    "chatbot.config",
+    "chatbot.errors",
+]
+HOMES = {
+    "gradio": ("app.py", "chatbot/ui/", "chatbot/bootstrap.py"),
+    "volcenginesdkarkruntime": ("chatbot/ark/client.py",),
+    "bcrypt": ("chatbot/accounts.py",),
+    "peewee": ("chatbot/storage/", "chatbot/accounts.py"),
+    "playhouse": ("chatbot/storage/",),
+    "pydantic_settings": ("chatbot/config.py",),
+    "dotenv": (),
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found.append(node.module or "")
+    return found
+
+
+def part_of(module: str) -> str | None:
+    fitting = [part for part in ORDER if module == part or module.startswith(part + ".")]
+    return max(fitting, key=len, default=None)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_point_down(path: Path) -> None:
+    own = part_of(name_of(path))
+    if own is None:
+        assert name_of(path) == "chatbot", "every file belongs to a part"
+        return
+    for module in imports(path):
+        other = part_of(module)
+        if other is not None:
+            assert ORDER.index(own) <= ORDER.index(other), f"{own} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_libraries_stay_in_their_homes(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    for module in imports(path):
+        homes = HOMES.get(module.split(".")[0])
+        assert homes is None or place.startswith(homes), f"{place} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_only_config_reads_the_environment(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    reads = "os.environ" in text or "getenv" in text
+    assert not reads or path.name == "config.py"
+
+
+def test_pages_never_see_tables() -> None:
+    for path in (ROOT / "chatbot" / "ui").glob("*.py"):
+        assert "chatbot.storage.models" not in imports(path)
+        assert not any(module.startswith("chatbot.ark") for module in imports(path))

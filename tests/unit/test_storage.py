@@ -1,0 +1,231 @@
+"""The tables on SQLite and on PostgreSQL: migrations, the branch, locks, what is whose."""
+
+import sqlite3
+import uuid
+from datetime import timedelta
+
+import pgserver
+import pytest
+from playhouse import db_url
+from playhouse.migrations import Runner
+from playhouse.schema_diff import diff_models
+
+from chatbot.errors import BadSettings, ConversationNotFound, StorageUnavailable
+from chatbot.storage import models
+from chatbot.storage.database import MIGRATIONS, open_storage
+from chatbot.storage.fields import now
+from chatbot.storage.models import Conversation, Message, User
+
+pytestmark = pytest.mark.anyio
+
+SCHEMAS = [path.stem for path in sorted(MIGRATIONS.glob("[0-9]*.py"))]
+ANN = {"name": "Ann", "name_key": "ann", "password_hash": "x"}
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'chat.db'}"
+    postgres = request.getfixturevalue("postgres")
+    name = f"chat_{uuid.uuid4().hex}"
+    postgres.psql(f"create database {name}")
+    return postgres.get_uri(name)
+
+
+@pytest.fixture
+def user(storage):
+    return storage.write_now(User.create, **ANN)
+
+
+def thread(user, texts):
+    conversation = Conversation.create(user=user)
+    parent = None
+    for text in texts:
+        parent = Message.create(conversation=conversation, parent=parent, role="user", content=text)
+    Conversation.update(head_id=parent.id if parent else None).where(
+        Conversation.id == conversation.id
+    ).execute()
+    return Conversation.get_by_id(conversation.id)
+
+
+def test_migrations_build_what_the_models_say(storage):
+    difference = storage.write_now(diff_models, storage.database, models.TABLES)
+    assert not difference, str(difference)
+
+
+@pytest.mark.parametrize("last", SCHEMAS)
+def test_a_database_of_every_earlier_schema_opens(database_url, last):
+    old = db_url.connect(database_url)
+    with old.connection_context():
+        Runner(old, str(MIGRATIONS)).up(last)
+    storage = open_storage(database_url)
+    assert not storage.write_now(diff_models, storage.database, models.TABLES)
+    storage.write_now(thread, storage.write_now(User.create, **ANN), ["works"])
+    storage.close()
+
+
+def test_the_branch_is_walked_from_its_end(storage, user):
+    def work():
+        conversation = thread(user, [str(number) for number in range(10)])
+        first = Message.branch(conversation.head_id, 100)[3]
+        # A second version from there on is another branch.
+        other = Message.create(
+            conversation=conversation, parent=first, role="user", content="other"
+        )
+        return (
+            [m.content for m in Message.branch(conversation.head_id, 4)],
+            [m.content for m in Message.branch(other.id, 100)],
+            Message.branch(None, 5),
+        )
+
+    newest, other, nothing = storage.write_now(work)
+    assert newest == ["6", "7", "8", "9"]
+    assert other == ["0", "1", "2", "3", "other"]
+    assert nothing == []
+
+
+def test_the_list_is_newest_first_and_searches_titles_and_messages(storage, user):
+    def work():
+        made = [thread(user, [word]) for word in ("apple pie", "banana bread", "苹果")]
+        for place, conversation in enumerate(made):
+            Conversation.update(
+                title=f"T{place}", updated_at=now() + timedelta(seconds=place)
+            ).where(Conversation.id == conversation.id).execute()
+        return [
+            [row.title for row in Conversation.newest(user.id, 2)],
+            [row.title for row in Conversation.newest(user.id, 9, "banana")],
+            [row.title for row in Conversation.newest(user.id, 9, "PIE apple")],
+            [row.title for row in Conversation.newest(user.id, 9, "果")],
+            [row.title for row in Conversation.newest(user.id, 9, "t1")],
+            [row.title for row in Conversation.newest(user.id, 9, "100%_")],
+            Conversation.newest(user.id + 1, 9),
+        ]
+
+    assert storage.write_now(work) == [["T2", "T1"], ["T1"], ["T0"], ["T2"], ["T1"], [], []]
+
+
+def test_the_list_is_one_query(storage, user):
+    def work():
+        for number in range(20):
+            thread(user, [str(number)])
+        asked = []
+        execute = storage.database.execute_sql
+        storage.database.execute_sql = lambda *args, **kw: (
+            asked.append(args) or execute(*args, **kw)
+        )
+        try:
+            rows = Conversation.newest(user.id, 50)
+            _ = [(row.title, row.updated_at, row.turn_is_running) for row in rows]
+        finally:
+            del storage.database.execute_sql
+        return len(rows), len(asked)
+
+    assert storage.write_now(work) == (20, 1)
+
+
+def test_a_conversation_is_found_only_by_its_owner(storage, user):
+    def work():
+        conversation = thread(user, [])
+        other = User.create(name="Eve", name_key="eve", password_hash="x")
+        assert Conversation.of(user.id, str(conversation.id)).id == conversation.id
+        for stranger, key in (
+            (other.id, conversation.id), (user.id, uuid.uuid4()), (user.id, "x"), (user.id, None),
+        ):  # fmt: skip
+            with pytest.raises(ConversationNotFound):
+                Conversation.of(stranger, key)
+
+    storage.write_now(work)
+
+
+def test_one_owner_at_a_time_holds_a_turn(storage, user):
+    def work():
+        key = thread(user, []).id
+        soon, past = now() + timedelta(seconds=9), now() - timedelta(seconds=1)
+        assert Conversation.claim_turn(key, "a", soon)
+        assert not Conversation.claim_turn(key, "b", soon)
+        assert Conversation.running_turns(user.id) == 1
+        assert not Conversation.renew_turn(key, "b", soon)
+        assert Conversation.renew_turn(key, "a", past)
+        assert Conversation.running_turns(user.id) == 0
+        assert Conversation.claim_turn(key, "b", soon), "a lease that ran out is free"
+
+    storage.write_now(work)
+
+
+def test_work_that_fails_leaves_nothing(storage, user):
+    def work():
+        thread(user, ["half"])
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        storage.write_now(work)
+    assert storage.write_now(Conversation.select().count) == 0
+
+
+def test_moments_keep_their_millisecond_and_their_zone(storage, user):
+    conversation = storage.write_now(thread, user, [])
+    moment = now()
+    storage.write_now(
+        lambda: (
+            Conversation.update(updated_at=moment)
+            .where(Conversation.id == conversation.id)
+            .execute()
+        )
+    )
+    again = storage.write_now(lambda: Conversation.get_by_id(conversation.id))
+    assert again.updated_at == moment
+    assert again.updated_at.utcoffset() == timedelta(0)
+
+
+async def test_readers_go_on_while_another_program_writes(tmp_path):
+    path = tmp_path / "chat.db"
+    storage = open_storage(f"sqlite:///{path}")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("begin immediate")
+    assert await storage.read(User.select().count) == 0
+    writer.execute("rollback")
+    writer.close()
+    storage.close()
+
+
+async def test_a_database_locked_for_good_is_told_as_such(tmp_path):
+    path = tmp_path / "chat.db"
+    storage = open_storage(f"sqlite:///{path}")
+    # The wait is a setting of the connection; five seconds would only make this test long.
+    storage.database.pragma("busy_timeout", 50, permanent=True)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("begin immediate")
+    with pytest.raises(StorageUnavailable):
+        await storage.write(User.create, name="a", name_key="a", password_hash="x")
+    writer.close()
+    await storage.write(User.create, name="a", name_key="a", password_hash="x")
+    storage.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////proc/nowhere/chat.db",
+        "sqlite:////dev/null/chat.db",
+        "postgresql://nobody:secret@127.0.0.1:1/none",
+    ],
+)
+def test_a_place_that_cannot_be_used_is_named_without_its_password(url):
+    with pytest.raises(BadSettings) as caught:
+        open_storage(url)
+    assert "DATABASE_URL" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    path = tmp_path / "chat.db"
+    path.write_text("not a database, but long enough to look like one" * 100)
+    with pytest.raises(BadSettings, match=r"chat\.db"):
+        open_storage(f"sqlite:///{path}")

@@ -1,0 +1,80 @@
+"""The table of texts: complete in both languages, and the right language chosen."""
+
+import string
+
+import pytest
+
+from chatbot import errors
+from chatbot.storage.models import State
+from chatbot.ui import routes, texts
+from chatbot.ui.texts import error_text, language_of, reason_text
+
+
+def every_error() -> list[type[errors.ChatbotError]]:
+    assert routes, "its errors belong to the tree, too"
+    found, waiting = [], [errors.ChatbotError]
+    while waiting:
+        kind = waiting.pop()
+        found.append(kind)
+        waiting += kind.__subclasses__()
+    return found
+
+
+def places(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_chinese_sentence_with_the_same_places(kind):
+    if kind is errors.BadSettings:
+        pytest.skip("told on the console, in English")
+    assert places(texts.ERRORS_ZH[kind.code]) == places(kind.sentence)
+
+
+def test_codes_are_unique_where_sentences_differ():
+    sentences = {}
+    for kind in every_error():
+        assert sentences.setdefault(kind.code, kind.sentence) == kind.sentence
+
+
+@pytest.mark.parametrize("table", [texts.LABELS, texts.PHRASES])
+def test_phrases_have_the_same_places_in_both_languages(table):
+    for key, (english, chinese) in table.items():
+        assert places(english) == places(chinese), key
+        assert english, key
+        assert chinese, key
+
+
+def test_every_state_that_is_not_complete_has_a_remark():
+    for state in State:
+        if state not in (State.COMPLETE, State.STREAMING):
+            assert f"state_{state}" in texts.PHRASES
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        (None, "en"),
+        ("", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en-US,en;q=0.9,zh;q=0.8", "en"),
+        ("en;q=0.2, zh-TW;q=0.9", "zh"),
+        ("fr-FR, fr", "en"),
+        ("fr, zh;q=0.5", "zh"),
+        ("zh;q=nonsense, en", "en"),
+    ],
+)
+def test_language_of_a_browser(header, language):
+    assert language_of(header) == language
+
+
+def test_an_error_fills_its_places():
+    error = errors.MessageTooLong(length=20_001, limit=20_000)
+    assert "20001" in error_text(error, "en")
+    assert "20001" in error_text(error, "zh")
+
+
+def test_a_reason_is_found_by_its_stored_code():
+    assert reason_text("rate_limited", "en") == errors.RateLimited.sentence
+    assert reason_text("process_died", "zh") == "服务器重启了"
+    assert reason_text("a code of a later release", "en") == errors.ChatbotError.sentence
