@@ -20,7 +20,8 @@ def main() -> int:
     try:
         settings = Settings.from_env(**_flags())
         logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        for chatty in ("httpx", "uvicorn", "peewee.migrations"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         # Imported here, so that a bad setting is told before Gradio has been loaded.
         from chatbot.bootstrap import create_app
 

@@ -58,10 +58,10 @@ class App:
         self.turns.open()
         yield
 
-    def launch(self) -> str:
+    def launch(self, **more: Any) -> str:
         """Start serving in the background; returns the local address.
 
-        Raises `OSError` when the port cannot be had.
+        `more` goes to Gradio's `launch`. Raises `OSError` when the port cannot be had.
         """
         settings = self.settings
         self.demo.queue(default_concurrency_limit=None, max_size=QUEUE_SIZE)
@@ -88,6 +88,7 @@ class App:
                 "routes": routes(self.accounts, self.storage, login_days=settings.login_days),
                 "middleware": [Middleware(Guard, frame_ancestors=settings.frame_ancestors)],
             },
+            **more,
         )
         return str(url)
 
@@ -101,8 +102,10 @@ class App:
         if self.loop is not None:
             self._in_loop(self._stop(), STOP_SECONDS)
         if self.demo.server is not None:
-            # Open pages hold their connections for as long as they are open.
-            self.demo.server.force_exit = True
+            # Open pages hold their connections for as long as they are open; that these are cut
+            # now is no error.
+            self.demo.server.config.timeout_graceful_shutdown = 1
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self.demo.close(verbose=False)
         if self.offline_ark is not None:
             self.offline_ark.stop()

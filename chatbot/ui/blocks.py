@@ -72,7 +72,7 @@ def _wire(
 
     # Coming and going
     demo.load(**view).then(**follow)
-    demo.load(**page_only, js="() => chatbot.invitation()", outputs=[login.invitation])
+    demo.load(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation])
     gr.on(
         [login.log_in.click, login.login_name.submit, login.login_password.submit],
         **page_only,
@@ -126,7 +126,7 @@ def _wire(
         "inputs": [chosen, chat.prompt, window],
         "outputs": frame,
         "postprocess": False,
-        **quiet,
+        **many,
     }
     chat.prompt.submit(**send).then(**refresh)
     chat.signal.change(

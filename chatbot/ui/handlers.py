@@ -99,13 +99,16 @@ class Handlers:
 
     @for_user
     async def send(
-        self, visit: Visit, conversation_id: str | None, question: str, window: int
-    ) -> AsyncIterator[Frame]:
-        """Send the question and follow the reply.
+        self, visit: Visit, conversation_id: str | None, question: str | None, window: int
+    ) -> AsyncIterator[Any]:
+        """Send the question and follow the reply; None is the second click of a double click.
 
         The box is emptied by the signal, once the question is stored; a refused question stays
         in it, and one that got no word of an answer comes back.
         """
+        if question is None:
+            yield gr.skip()
+            return
         async for frame in self._send(visit, conversation_id, question, window):
             yield frame
 

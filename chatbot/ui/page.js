@@ -63,6 +63,7 @@ window.chatbot = (() => {
 
   const OPEN = "chatbot_open_session";
   let asked = "";
+  let askedAt = 0;
   let lastSent = 0;
   return {
     enter: async (what, body) => {
@@ -72,18 +73,27 @@ window.chatbot = (() => {
     leave: () => post("logout"),
     remember: (id) => { try { sessionStorage.setItem(OPEN, id || ""); } catch { /* no storage */ } },
     remembered: () => { try { return sessionStorage.getItem(OPEN) || ""; } catch { return ""; } },
-    invitation: () => {
+    // The code of an invitation link, for its box. The login is renewed by asking who we are.
+    arrived: () => {
+      fetch(api("me"), { credentials: "include" }).catch(() => {});
       const code = new URLSearchParams(location.search).get("invite") || "";
       if (code) document.querySelector("#auth-view button[role=tab]:nth-of-type(2)")?.click();
       return code;
     },
-    asking: (id, question, window) => { asked = question ?? ""; return [id, question, window]; },
+    // The second click of a double click asks nothing.
+    asking: (id, question, window) => {
+      const again = question === asked && Date.now() - askedAt < 1000;
+      asked = question ?? "";
+      askedAt = Date.now();
+      return [id, again ? null : question, window];
+    },
     // What becomes of the text in the box: it goes once it is stored, it comes back when no word
     // of an answer came, and what was typed meanwhile stays.
     typed: (signal, typed) => {
       const { sent, returned } = JSON.parse(signal || "{}");
       if (sent && sent !== lastSent) {
         lastSent = sent;
+        askedAt = 0;
         if (typed.startsWith(asked)) typed = typed.slice(asked.length);
       }
       return typed || returned || "";

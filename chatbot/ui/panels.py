@@ -138,7 +138,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
         with gr.Row(elem_classes="tools"):
             rename = gr.Button(label("rename"), size="sm", elem_id="rename-session")
             delete = gr.Button(label("delete"), size="sm", elem_id="delete-session")
-        with gr.Column(visible=False, elem_id="rename-row") as rename_row:
+        with gr.Column(visible=False, scale=0, elem_id="rename-row") as rename_row:
             title = gr.Textbox(
                 label=label("new_title"),
                 placeholder=label("new_title"),
@@ -154,7 +154,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
                 save_title = gr.Button(
                     label("save"), size="sm", variant="primary", elem_id="rename-save"
                 )
-        with gr.Column(visible=False, elem_id="delete-row") as delete_row:
+        with gr.Column(visible=False, scale=0, elem_id="delete-row") as delete_row:
             delete_question = gr.HTML(elem_id="delete-question")
             with gr.Row(elem_classes="choice"):
                 cancel_delete = gr.Button(label("cancel"), size="sm", elem_id="delete-cancel")
@@ -219,8 +219,9 @@ def chat_panel(label: Label) -> ChatPanel:
             stop_btn=True,
             autofocus=True,
         )
-        status = gr.HTML(elem_id="usage-line")
-        gr.HTML(label("disclaimer"), elem_id="disclaimer")
+        with gr.Row(elem_id="footnotes"):
+            status = gr.HTML(elem_id="usage-line")
+            gr.HTML(label("disclaimer"), elem_id="disclaimer")
         signal = gr.Textbox(visible="hidden", elem_id="signal")
     return ChatPanel(banner, earlier, chatbot, prompt, status, signal)
 

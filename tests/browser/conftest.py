@@ -1,0 +1,270 @@
+"""A real Chromium, the real app as its own process, and a local Ark that the tests steer."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from chatbot.ark.offline import OfflineArk
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+ARGUMENTS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-extensions",
+    "--no-first-run", "--mute-audio",
+]  # fmt: skip
+PASSWORD = "correct horse battery"
+SECONDS = 20_000
+expect.set_options(timeout=SECONDS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if CHROMIUM is None and not os.environ.get("CI"):
+        missing = pytest.mark.skip(reason="no Chromium here: apt-get install chromium")
+        for item in items:
+            if "tests/browser" in item.path.as_posix():
+                item.add_marker(missing)
+
+
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    assert CHROMIUM, "the browser tests need Chromium: apt-get install chromium"
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield running
+    running.close()
+
+
+@dataclass
+class Server:
+    """`python app.py` as a process of its own, which can be stopped, killed and started again."""
+
+    folder: Path
+    environment: dict[str, str]
+    flags: list[str] = field(default_factory=list)
+    url: str = ""
+    process: subprocess.Popen[str] | None = None
+
+    def start(self, port: int = 0) -> None:
+        port = port or free_port()
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port), *self.flags],
+            cwd=ROOT,
+            env={
+                **inherited,
+                "DATABASE_URL": f"sqlite:///{self.folder / 'chat.db'}",
+                "BCRYPT_COST": "4",
+                "PYTHONUNBUFFERED": "1",
+                **self.environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "log.txt").open("a"),
+            text=True,
+        )
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if line.startswith("Open "):
+                self.url = line.split()[1]
+                break
+        else:
+            raise AssertionError(f"did not start:\n{self.log}")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rstrip("/").rpartition(":")[2])
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text()
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process
+        self.process.send_signal(how)
+        code = self.process.wait(20)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return code
+
+    def health(self) -> str:
+        with urllib.request.urlopen(f"{self.url}gradio_api/chatbot/health") as answer:
+            return str(answer.read().decode())
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="package")
+def shared_ark() -> Iterator[OfflineArk]:
+    with OfflineArk(pace=0.03) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def shared_server(
+    shared_ark: OfflineArk, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with running_server(shared_ark, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_server(
+    ark: OfflineArk | None, folder: Path, *flags: str, **environment: str
+) -> Iterator[Server]:
+    keyed = {
+        "ARK_API_KEY": "test-key",
+        "ARK_MODEL": "ep-test",
+        "ARK_BASE_URL": ark.base_url,
+    } if ark else {"ARK_API_KEY": ""}  # fmt: skip
+    server = Server(folder, {**keyed, **environment}, list(flags))
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.process and server.process.poll() is None:
+            server.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def ark(shared_ark: OfflineArk) -> OfflineArk:
+    return shared_ark
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
+@dataclass
+class Person:
+    """Somebody at a browser; the verbs are what people do, not what the page is made of."""
+
+    page: Page
+    url: str
+    name: str
+
+    def open(self) -> "Person":
+        self.page.goto(self.url)
+        expect(self.page.locator("#auth-view, #chat-view").filter(visible=True)).to_be_visible()
+        return self
+
+    def register(self, name: str | None = None, password: str = PASSWORD) -> "Person":
+        self.page.locator("#auth-view button[role=tab]").nth(1).click()
+        self.fill("register-name", name or self.name)
+        self.fill("register-password", password)
+        self.page.click("#register-submit")
+        return self
+
+    def log_in(self, name: str | None = None, password: str = PASSWORD) -> "Person":
+        self.page.locator("#auth-view button[role=tab]").nth(0).click()
+        self.fill("login-name", name or self.name)
+        self.fill("login-password", password)
+        self.page.click("#login-submit")
+        return self
+
+    def fill(self, element: str, text: str) -> None:
+        self.page.locator(f"#{element} textarea, #{element} input").first.fill(text)
+
+    def ask(self, text: str) -> "Person":
+        self.prompt.fill(text)
+        self.prompt.press("Enter")
+        return self
+
+    def stop(self) -> None:
+        self.page.click("#prompt .stop-button")
+
+    def choose(self, title: str) -> None:
+        self.page.click("#session-list input")
+        self.page.get_by_role("option").filter(has_text=title).first.click()
+
+    @property
+    def prompt(self):  # noqa: ANN201
+        return self.page.locator("#prompt textarea")
+
+    @property
+    def chat(self):  # noqa: ANN201
+        return self.page.locator("#chatbot")
+
+    @property
+    def replies(self):  # noqa: ANN201
+        return self.page.locator("#chatbot [data-testid=bot]")
+
+    @property
+    def error(self):  # noqa: ANN201
+        return self.page.locator("#auth-error")
+
+    @property
+    def toast(self):  # noqa: ANN201
+        return self.page.locator(".toast-body")
+
+    @property
+    def session(self):  # noqa: ANN201
+        return self.page.locator("#session-list input")
+
+    def is_in(self) -> None:
+        expect(self.page.locator("#chat-view")).to_be_visible()
+        expect(self.page.locator("#auth-view")).to_be_hidden()
+
+    def is_out(self) -> None:
+        expect(self.page.locator("#auth-view")).to_be_visible()
+        expect(self.page.locator("#chat-view")).to_be_hidden()
+
+    def is_answered(self) -> None:
+        """The reply has ended, however it ended."""
+        expect(self.page.locator("#prompt .submit-button")).to_be_visible()
+        expect(self.page.locator("#prompt .stop-button")).to_be_hidden()
+
+    def sees_growth(self) -> None:
+        """More text appears without anything being done."""
+        before = len(self.chat.inner_text())
+        self.page.wait_for_function(
+            f"document.querySelector('#chatbot').innerText.length > {before}", timeout=SECONDS
+        )
+
+
+@pytest.fixture
+def someone(
+    browser: Browser, server: Server, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Person]]:
+    """Opens the app as a new person in a browser of their own."""
+    contexts: list[BrowserContext] = []
+    names = iter(range(1000))
+
+    def arrive(url: str = "", *, beside: Person | None = None, **options: object) -> Person:
+        if beside is None:
+            options.setdefault("viewport", {"width": 1280, "height": 800})
+            options.setdefault("locale", "en-US")
+            # An address of their own, so that so many newcomers are no flood.
+            address = f"10.0.{random.randrange(256)}.{random.randrange(256)}"
+            options["extra_http_headers"] = {"X-Forwarded-For": address}
+            contexts.append(browser.new_context(**options))  # type: ignore[arg-type]
+        context = beside.page.context if beside else contexts[-1]
+        name = f"{request.node.name[:20]}-{next(names)}-{free_port()}"
+        return Person(context.new_page(), url or server.url, beside.name if beside else name)
+
+    yield arrive
+    for context in contexts:
+        context.close()
