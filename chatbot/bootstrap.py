@@ -157,12 +157,8 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         bcrypt_cost=settings.bcrypt_cost,
     )
     service = ChatService(storage, turns, max_input_chars=settings.max_input_chars)
-    handlers = Handlers(
-        service,
-        accounts,
-        model=model,
-        offline=settings.offline,
-        kept=not settings.hosted_without_disk,
+    notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
+    demo = blocks.build(
+        Handlers(service, accounts, model=model), [key for key, true in notices.items() if true]
     )
-    demo = blocks.build(handlers)
     return App(settings, storage, accounts, turns, service, demo, client, offline_ark, registration)

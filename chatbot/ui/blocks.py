@@ -1,6 +1,7 @@
 """Puts the page together; every event of the app is wired here."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ JS_REGISTER = """async (name, password, invite) =>
 JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
-def build(handle: Handlers) -> gr.Blocks:
-    """The whole page with all its events."""
+def build(handle: Handlers, notices: Sequence[str]) -> gr.Blocks:
+    """The whole page with all its events; `notices` are labels to show on top."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
-        login = login_panel(I18N, TITLE)
+        login = login_panel(I18N, TITLE, notices)
         with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
             side = sidebar(I18N, TITLE)
-            chat = chat_panel(I18N)
+            chat = chat_panel(I18N, notices)
         _wire(demo, handle, login, chat_view, side, chat)
     return demo
 
@@ -55,7 +56,7 @@ def _wire(
         "js": "() => [chatbot.remembered()]",
         "inputs": [wanted],
         "outputs": [
-            login.view, chat_view, login.banner, chat.banner, side.account, chosen, chat.chatbot,
+            login.view, chat_view, side.account, chosen, chat.chatbot,
         ],
         **quiet,
     }  # fmt: skip

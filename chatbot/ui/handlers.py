@@ -35,24 +35,18 @@ Gradio builds a component anew for each of them, which costs more than the rest 
 class Handlers:
     """The page's event handlers, for all people and tabs."""
 
-    def __init__(
-        self, service: ChatService, accounts: Accounts, *, model: str, offline: bool, kept: bool
-    ) -> None:
+    def __init__(self, service: ChatService, accounts: Accounts, *, model: str) -> None:
         self.service = service
         self.accounts = accounts
         self._viewers = Viewers()
         self._model = model
-        self._offline = offline
-        self._kept = kept
 
     @for_anyone
     async def view(self, visit: Visit, wanted: str | None) -> tuple[Any, ...]:
         """Who is here decides which half of the page is seen; outputs: see `blocks.py`."""
-        notices = self._notices(visit.language)
-        banner = gr.update(value=notices, visible=bool(notices))
         login, chat = gr.update(visible=visit.person is None), gr.update(visible=False)
         if visit.person is None:
-            return login, chat, banner, banner, "", gr.update(choices=[], value=None), []
+            return login, chat, "", gr.update(choices=[], value=None), []
         chosen, choices = await self._newest(visit, wanted)
         welcome = gr.update(
             value=[],
@@ -61,7 +55,7 @@ class Handlers:
         )
         name = html.escape(visit.person.name)
         sessions = gr.update(choices=choices, value=chosen)
-        return login, gr.update(visible=True), banner, banner, name, sessions, welcome
+        return login, gr.update(visible=True), name, sessions, welcome
 
     @for_anyone
     async def follow(
@@ -221,10 +215,6 @@ class Handlers:
             thread = await self.service.open(visit.user_id, chosen, 1)
             entries = [thread.entry, *entries]
         return _choices(entries, visit)
-
-    def _notices(self, language: Language) -> str:
-        wanted = {"offline": self._offline, "not_kept": not self._kept}
-        return "  \n".join(text(key, language) for key, true in wanted.items() if true)
 
 
 def _choices(entries: list[Entry], visit: Visit) -> list[tuple[str, str]]:

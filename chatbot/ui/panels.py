@@ -1,6 +1,6 @@
 """The parts of the page, each built by one function and handed out by name. No events here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ ALERT = '<div role="alert">${value}</div>'
 @dataclass(frozen=True)
 class LoginPanel:
     view: gr.Column
-    banner: gr.Markdown
     error: gr.HTML
     login_name: gr.Textbox
     login_password: gr.Textbox
@@ -48,7 +47,6 @@ class Sidebar:
 
 @dataclass(frozen=True)
 class ChatPanel:
-    banner: gr.Markdown
     earlier: gr.Button
     chatbot: gr.Chatbot
     prompt: gr.Textbox
@@ -57,12 +55,12 @@ class ChatPanel:
     """Tells the browser what became of a question; see `page.js`."""
 
 
-def login_panel(label: Label, name: str) -> LoginPanel:
+def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
     """The card for people who are not logged in."""
     with gr.Column(visible=False, elem_id="auth-view") as view:
         gr.HTML(f'<h1 class="brand"><span class="mark"></span>{name}</h1>')
         gr.HTML(label("tagline"), elem_id="tagline")
-        banner = gr.Markdown(elem_classes="banner", visible=False)
+        _banners(label, notices)
         error = gr.HTML("", elem_id="auth-error", html_template=ALERT)
         with gr.Tabs():
             with gr.Tab(label("log_in"), elem_id="login-tab"):
@@ -106,7 +104,6 @@ def login_panel(label: Label, name: str) -> LoginPanel:
                 )
     return LoginPanel(
         view,
-        banner,
         error,
         login_name,
         login_password,
@@ -183,10 +180,10 @@ def sidebar(label: Label, name: str) -> Sidebar:
     )
 
 
-def chat_panel(label: Label) -> ChatPanel:
+def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
     """The conversation, the prompt and the line below it."""
     with gr.Column(elem_id="conversation", scale=1):
-        banner = gr.Markdown(elem_classes="banner", visible=False)
+        _banners(label, notices)
         earlier = gr.Button(label("earlier"), size="sm", elem_id="earlier-messages")
         chatbot = gr.Chatbot(
             elem_id="chatbot",
@@ -223,7 +220,7 @@ def chat_panel(label: Label) -> ChatPanel:
             status = gr.HTML(elem_id="usage-line")
             gr.HTML(label("disclaimer"), elem_id="disclaimer")
         signal = gr.Textbox(visible="hidden", elem_id="signal")
-    return ChatPanel(banner, earlier, chatbot, prompt, status, signal)
+    return ChatPanel(earlier, chatbot, prompt, status, signal)
 
 
 def _hints(autocomplete: str) -> gr.InputHTMLAttributes:
@@ -231,3 +228,8 @@ def _hints(autocomplete: str) -> gr.InputHTMLAttributes:
     return gr.InputHTMLAttributes(
         autocomplete=autocomplete, autocapitalize="none", autocorrect="off", spellcheck=False
     )
+
+
+def _banners(label: Label, notices: Sequence[str]) -> None:
+    for key in notices:
+        gr.Markdown(label(key), elem_classes="banner")

@@ -36,6 +36,16 @@ LABELS: dict[str, tuple[str, str]] = {
         "Answers are written by a model and can be wrong.",
         "回答由模型生成，可能有误，请注意甄别。",
     ),
+    "offline": (
+        "Offline demo: no model is connected. Set `ARK_API_KEY` and `ARK_MODEL` in `.env` "
+        "and start again to talk to Doubao.",
+        "离线演示：尚未连接模型。在 `.env` 中设置 `ARK_API_KEY` 和 `ARK_MODEL` "
+        "后重新启动，即可与豆包对话。",
+    ),
+    "not_kept": (
+        "This hosted demo forgets accounts and sessions when it restarts.",
+        "此在线演示重启后不会保留账号和会话。",
+    ),
 }
 
 PHRASES: dict[str, tuple[str, str]] = {
@@ -53,16 +63,6 @@ PHRASES: dict[str, tuple[str, str]] = {
         "删除“{title}”及其全部消息？此操作无法撤销。",
     ),
     "deleted": ("Deleted.", "已删除。"),
-    "offline": (
-        "Offline demo: no model is connected. Set `ARK_API_KEY` and `ARK_MODEL` in `.env` "
-        "and start again to talk to Doubao.",
-        "离线演示：尚未连接模型。在 `.env` 中设置 `ARK_API_KEY` 和 `ARK_MODEL` "
-        "后重新启动，即可与豆包对话。",
-    ),
-    "not_kept": (
-        "This hosted demo forgets accounts and sessions when it restarts.",
-        "此在线演示重启后不会保留账号和会话。",
-    ),
     "thinking": ("Thinking", "思考中"),
     "thought": ("Thought", "思考过程"),
     "waiting": ("…", "…"),

@@ -38,10 +38,11 @@ def growing_reply(snapshot: Snapshot, language: Language) -> list[Wire]:
 
 def status_line(thread: Thread, language: Language) -> str:
     """The line below the prompt; the style sheet reads from it which buttons make sense now."""
+    reply = f' data-reply="{thread.messages[-1].id}"' if thread.messages else ""
     running = ' data-running="true"' if thread.running_reply else ""
     earlier = ' data-earlier="true"' if thread.has_earlier else ""
     usage = html.escape(_usage(thread, language))
-    return f'<div class="status"{running}{earlier}>{usage}</div>'
+    return f'<div class="status"{reply}{running}{earlier}>{usage}</div>'
 
 
 def _usage(thread: Thread, language: Language) -> str:

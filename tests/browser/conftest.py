@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from chatbot.ark.offline import OfflineArk
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+
+from chatbot.ark.offline import OfflineArk
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -165,6 +166,7 @@ class Person:
     page: Page
     url: str
     name: str
+    asked_after: str = ""
 
     def open(self) -> "Person":
         self.page.goto(self.url)
@@ -189,9 +191,15 @@ class Person:
         self.page.locator(f"#{element} textarea, #{element} input").first.fill(text)
 
     def ask(self, text: str) -> "Person":
+        self.asked_after = self.last_reply()
         self.prompt.fill(text)
         self.prompt.press("Enter")
         return self
+
+    def last_reply(self) -> str:
+        """The page's own word for the newest reply it shows."""
+        status = self.page.locator("#usage-line .status[data-reply]")
+        return status.get_attribute("data-reply") or "" if status.count() else ""
 
     def stop(self) -> None:
         self.page.click("#prompt .stop-button")
@@ -201,27 +209,27 @@ class Person:
         self.page.get_by_role("option").filter(has_text=title).first.click()
 
     @property
-    def prompt(self):  # noqa: ANN201
+    def prompt(self):
         return self.page.locator("#prompt textarea")
 
     @property
-    def chat(self):  # noqa: ANN201
+    def chat(self):
         return self.page.locator("#chatbot")
 
     @property
-    def replies(self):  # noqa: ANN201
-        return self.page.locator("#chatbot [data-testid=bot]")
+    def replies(self):
+        return self.page.locator("#chatbot .bot-row")
 
     @property
-    def error(self):  # noqa: ANN201
+    def error(self):
         return self.page.locator("#auth-error")
 
     @property
-    def toast(self):  # noqa: ANN201
+    def toast(self):
         return self.page.locator(".toast-body")
 
     @property
-    def session(self):  # noqa: ANN201
+    def session(self):
         return self.page.locator("#session-list input")
 
     def is_in(self) -> None:
@@ -233,7 +241,12 @@ class Person:
         expect(self.page.locator("#chat-view")).to_be_hidden()
 
     def is_answered(self) -> None:
-        """The reply has ended, however it ended."""
+        """The reply to the last question has ended, however it ended."""
+        expect(
+            self.page.locator(
+                f"#usage-line .status[data-reply]:not([data-reply='{self.asked_after}'])"
+            )
+        ).to_have_count(1)
         expect(self.page.locator("#prompt .submit-button")).to_be_visible()
         expect(self.page.locator("#prompt .stop-button")).to_be_hidden()
 

@@ -5,9 +5,9 @@ import signal
 
 import httpx
 import pytest
-from chatbot.ark.offline import Fault
 from playwright.sync_api import expect
 
+from chatbot.ark.offline import Fault
 from tests.browser.conftest import PASSWORD, running_server
 
 
@@ -265,7 +265,9 @@ def test_what_ark_refuses_is_told_and_the_text_comes_back(someone, ark, fault, t
     expect(ann.prompt).to_have_value("a question that took long to type")
     ann.prompt.press("Enter")
     expect(ann.replies.last).to_contain_text("offline")
-    expect(ann.page.locator("#chatbot [data-testid=user]").filter(has_text="question")).to_have_count(1)
+    expect(
+        ann.page.locator("#chatbot [data-testid=user]").filter(has_text="question")
+    ).to_have_count(1)
 
 
 def test_a_reply_cut_off_by_the_provider_keeps_its_text(someone, ark):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from chatbot import errors
 from chatbot.ark.chunks import Line
 from chatbot.ark.client import ArkClient
