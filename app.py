@@ -5,10 +5,15 @@ import logging
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatbot.config import Settings, prepare_environment
 from chatbot.errors import BadSettings
+
+if TYPE_CHECKING:
+    from chatbot.bootstrap import App
+
+INVITATION = "20 accounts, 7 days"
 
 
 def main() -> int:
@@ -58,21 +63,19 @@ def _flags() -> dict[str, Any]:
     return {**chosen, "ark_api_key": None} if flags.offline else chosen
 
 
-def _welcome(app: Any, url: str) -> None:
+def _welcome(app: "App", url: str) -> None:
     """Say where the app is and what testers need, on standard output."""
     settings = app.settings
     print(f"\nOpen {url}")
     if settings.offline:
         print("Offline demo: set ARK_API_KEY and ARK_MODEL in .env to talk to Doubao.")
-    link = url
-    if settings.gradio_share:
-        link = app.demo.share_url
-        if not link:
-            print("No share link could be made (no tunnel from here). The local address works.")
-            link = url
+    if settings.gradio_share and not app.demo.share_url:
+        print("No share link could be made (no tunnel from here). The local address works.")
+    hosted = f"https://{settings.space_host}" if settings.space_host else ""
+    link = (app.demo.share_url or hosted or url).rstrip("/")
     if app.registration == "invite":
-        print(f"For testers (7 days, 20 accounts): {link.rstrip('/')}/?invite={app.invite()}")
-    elif link != url:
+        print(f"For testers ({INVITATION}): {link}/?invite={app.invite()}")
+    elif link != url.rstrip("/"):
         print(f"For testers: {link}")
     sys.stdout.flush()
 

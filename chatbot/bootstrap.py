@@ -101,12 +101,11 @@ class App:
         """Save the running turns and end everything, within seconds."""
         if self.loop is not None:
             self._in_loop(self._stop(), STOP_SECONDS)
-        if self.demo.server is not None:
             # Open pages hold their connections for as long as they are open; that these are cut
             # now is no error.
             self.demo.server.config.timeout_graceful_shutdown = 1
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        self.demo.close(verbose=False)
+            self.demo.close(verbose=False)
         if self.offline_ark is not None:
             self.offline_ark.stop()
         self.storage.close()

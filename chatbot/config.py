@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     gradio_server_port: int | None = Field(None, description="Port; without it the first free one")
     gradio_share: bool = Field(False, description="Make a public share link")
     space_id: str = Field("", description="Set by Hugging Face Spaces; not yours to set")
+    space_host: str = Field("", description="Set by Hugging Face Spaces; not yours to set")
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
@@ -127,7 +128,7 @@ class Settings(BaseSettings):
     def is_public(self) -> bool:
         """True when others than the people at this machine can reach the app."""
         loopback = self.gradio_server_name in ("127.0.0.1", "localhost", "::1", "[::1]")
-        return self.gradio_share or not loopback
+        return self.gradio_share or bool(self.space_id) or not loopback
 
     @property
     def hosted_without_disk(self) -> bool:

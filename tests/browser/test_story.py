@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from chatbot.ark.offline import Fault
-from tests.browser.conftest import PASSWORD, running_server
+from tests.browser.conftest import PASSWORD
+from tests.server import running_server
 
 
 def test_register_ask_reload_log_out_and_come_back(someone, ark):
@@ -94,7 +95,7 @@ def test_markdown_code_formulas_and_tables_are_rendered(someone):
     ann.ask("a table please")
     expect(ann.replies.last.locator("table")).to_be_visible()
     ann.is_answered()
-    ann.ask("think about it")
+    ann.ask("think")
     expect(ann.page.locator("#chatbot").get_by_text("Thought", exact=True)).to_be_visible()
 
 
@@ -222,7 +223,6 @@ def test_two_people_never_see_each_other(someone):
     bob.ask("echo: Bob's secret")
     ann.is_answered()
     bob.is_answered()
-    expect(ann.replies).to_have_count(1 + ann.page.locator("small.caption").count() // 2)
     for person, own, other in ((ann, "Ann", "Bob"), (bob, "Bob", "Ann")):
         expect(person.replies.first).to_contain_text(f"{own}'s secret")
         person.page.reload()
@@ -370,6 +370,7 @@ def test_without_a_key_the_page_says_so_and_answers(someone, tmp_path):
         expect(ann.chat).to_contain_text("有什么可以帮你")
         ann.page.get_by_text("用表格比较茶和咖啡").click()
         expect(ann.replies.last.locator("table")).to_be_visible()
+        ann.is_answered()
         ann.page.click("#logout")
         ann.is_out()
         ann.log_in("小明" + ann.name[-5:], PASSWORD + "!")

@@ -59,6 +59,9 @@ TOPICS = {
     "arabic": "arabic", "rtl": "arabic", "阿拉伯语": "arabic",
 }  # fmt: skip
 
+# Enough of a hint in a longer request, such as "compare tea and coffee in a table".
+MENTIONED = re.compile(r"\b(?:code|formula|table)\b|代码|公式|表格", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -83,7 +86,8 @@ def reply_to(messages: list[dict[str, Any]]) -> Reply:
     if remembered is not None:
         return Reply(remembered)
     language = "zh" if chinese else "en"
-    topic = TOPICS.get(subject(asked), "")
+    mentioned = MENTIONED.search(asked)
+    topic = TOPICS.get(subject(asked)) or TOPICS.get(mentioned[0].lower() if mentioned else "", "")
     if topic == "think":
         return Reply(showcase.THINK[language], showcase.THOUGHT[language])
     return Reply(showcase.TEXTS.get(topic, showcase.HELP)[language])

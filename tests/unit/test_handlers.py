@@ -1,0 +1,59 @@
+"""Every function that Gradio can be asked to run goes through the one decorator."""
+
+import inspect
+
+import gradio as gr
+import pytest
+
+from chatbot.bootstrap import create_app
+from chatbot.config import Settings
+
+
+@pytest.fixture
+def app(tmp_path):
+    made = create_app(
+        Settings(ark_api_key=None, database_url=f"sqlite:///{tmp_path / 'chat.db'}"), pace=0
+    )
+    yield made
+    made.close()
+
+
+def test_every_function_knows_who_asks(app):
+    functions = [entry for entry in app.demo.fns.values() if entry.fn is not None]
+    assert len(functions) > 10
+    for entry in functions:
+        assert getattr(entry.fn, "is_guarded", False), f"{entry.name} is bare"
+
+
+def test_no_function_is_offered_to_programs(app):
+    for entry in app.demo.fns.values():
+        assert entry.api_visibility == "private", entry.name
+
+
+def test_no_function_waits_for_another_person(app):
+    for entry in app.demo.fns.values():
+        if entry.fn is not None and entry.queue is not False:
+            assert entry.concurrency_limit is None, entry.name
+
+
+def test_the_main_functions_have_the_names_that_tools_rely_on(app):
+    names = {entry.api_name for entry in app.demo.fns.values()}
+    assert {"view", "sessions", "new_session", "select_session", "send", "follow", "stop"} <= names
+
+
+def test_a_guarded_function_asks_gradio_for_the_request(app):
+    for entry in app.demo.fns.values():
+        if entry.fn is not None:
+            parameters = inspect.signature(entry.fn).parameters
+            assert "visit" not in parameters
+            assert parameters["request"].annotation is gr.Request
+
+
+def test_the_page_has_the_elements_that_tests_and_tools_rely_on(app):
+    there = {getattr(block, "elem_id", None) for block in app.demo.blocks.values()}
+    wanted = """
+        auth-view login-name login-password login-submit register-name register-password
+        register-invite register-submit auth-error chat-view session-list new-session
+        rename-session delete-session search-sessions chatbot prompt usage-line account-name logout
+    """
+    assert set(wanted.split()) <= there

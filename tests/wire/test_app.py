@@ -1,0 +1,126 @@
+"""The app as a process: what it prints, how it ends, and what it says when it cannot start."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from tests.server import ROOT, free_port, running_server
+
+PASSWORD = "correct horse battery"
+ROUTES = "gradio_api/chatbot"
+
+
+def refused(*flags, **environment):
+    """Exit code and what was printed, of a start that must fail."""
+    done = subprocess.run(
+        [sys.executable, "app.py", "--port", str(free_port()), *flags],
+        cwd=ROOT,
+        env={**environment, "PATH": "/usr/bin:/bin", "ARK_API_KEY": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_starts_offline_and_ends_by_itself(tmp_path, how):
+    with running_server(None, tmp_path) as server:
+        assert "ok" in server.health()
+        assert server.end(how) == 0
+        assert "Traceback" not in server.log
+
+
+def test_a_setting_that_is_wrong_is_named(tmp_path):
+    code, told = refused(ARK_CONTEXT_TTL="60", DATABASE_URL=f"sqlite:///{tmp_path}/chat.db")
+    assert code == 2
+    assert "ARK_CONTEXT_TTL" in told
+    assert "3600" in told
+    assert "Traceback" not in told
+
+
+def test_a_folder_that_cannot_be_written_is_named():
+    code, told = refused(DATABASE_URL="sqlite:////proc/nowhere/chat.db")
+    assert code == 2
+    assert "/proc/nowhere" in told
+    assert "Traceback" not in told
+
+
+def test_a_port_in_use_is_told(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, told = refused("--port", port, DATABASE_URL=f"sqlite:///{tmp_path}/chat.db")
+    assert code == 1
+    assert port in told
+    assert "Traceback" not in told
+
+
+def test_a_share_link_that_cannot_be_had_leaves_a_working_app(tmp_path):
+    # No tunnel can be had here: its server is one that refuses.
+    with running_server(None, tmp_path, "--share", GRADIO_SHARE_SERVER_ADDRESS="127.0.0.1:9") as s:
+        assert "ok" in s.health()
+        printed = s.printed("For testers")
+        assert "No share link could be made" in printed
+        code = re.search(r"\?invite=(\S+)", printed)[1]
+        new = {"name": "Ann", "password": PASSWORD}
+        with httpx.Client(base_url=s.url) as client:
+            answer = client.post(f"{ROUTES}/register", json=new)
+            assert answer.json()["error"]["code"] == "invitation_refused"
+            assert client.post(f"{ROUTES}/register", json={**new, "invite": code}).is_success
+
+
+def test_the_key_is_nowhere_to_be_seen(ark, tmp_path):
+    with running_server(ark, tmp_path, ARK_API_KEY="very-secret-key", LOG_LEVEL="DEBUG") as server:
+        with httpx.Client(base_url=server.url) as client:
+            pages = [client.get(path).text for path in ("/", "/config", "/gradio_api/info")]
+        assert not any("very-secret-key" in page for page in pages)
+        server.end()
+        assert "very-secret-key" not in server.log
+
+
+def test_every_answer_has_the_headers(tmp_path):
+    with running_server(None, tmp_path) as server, httpx.Client(base_url=server.url) as client:
+        for path in ("/", "/config", f"/{ROUTES}/me", "/gradio_api/nothing", "/assets/nothing.js"):
+            headers = client.get(path).headers
+            assert "frame-ancestors" in headers["content-security-policy"], path
+            assert headers["x-content-type-options"] == "nosniff", path
+        crossed = client.post(
+            "/gradio_api/queue/join", json={}, headers={"origin": "https://evil.test"}
+        )
+        assert crossed.status_code == 403
+
+
+def test_an_event_of_the_page_is_refused_without_a_login(tmp_path):
+    with running_server(None, tmp_path) as server, httpx.Client(base_url=server.url) as client:
+        config = client.get("/config").json()
+        for entry in config["dependencies"]:
+            if entry["api_name"] not in ("select_session", "send", "stop", "delete", "rename"):
+                continue
+            tab = f"tab{entry['id']}"
+            inputs = {"select_session": 2, "send": 3, "stop": 1, "delete": 1, "rename": 3}
+            client.post(
+                "/gradio_api/queue/join",
+                json={
+                    "data": [None] * inputs[entry["api_name"]],
+                    "fn_index": entry["id"],
+                    "session_hash": tab,
+                },
+            ).raise_for_status()
+            told = ""
+            url = f"/gradio_api/queue/data?session_hash={tab}"
+            with client.stream("GET", url) as events:
+                deadline = time.monotonic() + 20
+                for line in events.iter_lines():
+                    told += line
+                    if "process_completed" in line or time.monotonic() > deadline:
+                        break
+            assert "Please log in first" in told, entry["api_name"]
