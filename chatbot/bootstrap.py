@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from chatbot.accounts import Accounts
 from chatbot.ark.client import ArkClient
-from chatbot.ark.memory import ContextMemory
+from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
 from chatbot.config import Settings
 from chatbot.service import ChatService
@@ -145,7 +145,8 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         max_turns=settings.max_turns,
         max_turns_per_user=settings.max_turns_per_user,
     )
-    turns = Turns(storage, ContextMemory(client, settings.ark_context_ttl), limits)
+    memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
+    turns = Turns(storage, memories, limits)
     registration = settings.registration
     if registration == "auto":
         registration = "invite" if settings.is_public else "open"

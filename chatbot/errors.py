@@ -15,6 +15,7 @@
     ├── TooManyAttempts
     ├── ConversationNotFound
     ├── TurnRunning
+    ├── ChangedElsewhere
     ├── TooManyTurns
     ├── StorageUnavailable
     └── ArkError
@@ -158,6 +159,14 @@ class TurnRunning(ChatbotError):
 
     code = "turn_running"
     sentence = "An answer is still being written in this session. Wait for it or stop it."
+    status = 409
+
+
+class ChangedElsewhere(ChatbotError):
+    """The message acted on is not (any more) where the page shows it."""
+
+    code = "changed_elsewhere"
+    sentence = "This session was changed in another tab. Look again, then try once more."
     status = 409
 
 

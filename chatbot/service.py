@@ -5,25 +5,22 @@ takes the person; a conversation that is somebody else's is not found.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
-from chatbot.ark.chunks import Line
 from chatbot.errors import EmptyMessage, MessageTooLong
-from chatbot.storage import journal
+from chatbot.storage import branches, journal
+from chatbot.storage.branches import Versions
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
-from chatbot.storage.journal import Begun
+from chatbot.storage.journal import Continue, Edit, Regenerate, Send
 from chatbot.storage.models import Conversation, Message, State
 from chatbot.turns import Snapshot, Turn, Turns
 
 LIST_LIMIT = 200
 TITLE_CHARS = 120
-HISTORY_LIMIT = 2_000
-"""Most messages read to rebuild a memory; HISTORY_TOKENS is what really limits it."""
 STORED_FRAME_SECONDS = 0.5
 """How often a turn of another process is looked up."""
 
@@ -73,6 +70,8 @@ class Thread:
     messages: list[Shown]
     has_earlier: bool
     totals: Totals
+    versions: list[Versions]
+    """Where the shown messages have other versions, oldest first."""
 
     @property
     def running_reply(self) -> Shown | None:
@@ -120,13 +119,28 @@ class ChatService:
         Raises `EmptyMessage`, `MessageTooLong`, `ConversationNotFound`, `TurnRunning`,
         `TooManyTurns`, `StorageUnavailable`; nothing is stored then.
         """
-        # NUL is the one character that PostgreSQL text cannot hold.
-        text = text.strip().replace("\x00", "")
-        if not text:
-            raise EmptyMessage()
-        if len(text) > self._max_input_chars:
-            raise MessageTooLong(length=len(text), limit=self._max_input_chars)
-        return await self._turns.start(user_id, conversation_id, text, self._load_history)
+        return await self._turns.start(user_id, conversation_id, Send(self._checked(text)))
+
+    async def edit(self, user_id: int, conversation_id: str, question_id: int, text: str) -> Turn:
+        """Ask an earlier question in other words; what followed the old ones is kept."""
+        move = Edit(question_id, self._checked(text))
+        return await self._turns.start(user_id, conversation_id, move)
+
+    async def regenerate(self, user_id: int, conversation_id: str, reply_id: int) -> Turn:
+        """Have the newest question answered again; the reply there is stays as a version."""
+        return await self._turns.start(user_id, conversation_id, Regenerate(reply_id))
+
+    async def go_on(self, user_id: int, conversation_id: str, reply_id: int) -> Turn:
+        """Have the newest reply continued, which ended early."""
+        return await self._turns.start(user_id, conversation_id, Continue(reply_id))
+
+    async def undo(self, user_id: int, conversation_id: str, reply_id: int) -> str:
+        """Take back the newest turn; returns its question. It stays as a version."""
+        return await self._storage.write(branches.undo, user_id, conversation_id, reply_id)
+
+    async def show_next_version(self, user_id: int, conversation_id: str, message_id: int) -> None:
+        """Show the next version of a message, with what followed it."""
+        await self._storage.write(branches.show_next_version, user_id, conversation_id, message_id)
 
     async def follow(
         self, user_id: int, conversation_id: str, frame_seconds: float
@@ -163,8 +177,14 @@ class ChatService:
                 return
             await asyncio.sleep(STORED_FRAME_SECONDS)
 
-    async def _load_history(self, begun: Begun) -> Sequence[Line]:
-        return await self._storage.read(_remembered, begun.before_id)
+    def _checked(self, text: str) -> str:
+        # NUL is the one character that PostgreSQL text cannot hold.
+        text = text.strip().replace("\x00", "")
+        if not text:
+            raise EmptyMessage()
+        if len(text) > self._max_input_chars:
+            raise MessageTooLong(length=len(text), limit=self._max_input_chars)
+        return text
 
 
 def _start(user_id: int) -> str:
@@ -184,6 +204,7 @@ def _open(user_id: int, conversation_id: str, window: int) -> Thread:
         [_shown(row) for row in rows[-window:]],
         len(rows) > window,
         Totals(*Message.totals(conversation.id)),
+        branches.versions(rows[-window:]),
     )
 
 
@@ -194,15 +215,6 @@ def _rename(user_id: int, conversation_id: str, title: str) -> None:
 
 def _delete(user_id: int, conversation_id: str) -> None:
     Conversation.of(user_id, conversation_id).delete_instance()
-
-
-def _remembered(before_id: int | None) -> list[Line]:
-    rows: list[Any] = Message.branch(before_id, HISTORY_LIMIT)
-    kept = []
-    for question, reply in pairwise(rows):
-        if reply.is_reply and reply.is_remembered:
-            kept += [Line(question.role, question.content), Line(reply.role, reply.content)]
-    return kept
 
 
 def _entry(row: Any) -> Entry:

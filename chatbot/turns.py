@@ -10,16 +10,17 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from chatbot.ark.chunks import Chunk, Held, Line, Note, Tokens
-from chatbot.ark.memory import Ask, Memory, answer
+from chatbot.ark.memory import Ask, Memories
 from chatbot.errors import ArkError, ChatbotError, Moderated, StorageUnavailable, TooManyTurns
 from chatbot.storage import journal
+from chatbot.storage.branches import remembered
 from chatbot.storage.database import Storage
-from chatbot.storage.journal import Begun, Outcome
+from chatbot.storage.journal import Begun, Move, Outcome, Terms
 from chatbot.storage.models import State
 
 log = logging.getLogger("chatbot.turns")
@@ -30,6 +31,12 @@ LEASE_SECONDS = 10.0
 """How long a dead process can keep a conversation to itself."""
 KEEPALIVE_SECONDS = 0.25
 FINAL_SAVE_TRIES = 8
+HISTORY_LIMIT = 2_000
+"""Most messages read to rebuild a memory; HISTORY_TOKENS is what really limits it."""
+CONTINUE = (
+    "请从你中断的地方直接往下写，不要重复已经写过的内容，也不要加任何开场白。"
+    "(Continue exactly where you stopped: repeat nothing, add no introduction.)"
+)
 
 FINISHED = {"length": State.LENGTH, "content_filter": State.FILTERED}
 """States by Ark's finish_reason; any other reason is a complete reply."""
@@ -62,8 +69,9 @@ class Snapshot:
 class Turn:
     """One reply in the making."""
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, begun: Begun, move: Move) -> None:
         self.begun = begun
+        self.move = move
         self.tokens: Tokens | None = None
         self.held: Held | None = None
         self.state = State.STREAMING
@@ -73,7 +81,7 @@ class Turn:
         self.followed_at = self.started_at = time.monotonic()
         self.first_token_ms: int | None = None
         self.version = 0
-        self._text: list[str] = []
+        self._text: list[str] = [begun.prefix]
         self._thought: list[str] = []
         self._notes: list[str] = []
         self._changed = asyncio.Event()
@@ -147,6 +155,11 @@ class Turn:
     def snapshot(self) -> Snapshot:
         return Snapshot(self.text, self.thought, self.notes, self.done)
 
+    @property
+    def got_nothing(self) -> bool:
+        """Whether not one word of an answer came."""
+        return self.text == self.begun.prefix
+
 
 def _joined(pieces: list[str]) -> str:
     if len(pieces) > 1:
@@ -157,10 +170,10 @@ def _joined(pieces: list[str]) -> str:
 class Turns:
     """The turns of this process. Lives in one event loop."""
 
-    def __init__(self, storage: Storage, memory: Memory, limits: Limits) -> None:
+    def __init__(self, storage: Storage, memories: Memories, limits: Limits) -> None:
         self.storage = storage
         self.limits = limits
-        self._memory = memory
+        self._memories = memories
         self._turns: dict[int, Turn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
@@ -171,34 +184,25 @@ class Turns:
         """Begin to keep the turns saved, and to end those whose process has died."""
         self._keeper = asyncio.create_task(self._keep())
 
-    async def start(
-        self,
-        user_id: int,
-        conversation_id: str,
-        question: str,
-        load_history: Callable[[Begun], Awaitable[Sequence[Line]]],
-    ) -> Turn:
-        """Store the question and let the model answer it.
+    async def start(self, user_id: int, conversation_id: str, move: Move) -> Turn:
+        """Store what was asked and let the model answer it.
 
-        Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `StorageUnavailable`;
-        nothing is stored then.
+        Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`,
+        `StorageUnavailable`; nothing is stored then.
         """
         if self._closing or len(self._turns) >= self.limits.max_turns:
             raise TooManyTurns()
-        begun = await self.storage.write(
-            journal.begin,
-            user_id,
-            conversation_id,
-            question,
+        terms = Terms(
             model=self.limits.model,
-            memory_kind=self._memory.kind,
+            memory_kind=self._memories.kind_for(self.limits.model),
             owner=self.owner,
             lease_seconds=LEASE_SECONDS,
             max_turns_per_user=self.limits.max_turns_per_user,
         )
-        turn = Turn(begun)
+        begun = await self.storage.write(journal.begin, user_id, conversation_id, move, terms)
+        turn = Turn(begun, move)
         self._turns[begun.reply_id] = turn
-        self._spawn(self._run(turn, self._ask(begun, load_history)))
+        self._spawn(self._run(turn))
         return turn
 
     def get(self, reply_id: int | None) -> Turn | None:
@@ -243,21 +247,28 @@ class Turns:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _ask(self, begun: Begun, load_history: Callable[[Begun], Awaitable[Sequence[Line]]]) -> Ask:
+    def _ask(self, begun: Begun) -> Ask:
+        async def load_history() -> list[Line]:
+            rows = await self.storage.read(remembered, begun.before_id, HISTORY_LIMIT)
+            lines = [Line(row.role, row.content) for row in rows]
+            if begun.prefix:
+                lines += [Line("user", begun.question), Line("assistant", begun.prefix)]
+            return lines
+
         return Ask(
             model=self.limits.model,
             system=self.limits.system_prompt,
-            question=begun.question,
+            question=CONTINUE if begun.prefix else begun.question,
             ref=begun.ref,
-            load_history=lambda: load_history(begun),
+            load_history=load_history,
             history_tokens=self.limits.history_tokens,
             max_tokens=self.limits.max_output_tokens,
         )
 
-    async def _run(self, turn: Turn, ask: Ask) -> None:
+    async def _run(self, turn: Turn) -> None:
         try:
             if turn.state is State.STREAMING:
-                turn.reader = asyncio.create_task(self._read(turn, ask))
+                turn.reader = asyncio.create_task(self._read(turn))
                 await asyncio.wait([turn.reader])
                 self._look_at(turn, turn.reader)
             await self._finish(turn)
@@ -283,10 +294,10 @@ class Turns:
             log.error("reply %s failed", turn.begun.reply_id, exc_info=error)
             turn.end(State.INTERRUPTED, ChatbotError.code)
 
-    async def _read(self, turn: Turn, ask: Ask) -> None:
+    async def _read(self, turn: Turn) -> None:
         async with (
             asyncio.timeout(self.limits.turn_seconds),
-            aclosing(answer(self._memory, ask)) as events,  # type: ignore[type-var]
+            aclosing(self._memories.answer(self._ask(turn.begun))) as events,  # type: ignore[type-var]
         ):
             async for event in events:
                 turn.take(event)
@@ -308,7 +319,9 @@ class Turns:
         if not turn.text and state in (State.COMPLETE, State.INTERRUPTED, State.LENGTH):
             state = State.FAILED
             turn.error = turn.error or "empty_reply"
-        held = turn.held if state in (State.COMPLETE, State.LENGTH) else None
+        # A continued reply was asked for in words that are no part of the conversation.
+        in_step = state in (State.COMPLETE, State.LENGTH) and not turn.begun.prefix
+        held = turn.held if in_step else None
         tokens = turn.tokens
         return Outcome(
             state=state,
@@ -317,7 +330,7 @@ class Turns:
             error=turn.error,
             notes=" ".join(turn.notes),
             model=self.limits.model,
-            memory_kind=self._memory.kind,
+            memory_kind=self._memories.kind_for(self.limits.model),
             ref=held.ref if held else None,
             ref_expires_at=held.expires_at if held else None,
             prompt_tokens=tokens.prompt if tokens else None,

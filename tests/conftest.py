@@ -14,7 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 from chatbot.ark.client import ArkClient
-from chatbot.ark.memory import ContextMemory
+from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
 from chatbot.service import ChatService, Shown
 from chatbot.storage.database import Storage, open_storage
@@ -114,6 +114,7 @@ def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
         url: str = "",
         idle_seconds: float = 20,
         beside: Chat | None = None,
+        memory: str = "context",
         **limits: object,
     ) -> AsyncIterator[Chat]:
         storage = beside.storage if beside else open_storage(database_url)
@@ -123,7 +124,9 @@ def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
             first_token_seconds=idle_seconds,
             idle_seconds=idle_seconds,
         )
-        turns = Turns(storage, ContextMemory(client, 3600), replace(LIMITS, **limits))
+        settled = replace(LIMITS, **limits)
+        memories = memories_for(memory, settled.model, client, 3600)
+        turns = Turns(storage, memories, settled)
         turns.open()
         service = ChatService(storage, turns, max_input_chars=20_000)
         user = await storage.write(

@@ -23,14 +23,20 @@ class Chunk:
     finish: str = ""
     """Ark's finish_reason, on the chunk that has it: stop, length, content_filter, …"""
     tokens: Tokens | None = None
+    ref: str = ""
+    """The id a finished reply is stored under, where it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What Ark holds for the conversation from now on, until `expires_at`."""
+    """What Ark will hold for the conversation once this turn has ended well.
 
-    ref: str
-    expires_at: datetime
+    `ref` is None for a memory that keeps nothing there.
+    """
+
+    kind: str
+    ref: str | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

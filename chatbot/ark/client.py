@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -53,6 +54,8 @@ class ArkClient:
         self, *, api_key: str, base_url: str, first_token_seconds: float, idle_seconds: float
     ) -> None:
         self._key = api_key
+        # Ark's addresses have `/api/` in their path; other servers' end in `/v1`.
+        self.speaks_ark = "/api/" in base_url
         self._first_token_seconds = first_token_seconds
         self._idle_seconds = idle_seconds
         # The SDK's own retry re-sends a POST after a timeout, which would apply one turn twice
@@ -82,7 +85,7 @@ class ArkClient:
         except TimeoutError:
             raise ArkSilent("context.create") from None
         except SDK_FAILURES as error:
-            raise self._translate(error, on_context=False) from error
+            raise self._translate(error, "create") from error
         if not context.id:
             raise StreamBroken("context.create answered without an id")
         return str(context.id)
@@ -92,6 +95,7 @@ class ArkClient:
     ) -> AsyncIterator[Chunk]:
         """The reply to new messages of a session context, as it comes (docs/82379/1529329)."""
         return self._stream(
+            "context",
             lambda: self._ark.context.completions.create(
                 model=model,
                 context_id=context_id,
@@ -99,10 +103,70 @@ class ArkClient:
                 max_tokens=max_tokens,
                 stream=True,
                 stream_options={"include_usage": True},
-            )
+            ),
+            _chunk,
         )
 
-    async def _stream(self, call: Callable[[], Awaitable[Any]]) -> AsyncIterator[Chunk]:
+    def stream_response(
+        self,
+        model: str,
+        previous: str | None,
+        lines: Iterable[Line],
+        max_tokens: int,
+        expires_at: datetime,
+    ) -> AsyncIterator[Chunk]:
+        """The reply of the Responses API, stored until `expires_at` (docs/82379/1569618).
+
+        It goes on from the stored reply `previous`; `max_tokens` includes the thoughts.
+        """
+        return self._stream(
+            "responses",
+            lambda: self._ark.responses.create(
+                model=model,
+                previous_response_id=previous,
+                input=[{"type": "message", **line} for line in _wire(lines)],
+                max_output_tokens=max_tokens,
+                store=True,
+                caching={"type": "enabled"},
+                expire_at=int(expires_at.timestamp()),
+                stream=True,
+            ),
+            _response_chunk,
+        )
+
+    def stream_chat(
+        self, model: str, lines: Iterable[Line], max_tokens: int
+    ) -> AsyncIterator[Chunk]:
+        """The reply to a whole history (docs/82379/1494384), of Ark or a compatible server."""
+        return self._stream(
+            "chat",
+            lambda: self._ark.chat.completions.create(
+                model=model,
+                messages=_wire(lines),
+                max_tokens=max_tokens,
+                stream=True,
+                stream_options={"include_usage": True},
+            ),
+            _chunk,
+        )
+
+    async def forget_response(self, response_id: str) -> None:
+        """Delete a stored response (docs/82379/1783719); one that is gone already is fine."""
+        try:
+            async with asyncio.timeout(self._first_token_seconds):
+                await self._ark.responses.delete(response_id)
+        except TimeoutError:
+            raise ArkSilent("responses.delete") from None
+        except SDK_FAILURES as error:
+            if getattr(error, "status_code", None) != 404:
+                raise self._translate(error, "responses") from error
+
+    async def _stream(
+        self,
+        api: str,
+        call: Callable[[], Awaitable[Any]],
+        read: Callable[[Any], Chunk],
+    ) -> AsyncIterator[Chunk]:
         """The chunks of a streaming call; raises `ArkError` and always ends the HTTP request.
 
         A stream that ends without a finish_reason did not finish: `StreamBroken`.
@@ -119,7 +183,7 @@ class ArkClient:
                     if event is None:
                         break
                     limit = self._idle_seconds
-                    chunk = _chunk(event)
+                    chunk = read(event)
                     finished = finished or bool(chunk.finish)
                     yield chunk
             if not finished:
@@ -127,15 +191,15 @@ class ArkClient:
         except TimeoutError:
             raise ArkSilent(f"no data for {limit:g} s") from None
         except SDK_FAILURES as error:
-            raise self._translate(error, on_context=True) from error
+            raise self._translate(error, api) from error
         finally:
             if stream is not None:
                 # A stream left open goes on, and is billed, at Ark's side.
                 with suppress(httpx.HTTPError):
                     await stream.close()
 
-    def _translate(self, error: Exception, *, on_context: bool) -> ArkError:
-        kind, details = _describe(error, on_context=on_context)
+    def _translate(self, error: Exception, api: str) -> ArkError:
+        kind, details = _describe(error, api)
         translated = kind(
             details["detail"].replace(self._key, "***"),
             ark_code=details["code"],
@@ -158,31 +222,67 @@ def _chunk(event: Any) -> Chunk:
     text = thought = finish = ""
     if choices:
         delta = choices[0].delta
-        text = getattr(delta, "content", None) or ""
-        thought = getattr(delta, "reasoning_content", None) or ""
+        text = _read(delta, "content") or ""
+        # `reasoning` is what Ollama and newer vLLM call it.
+        thought = _read(delta, "reasoning_content") or _read(delta, "reasoning") or ""
         finish = choices[0].finish_reason or ""
     return Chunk(text, thought, finish, _tokens(event.usage))
 
 
+def _response_chunk(event: Any) -> Chunk:
+    """A chunk from an event of the Responses API (docs/82379/1599499).
+
+    By `event.type`, never by class: the SDK parses a type it does not know as another's class.
+    """
+    match event.type:
+        case "response.output_text.delta":
+            return Chunk(text=event.delta or "")
+        case "response.reasoning_summary_text.delta":
+            return Chunk(thought=event.delta or "")
+        case "response.completed":
+            response = event.response
+            return Chunk(finish="stop", tokens=_tokens(response.usage), ref=response.id or "")
+        case "response.incomplete":
+            details = event.response.incomplete_details
+            filtered = "content_filter" in str(_read(details, "reason"))
+            finish = "content_filter" if filtered else "length"
+            return Chunk(finish=finish, tokens=_tokens(event.response.usage))
+        case "response.failed":
+            raise _told_in_stream(event.response.error)
+        case "error":
+            raise _told_in_stream(event)
+    return Chunk()
+
+
+def _told_in_stream(error: Any) -> ArkError:
+    code = str(_read(error, "code") or "")
+    kind = Moderated if _is_moderation(code) else StreamBroken
+    return kind(str(_read(error, "message") or ""), ark_code=code)
+
+
 def _tokens(usage: Any) -> Tokens | None:
-    """Usage as Ark reports it; the SDK hands it over as an object or, in part, as dicts."""
+    """Usage as Ark reports it: two spellings of its fields, and objects or, in part, dicts."""
     if not usage:
         return None
 
-    def read(holder: Any, name: str) -> Any:
-        return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+    def count(holder: Any, *names: str) -> int:
+        return next((found for name in names if (found := _read(holder, name))), 0)
 
-    prompt_details = read(usage, "prompt_tokens_details")
-    completion_details = read(usage, "completion_tokens_details")
+    given = _read(usage, "prompt_tokens_details") or _read(usage, "input_tokens_details")
+    made = _read(usage, "completion_tokens_details") or _read(usage, "output_tokens_details")
     return Tokens(
-        prompt=read(usage, "prompt_tokens") or 0,
-        cached=read(prompt_details, "cached_tokens") or 0,
-        completion=read(usage, "completion_tokens") or 0,
-        reasoning=read(completion_details, "reasoning_tokens") or 0,
+        prompt=count(usage, "prompt_tokens", "input_tokens"),
+        cached=count(given, "cached_tokens"),
+        completion=count(usage, "completion_tokens", "output_tokens"),
+        reasoning=count(made, "reasoning_tokens"),
     )
 
 
-def _describe(error: Exception, *, on_context: bool) -> tuple[type[ArkError], dict[str, str]]:
+def _read(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
+
+
+def _describe(error: Exception, api: str) -> tuple[type[ArkError], dict[str, str]]:
     """Which of our errors it is, and what the log should say about it."""
     body = getattr(error, "body", None)
     message = str(body.get("message", "")) if isinstance(body, dict) else ""
@@ -195,7 +295,7 @@ def _describe(error: Exception, *, on_context: bool) -> tuple[type[ArkError], di
 
     if isinstance(error, ArkAPIStatusError):
         param = str(getattr(error, "param", None) or "")
-        return _by_status(error.status_code, code, param, on_context=on_context), details
+        return _by_status(error.status_code, code, param, api), details
     if isinstance(error, ArkAPITimeoutError | ArkAPIConnectionError):
         return ArkUnavailable, details
     if isinstance(error, ArkAPIError):
@@ -204,11 +304,11 @@ def _describe(error: Exception, *, on_context: bool) -> tuple[type[ArkError], di
     return StreamBroken, details
 
 
-def _by_status(status: int, code: str, param: str, *, on_context: bool) -> type[ArkError]:
+def _by_status(status: int, code: str, param: str, api: str) -> type[ArkError]:
     """Ark's error table (docs/82379/1299023)."""
     match status:
         case 400:
-            return _bad_request(code, param)
+            return _bad_request(code, param, api)
         case 401:
             return AccessRefused if code.startswith("InvalidAccountStatus") else KeyRefused
         case 402:
@@ -219,11 +319,9 @@ def _by_status(status: int, code: str, param: str, *, on_context: bool) -> type[
             overdue = code in ("AccountOverdueError", "OperationDenied.ServiceOverdue")
             return AccountOverdue if overdue else AccessRefused
         case 404:
-            if code == "UnsupportedModel":
-                return NotSupported
-            # What Ark answers for an expired context is not documented; `NotFound.…` is its
-            # generic row for a resource.
-            return ContextLost if on_context and code.startswith("NotFound") else ModelNotFound
+            return _not_found(code, api)
+        case 405 | 501:
+            return NotSupported
         case 429:
             if code in ("QuotaExceeded", "SetLimitExceeded"):
                 return QuotaUsedUp
@@ -234,11 +332,26 @@ def _by_status(status: int, code: str, param: str, *, on_context: bool) -> type[
     return ArkUnavailable if status >= 500 else BadRequest
 
 
-def _bad_request(code: str, param: str) -> type[ArkError]:
+def _not_found(code: str, api: str) -> type[ArkError]:
+    # What Ark answers for an expired context is not documented; `NotFound.…` is its generic row
+    # for a resource.
+    if code.startswith("NotFound") and api in ("context", "responses"):
+        return ContextLost
+    if code == "UnsupportedModel":
+        return NotSupported
+    # A server that is not Ark has no such path; and the Context API takes endpoint ids only.
+    if api != "chat" and code in ("", "InvalidEndpointOrModel.ModelIDAccessDisabled"):
+        return NotSupported
+    return ModelNotFound
+
+
+def _bad_request(code: str, param: str, api: str) -> type[ArkError]:
     if code == "InvalidParameter.PreviousResponseNotFound":
         return ContextLost
     if param in ("context_id", "previous_response_id"):
         return ContextLost
+    if api != "chat" and param in ("model", "caching"):
+        return NotSupported
     if code.startswith("InvalidEndpoint."):
         return ModelNotFound
     if code.startswith("OutofContext"):

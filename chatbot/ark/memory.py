@@ -17,7 +17,7 @@ from typing import Protocol
 from chatbot.ark.chunks import Chunk, Held, Line, Note
 from chatbot.ark.client import ArkClient
 from chatbot.ark.tokens import estimate_tokens
-from chatbot.errors import ArkError, ContextLost
+from chatbot.errors import ArkError, ContextLost, NotSupported
 from chatbot.storage.fields import now
 
 log = logging.getLogger("chatbot.memory")
@@ -52,36 +52,70 @@ class Memory(Protocol):
         ...
 
 
-async def answer(memory: Memory, ask: Ask) -> AsyncIterator[Event]:
-    """The reply, with everything that can be made good made good before its first word.
+class Memories:
+    """The ways to remember, from the cheapest down; steps down where a model lacks one."""
 
-    A lost memory is rebuilt once and the turn replayed once. What passes by itself is retried,
-    with growing, random pauses; a memory that may have taken the turn although no answer came is
-    never used again. After the first word nothing is repeated.
-    """
-    ref, rebuilt, retries = ask.ref, False, 0
-    while True:
-        said = False
-        try:
-            async with aclosing(memory.once(ask, ref)) as events:  # type: ignore[type-var]
-                async for event in events:
-                    said = said or (isinstance(event, Chunk) and bool(event.text or event.thought))
-                    yield event
-            return
-        except ContextLost as error:
-            if said or ref is None or rebuilt:
-                raise
-            log.warning("rebuilding memory: %s", error.for_log())
-            ref, rebuilt = None, True
-            yield Note("memory_rebuilt")
-        except ArkError as error:
-            if said or not error.retryable or retries == RETRIES:
-                raise
-            log.warning("retrying: %s", error.for_log())
-            retries += 1
-            if error.applied:
+    def __init__(self, kinds: Sequence[Memory]) -> None:
+        self._kinds = list(kinds)
+        self._steps: dict[str, int] = {}
+
+    def kind_for(self, model: str) -> str:
+        """The name of the way in use for this model."""
+        return self._memory(model).kind
+
+    def _memory(self, model: str) -> Memory:
+        return self._kinds[self._steps.get(model, 0)]
+
+    def _step_down(self, model: str, memory: Memory) -> bool:
+        """Use the next way from now on; False when this was the last."""
+        step = self._kinds.index(memory) + 1
+        if step == len(self._kinds):
+            return False
+        # Two turns may find out at once.
+        self._steps[model] = max(step, self._steps.get(model, 0))
+        log.warning("%s does not serve %r: now %r", model, memory.kind, self.kind_for(model))
+        return True
+
+    async def answer(self, ask: Ask) -> AsyncIterator[Event]:
+        """The reply, with everything that can be made good made good before its first word.
+
+        A lost memory is rebuilt once and the turn replayed once. What passes by itself is
+        retried, with growing, random pauses; a memory that may have taken the turn although no
+        answer came is never used again. After the first word nothing is repeated.
+        """
+        ref, rebuilt, retries = ask.ref, False, 0
+        while True:
+            said = False
+            memory = self._memory(ask.model)
+            try:
+                async with aclosing(memory.once(ask, ref)) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        said = said or _says_something(event)
+                        yield event
+                return
+            except ContextLost as error:
+                if said or ref is None or rebuilt:
+                    raise
+                log.warning("rebuilding memory: %s", error.for_log())
+                ref, rebuilt = None, True
+                yield Note("memory_rebuilt")
+            except NotSupported as error:
+                if said or not self._step_down(ask.model, memory):
+                    raise
+                log.warning("stepping down: %s", error.for_log())
                 ref = None
-            await asyncio.sleep(RETRY_SECONDS * 2**retries * random.uniform(0.5, 1))
+            except ArkError as error:
+                if said or not error.retryable or retries == RETRIES:
+                    raise
+                log.warning("retrying: %s", error.for_log())
+                retries += 1
+                if error.applied:
+                    ref = None
+                await asyncio.sleep(RETRY_SECONDS * 2**retries * random.uniform(0.5, 1))
+
+
+def _says_something(event: Event) -> bool:
+    return isinstance(event, Chunk) and bool(event.text or event.thought)
 
 
 class ContextMemory:
@@ -107,12 +141,87 @@ class ContextMemory:
             )
             new = [*last, *new]
         # Each use renews the idle timer; counted from before the call, so never too late.
-        yield Held(ref, now() + timedelta(seconds=self._ttl))
+        yield Held("context", ref, now() + timedelta(seconds=self._ttl))
         async with aclosing(
             self._client.stream_context(ask.model, ref, new, ask.max_tokens)  # type: ignore[type-var]
         ) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+
+class ResponsesMemory:
+    """Ark's Responses API (docs/82379/1569618): each reply is stored there and can be gone on
+    from by its id, until its own `expire_at`; use does not renew it, but the next reply has its
+    own."""
+
+    kind = "responses"
+
+    def __init__(self, client: ArkClient, ttl: int) -> None:
+        self._client = client
+        self._ttl = ttl
+
+    async def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
+        new = [Line("user", ask.question)]
+        if ref is None:
+            history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
+            if cut:
+                yield Note("history_cut")
+            new = [Line("system", ask.system), *history, *new]
+        expires_at = now() + timedelta(seconds=self._ttl)
+        async with aclosing(
+            self._client.stream_response(  # type: ignore[type-var]
+                ask.model, ref, new, ask.max_tokens, expires_at
+            )
+        ) as chunks:
+            async for chunk in chunks:
+                if chunk.ref:
+                    yield Held("responses", chunk.ref, expires_at)
+                yield chunk
+
+
+class ChatMemory:
+    """No memory there: the history travels with every question (docs/82379/1494384).
+
+    What every model and every OpenAI-compatible server can do.
+    """
+
+    kind = "chat"
+
+    def __init__(self, client: ArkClient) -> None:
+        self._client = client
+
+    async def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
+        history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
+        if cut:
+            yield Note("history_cut")
+        lines = [Line("system", ask.system), *history, Line("user", ask.question)]
+        async with aclosing(
+            self._client.stream_chat(ask.model, lines, ask.max_tokens)  # type: ignore[type-var]
+        ) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories:
+    """The ways to remember for a setting of ARK_MEMORY.
+
+    `auto` begins with what serves the model, and steps down when Ark says it does not: endpoint
+    ids with the Context API, model ids with the Responses API, other servers than Ark's with
+    the plain history.
+    """
+    context, responses, chat = (
+        ContextMemory(client, ttl),
+        ResponsesMemory(client, ttl),
+        ChatMemory(client),
+    )
+    named: dict[str, Memory] = {memory.kind: memory for memory in (context, responses, chat)}
+    if kind != "auto":
+        return Memories([named[kind]])
+    if not client.speaks_ark:
+        return Memories([chat])
+    if model.startswith("ep-"):
+        return Memories([context, responses, chat])
+    return Memories([responses, chat])
 
 
 def newest_that_fit(history: Sequence[Line], budget: int) -> tuple[list[Line], bool]:

@@ -10,13 +10,57 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from chatbot.errors import TooManyTurns, TurnRunning
+from chatbot.errors import ChangedElsewhere, TooManyTurns, TurnRunning
 from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Message, Role, State, Usage
 
 TITLE_CHARS = 60
 EXPIRY_MARGIN = timedelta(seconds=10)
 """A memory that expires within this is taken as expired."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """A new question at the end of the visible branch."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Another version of an earlier question; the branch of the old one is kept."""
+
+    question_id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Regenerate:
+    """Another reply to the question of the newest reply, which is kept."""
+
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class Continue:
+    """More of the newest reply, which ended early."""
+
+    reply_id: int
+
+
+Move = Send | Edit | Regenerate | Continue
+"""What a person can start a turn with."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under what a turn is begun: by which process, with which model and memory."""
+
+    model: str
+    memory_kind: str
+    owner: str
+    lease_seconds: float
+    max_turns_per_user: int
 
 
 @dataclass(frozen=True)
@@ -27,9 +71,10 @@ class Begun:
     conversation_id: uuid.UUID
     before_id: int | None
     """The message the question follows; None at the start of a conversation."""
-    question_id: int
-    reply_id: int
     question: str
+    reply_id: int
+    prefix: str
+    """The text of the reply so far, when it is continued."""
     ref: str | None
     """What Ark holds, if that is exactly the branch up to `before_id`."""
 
@@ -63,57 +108,65 @@ class Outcome:
     first_token_ms: int | None
 
 
-def begin(
-    user_id: int,
-    conversation_id: str,
-    question: str,
-    *,
-    model: str,
-    memory_kind: str,
-    owner: str,
-    lease_seconds: float,
-    max_turns_per_user: int,
-) -> Begun:
-    """Store the question and an empty reply, and take the conversation's turn lock.
+def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun:
+    """Store what was asked and an empty reply, and take the conversation's turn lock.
 
-    Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`.
+    Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`.
     """
-    conversation = Conversation.of(user_id, conversation_id)
-    until = now() + timedelta(seconds=lease_seconds)
-    busy = Conversation.running_turns(user_id)
-    if not Conversation.claim_turn(conversation.id, owner, until):
-        raise TurnRunning()
-    if busy >= max_turns_per_user:
-        raise TooManyTurns()
-    recover(conversation.id)
-    before = _last_answered(conversation)
-    asked = Message.create(
-        conversation=conversation, parent=before, role=Role.USER, content=question
-    )
-    reply = Message.create(
-        conversation=conversation, parent=asked, role=Role.ASSISTANT, state=State.STREAMING
-    )
-    before_id = before.id if before else None
-    same = (conversation.model, conversation.memory_kind) == (model, memory_kind)
-    ref = _usable_ref(conversation, before) if same else None
+    conversation = _claimed(user_id, conversation_id, terms)
+    match move:
+        case Send(text):
+            before = _last_answered(conversation)
+            question = _create_question(conversation, before, text)
+            reply = _create_reply(conversation, question)
+        case Edit(question_id, text):
+            old = _message(conversation, question_id, Role.USER)
+            before = old.parent
+            question = _create_question(conversation, before, text)
+            reply = _create_reply(conversation, question)
+        case Regenerate(reply_id):
+            question = _newest_reply(conversation, reply_id).parent
+            before = question.parent
+            reply = _create_reply(conversation, question)
+        case Continue(reply_id):
+            reply = _newest_reply(conversation, reply_id)
+            question = reply.parent
+            before = question.parent
+            Message.update(state=State.STREAMING, stop_asked=False, error="").where(
+                Message.id == reply.id
+            ).execute()
+    continued = isinstance(move, Continue)
+    # A context cannot be asked to go on from the middle of a reply: it is built anew.
+    ref = None if continued else _usable_ref(conversation, before, terms)
     Conversation.update(
         head_id=reply.id,
-        title=conversation.title or title_of(question),
+        title=conversation.title or title_of(question.content),
         updated_at=now(),
         # From here until the turn has ended well nobody can say what Ark holds.
         memory_upto=None,
     ).where(Conversation.id == conversation.id).execute()
-    return Begun(user_id, conversation.id, before_id, asked.id, reply.id, question, ref)
+    return Begun(
+        user_id=user_id,
+        conversation_id=conversation.id,
+        before_id=before.id if before else None,
+        question=question.content,
+        reply_id=reply.id,
+        prefix=reply.content if continued else "",
+        ref=ref,
+    )
 
 
 def save(
     owner: str, lease_seconds: float, running: Iterable[tuple[uuid.UUID, Progress]]
 ) -> set[int]:
-    """Store what has grown and renew the leases; returns the replies somebody asked to stop."""
+    """Store what has grown and renew the leases; returns the replies that have to stop."""
     until = now() + timedelta(seconds=lease_seconds)
     replies = []
+    lost = set()
     for conversation_id, progress in running:
-        Conversation.renew_turn(conversation_id, owner, until)
+        if not Conversation.renew_turn(conversation_id, owner, until):
+            # Deleted, or taken over while this process slept through its lease.
+            lost.add(progress.reply_id)
         Message.update(content=progress.content, thought=progress.thought).where(
             # The final save may have come first.
             Message.id == progress.reply_id,
@@ -121,7 +174,7 @@ def save(
         ).execute()
         replies.append(progress.reply_id)
     asked = Message.select(Message.id).where(Message.id.in_(replies), Message.stop_asked)
-    return {message.id for message in asked}
+    return lost | {message.id for message in asked}
 
 
 def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
@@ -134,6 +187,7 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         notes=outcome.notes,
         finished_at=now(),
         model=outcome.model,
+        ref=outcome.ref,
         prompt_tokens=outcome.prompt_tokens,
         cached_tokens=outcome.cached_tokens,
         completion_tokens=outcome.completion_tokens,
@@ -200,7 +254,45 @@ def title_of(question: str) -> str:
     return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
 
 
-def _last_answered(conversation: Conversation) -> Any:
+def _claimed(user_id: int, conversation_id: str, terms: Terms) -> Any:
+    """The user's conversation, locked for a turn, with nothing left over from a dead process."""
+    conversation = Conversation.of(user_id, conversation_id)
+    busy = Conversation.running_turns(user_id)
+    until = now() + timedelta(seconds=terms.lease_seconds)
+    if not Conversation.claim_turn(conversation.id, terms.owner, until):
+        raise TurnRunning()
+    if busy >= terms.max_turns_per_user:
+        raise TooManyTurns()
+    recover(conversation.id)
+    return Conversation.get_by_id(conversation.id)
+
+
+def _create_question(conversation: Any, before: Any, text: str) -> Any:
+    return Message.create(conversation=conversation, parent=before, role=Role.USER, content=text)
+
+
+def _create_reply(conversation: Any, question: Any) -> Any:
+    return Message.create(
+        conversation=conversation, parent=question, role=Role.ASSISTANT, state=State.STREAMING
+    )
+
+
+def _message(conversation: Any, message_id: int, role: Role) -> Any:
+    found = Message.get_or_none(
+        Message.id == message_id, Message.conversation == conversation, Message.role == role
+    )
+    if found is None:
+        raise ChangedElsewhere()
+    return found
+
+
+def _newest_reply(conversation: Any, reply_id: int) -> Any:
+    if conversation.head_id != reply_id:
+        raise ChangedElsewhere()
+    return _message(conversation, reply_id, Role.ASSISTANT)
+
+
+def _last_answered(conversation: Any) -> Any:
     """The end of the visible branch; a turn that got no text at all gives up its place."""
     head_id = conversation.head_id
     while head_id is not None:
@@ -211,11 +303,15 @@ def _last_answered(conversation: Conversation) -> Any:
     return None
 
 
-def _usable_ref(conversation: Conversation, before: Message | None) -> str | None:
+def _usable_ref(conversation: Any, before: Any, terms: Terms) -> str | None:
     """What Ark holds, if it has not expired and holds exactly the branch up to `before`."""
-    if conversation.memory_ref is None or conversation.memory_upto is None or before is None:
-        return None
     expires_at = conversation.memory_expires_at
-    if expires_at is None or expires_at < now() + EXPIRY_MARGIN:
-        return None
-    return conversation.memory_ref if conversation.memory_upto == before.id else None
+    usable = (
+        before is not None
+        and conversation.memory_upto == before.id
+        and conversation.memory_kind == terms.memory_kind
+        and conversation.model == terms.model
+        and expires_at is not None
+        and expires_at > now() + EXPIRY_MARGIN
+    )
+    return conversation.memory_ref if usable else None

@@ -168,7 +168,7 @@ class Conversation(Table):
     @classmethod
     def unused(cls, user_id: int) -> Self | None:
         """A conversation of the user's that was started and never written in."""
-        return cls.get_or_none(cls.user == user_id, cls.head_id.is_null())
+        return cls.get_or_none(cls.user == user_id, cls.head_id.is_null(), cls.title == "")
 
     @classmethod
     def claim_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
@@ -220,6 +220,8 @@ class Message(Table):
     created_at = InstantField(default=now)
     finished_at = InstantField(null=True)
     model = CharField(max_length=120, default="")
+    ref = CharField(max_length=200, null=True)
+    """The response this reply is stored as at Ark's side, where that can be deleted."""
     prompt_tokens = IntegerField(null=True)
     cached_tokens = IntegerField(null=True)
     completion_tokens = IntegerField(null=True)

@@ -162,7 +162,7 @@ class Handlers:
         turn = await self.service.send(visit.user_id, conversation_id or "", question)
         signal: dict[str, Any] = {"sent": turn.begun.reply_id}
         async for messages, status, _ in self._show(visit, conversation_id, window):
-            if turn.done and not turn.text:
+            if turn.done and turn.got_nothing:
                 signal["returned"] = question
             yield messages, status, json.dumps(signal)
 

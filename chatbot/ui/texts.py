@@ -124,6 +124,7 @@ ERRORS_ZH: dict[str, str] = {
     "too_many_attempts": "尝试次数过多，请在 {seconds} 秒后再试。",
     "conversation_not_found": "这个会话已不存在。",
     "turn_running": "本会话还有回答正在生成，请等它结束或先停止它。",
+    "changed_elsewhere": "本会话已在另一个标签页中改变，请查看后再试。",
     "too_many_turns": "同时生成的回答太多，请等其中一个结束。",
     "storage_unavailable": "服务器暂时无法保存。你输入的内容还在，请稍后再试。",
     "ark_error": "模型服务报告了错误，请稍后再试。",

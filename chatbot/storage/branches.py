@@ -1,0 +1,115 @@
+"""The versions of a conversation: which there are, which one is visible, what a model is told.
+
+Nothing here destroys anything: an edited question and a regenerated reply stay as branches of
+the tree, and only `Conversation.head_id` moves. Each function runs in a `Storage` transaction.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from peewee import JOIN, fn
+
+from chatbot.errors import ChangedElsewhere, TurnRunning
+from chatbot.storage.models import Conversation, Message
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Where the visible branch could have gone another way; `number` counts from 1."""
+
+    message_id: int
+    number: int
+    count: int
+
+
+def versions(messages: list[Any]) -> list[Versions]:
+    """The branching points among these messages of one branch, in one query."""
+    if not messages:
+        return []
+    parents = [message.parent_id for message in messages if message.parent_id is not None]
+    same_place = Message.parent.in_(parents)
+    if messages[0].parent_id is None:
+        same_place |= Message.parent.is_null()
+    rows: Any = (
+        Message.select(Message.id, Message.parent)
+        .where(Message.conversation == messages[0].conversation_id, same_place)
+        .order_by(Message.id)
+    )
+    siblings: dict[int | None, list[int]] = {}
+    for row in rows:
+        siblings.setdefault(row.parent_id, []).append(row.id)
+    return [
+        Versions(message.id, places.index(message.id) + 1, len(places))
+        for message in messages
+        if len(places := siblings[message.parent_id]) > 1
+    ]
+
+
+def show_next_version(user_id: int, conversation_id: str, message_id: int) -> None:
+    """Make the next version of this message visible, with the newest of what followed it."""
+    conversation = _idle(user_id, conversation_id)
+    message: Any = Message.get_or_none(Message.id == message_id, Message.conversation == conversation.id)
+    if message is None:
+        raise ChangedElsewhere()
+    same_place = (
+        Message.parent.is_null()
+        if message.parent_id is None
+        else Message.parent == message.parent_id
+    )
+    places = [
+        row.id
+        for row in Message.select(Message.id)
+        .where(Message.conversation == conversation.id, same_place)
+        .order_by(Message.id)
+    ]
+    following = places[(places.index(message.id) + 1) % len(places)]
+    _show(conversation, _newest_below(following))
+
+
+def undo(user_id: int, conversation_id: str, reply_id: int) -> str:
+    """Take the newest turn off the visible branch; returns its question.
+
+    The turn stays in the tree, beside whatever is asked in its place.
+    """
+    conversation = _idle(user_id, conversation_id)
+    if conversation.head_id != reply_id:
+        raise ChangedElsewhere()
+    question = Message.get_by_id(reply_id).parent
+    _show(conversation, question.parent_id)
+    return str(question.content)
+
+
+def remembered(before_id: int | None, limit: int) -> list[Any]:
+    """The messages up to `before_id` that a model is told: questions with their answers."""
+    rows: list[Any] = Message.branch(before_id, limit)
+    kept = []
+    for question, reply in pairwise(rows):
+        if reply.is_reply and reply.is_remembered:
+            kept += [question, reply]
+    return kept
+
+
+def _idle(user_id: int, conversation_id: str) -> Any:
+    conversation = Conversation.of(user_id, conversation_id)
+    if conversation.turn_is_running:
+        raise TurnRunning()
+    return conversation
+
+
+def _show(conversation: Any, head_id: int | None) -> None:
+    Conversation.update(head_id=head_id).where(Conversation.id == conversation.id).execute()
+
+
+def _newest_below(message_id: int) -> int:
+    """The newest message of a subtree. What follows a message is newer, so this is a leaf."""
+    start = (
+        Message.select(Message.id)
+        .where(Message.id == message_id)
+        .cte("below", recursive=True, columns=("id",))
+    )
+    child = Message.alias()
+    path = start.union_all(
+        child.select(child.id).join(start, JOIN.INNER, on=(child.parent == start.c.id))
+    )
+    return int(path.select_from(fn.MAX(path.c.id)).scalar())

@@ -1,0 +1,275 @@
+"""The app inside another site's page, as on a hub of hosted demos, over TLS as there.
+
+Every name under `.test` is this machine. What a browser does with cookies is set as a person would
+set it, in the profile, and every story first proves with cookies of its own that this is so.
+"""
+
+import contextlib
+import datetime
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from playwright.sync_api import BrowserContext, Page, Playwright, Response, expect
+
+from chatbot.bootstrap import create_app
+from chatbot.config import Settings
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, PASSWORD, Person
+from tests.server import free_port
+
+ROUTES = "gradio_api/chatbot"
+ALLOWED = {"cookie_controls_mode": 0}
+NO_THIRD_PARTY = {"cookie_controls_mode": 1}
+NONE_IN_THE_FRAME = {
+    "content_settings": {"exceptions": {"cookies": {"[*.]app.test,[*.]hub.test": {"setting": 2}}}}
+}
+
+GET = "url => fetch(url, {credentials: 'include'}).then(answer => answer.json())"
+POST = """([url, type, body]) => fetch(url, {
+    method: 'POST', credentials: 'include', headers: {'content-type': type}, body,
+}).then(answer => answer.status, () => 0)"""
+SUBMIT = """url => {
+    const form = document.body.appendChild(document.createElement('form'));
+    Object.assign(form, {method: 'POST', action: url}).submit();
+}"""
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Any other site: a page that only holds the app in a frame, and a probe of cookies."""
+
+    timeout = 10
+    app = ""
+
+    def do_GET(self) -> None:
+        body = f'<iframe src="{self.app}" style="width: 100%; height: 90vh"></iframe>'
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        if self.path == "/probe":
+            # Names of the cookies that came; they are set, so that they can come the next time.
+            cookies = (self.headers["Cookie"] or "").split("; ")
+            body = json.dumps(sorted(cookie.partition("=")[0] for cookie in cookies if cookie))
+            self.send_header("Set-Cookie", "plain=1; Secure; SameSite=None")
+            self.send_header("Set-Cookie", "parted=1; Secure; SameSite=None; Partitioned")
+            self.send_header("Access-Control-Allow-Origin", self.headers["Origin"])
+            self.send_header("Access-Control-Allow-Credentials", "true")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@dataclass
+class Web:
+    """The sites of these stories, by their addresses."""
+
+    app: str
+    hub: str
+    evil: str
+    probe: str
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Files with a key and a certificate that nobody has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "*.test")])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    form, secret = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    folder = tmp_path_factory.mktemp("certificate")
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, form, secret))
+    (folder / "certificate.pem").write_bytes(made.public_bytes(pem))
+    return folder / "key.pem", folder / "certificate.pem"
+
+
+@pytest.fixture(scope="module")
+def web(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """The app, which lets only the hub frame it, and the server of all other sites."""
+    key, signed = certificate
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(signed, key)
+    port = free_port()
+    pages = type("PagesAroundTheApp", (Pages,), {"app": f"https://app.test:{port}/"})
+    with contextlib.ExitStack() as ending:
+        others = ending.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), pages))
+        # The handshake belongs to the thread of the connection, where it has a time limit.
+        others.socket = tls.wrap_socket(
+            others.socket, server_side=True, do_handshake_on_connect=False
+        )
+        threading.Thread(target=others.serve_forever, daemon=True).start()
+        ending.callback(others.shutdown)
+        site = f"https://{{}}.test:{others.server_port}".format
+        settings = Settings(
+            ark_api_key=None,
+            database_url=f"sqlite:///{tmp_path_factory.mktemp('app') / 'chat.db'}",
+            registration="open",
+            bcrypt_cost=4,
+            frame_ancestors=site("hub"),
+            gradio_server_name="127.0.0.1",
+            gradio_server_port=port,
+            gradio_share=False,
+        )
+        app = create_app(settings, pace=0)
+        ending.callback(app.close)
+        app.launch(ssl_keyfile=str(key), ssl_certfile=str(signed), ssl_verify=False)
+        # Cookies know no ports, so the probe is answered in the app's own name.
+        yield Web(pages.app, site("hub"), site("evil"), f"{site('app')}/probe")
+
+
+@pytest.fixture
+def start(playwright: Playwright, web: Web, tmp_path: Path) -> Iterator[Callable[..., object]]:
+    """Starts a browser whose profile has these settings."""
+    running: list[BrowserContext] = []
+
+    def started(profile: dict[str, object]) -> BrowserContext:
+        (tmp_path / "Default").mkdir()
+        (tmp_path / "Default" / "Preferences").write_text(json.dumps({"profile": profile}))
+        running.append(
+            playwright.chromium.launch_persistent_context(
+                tmp_path,
+                executable_path=CHROMIUM,
+                args=[
+                    *ARGUMENTS, "--ignore-certificate-errors", "--no-proxy-server",
+                    "--host-resolver-rules=MAP *.test 127.0.0.1",
+                ],
+                viewport={"width": 1280, "height": 800},
+                locale="en-US",
+            )
+        )  # fmt: skip
+        return running[-1]
+
+    yield started
+    for context in running:
+        context.close()
+
+
+def opened(browser: BrowserContext, url: str) -> Page:
+    page = browser.new_page()
+    page.goto(url)
+    return page
+
+
+def cookies_kept(page: Page, web: Web) -> list[str]:
+    """Which of the probe's two cookies come back to the app's host from inside this page."""
+    page.evaluate(GET, web.probe)
+    return page.evaluate(GET, web.probe)
+
+
+def in_frame(page: Page, web: Web, name: str) -> Person:
+    """Somebody at the app inside this page: a frame has the verbs of a page that a person needs."""
+    frame = page.wait_for_selector("iframe").content_frame()
+    expect(frame.locator("#auth-view, #chat-view").filter(visible=True)).to_be_visible()
+    return Person(frame, web.app, name)
+
+
+@pytest.mark.parametrize(
+    ("profile", "kept"),
+    [(ALLOWED, ["parted", "plain"]), (NO_THIRD_PARTY, ["parted"])],
+    ids=["third-party cookies allowed", "third-party cookies blocked"],
+)
+def test_a_login_inside_the_hub_lasts_and_is_its_own(start, web, profile, kept):
+    browser = start(profile)
+    hub = opened(browser, web.hub)
+    assert cookies_kept(hub, web) == kept, "the browser is not set as this story needs it"
+
+    name = f"framed-{len(kept)}"
+    ann = in_frame(hub, web, name)
+    ann.is_out()
+    ann.register()
+    ann.is_in()
+    ann.ask("echo: framed")
+    expect(ann.replies.last).to_contain_text("framed")
+    ann.is_answered()
+    hub.reload()
+    ann = in_frame(hub, web, name)
+    ann.is_in()
+    expect(ann.replies.last).to_contain_text("framed")
+    [login] = [cookie for cookie in browser.cookies() if cookie["name"] == "chatbot_login"]
+    assert login["partitionKey"] == "https://hub.test"
+    assert login["httpOnly"]
+    assert login["secure"]
+
+    # The app's own tab knows nothing of it, until one logs in there, too: to the same account.
+    own = Person(browser.new_page(), web.app, name).open()
+    own.is_out()
+    own.log_in()
+    own.is_in()
+    expect(own.replies.last).to_contain_text("framed")
+    own.page.click("#logout")
+    own.is_out()
+    hub.reload()
+    in_frame(hub, web, name).is_in()
+
+
+def test_another_site_can_neither_show_the_app_nor_act_in_it(start, web):
+    browser = start(ALLOWED)
+    ann = Person(browser.new_page(), web.app, "victim").open().register()
+    ann.is_in()
+    evil = browser.new_page()
+    with evil.expect_console_message(lambda message: "frame-ancestors" in message.text):
+        evil.goto(web.evil)
+    assert [frame.url for frame in evil.frames[1:]] == ["chrome-error://chromewebdata/"]
+    assert "plain" in cookies_kept(evil, web), "cookies must not be what stops this site"
+
+    me = f"{web.app}{ROUTES}/me"
+    assert ann.page.evaluate(GET, me)["user"]["name"] == "victim"
+    assert evil.evaluate(GET, me) == {"user": None}
+
+    # What the app's own page may send, the other site may not, announced as JSON or not.
+    posts = {
+        f"{web.app}{ROUTES}/login": {"name": "victim", "password": PASSWORD},
+        f"{web.app}gradio_api/queue/join": {"data": [None], "fn_index": 0, "session_hash": "tab"},
+    }
+    for url, fields in posts.items():
+        for kind in ("application/json", "text/plain"):
+            with evil.expect_response(lambda r, url=url: is_post(r, url)) as answer:
+                evil.evaluate(POST, [url, kind, json.dumps(fields)])
+            assert answer.value.status == 403, (url, kind)
+            assert "set-cookie" not in answer.value.all_headers()
+        assert ann.page.evaluate(POST, [url, "application/json", json.dumps(fields)]) == 200
+
+    # Sent as a form, it takes the whole tab to the app, and there the cookie does come along.
+    with evil.expect_response(lambda r: is_post(r, f"{web.app}{ROUTES}/logout")) as answer:
+        evil.evaluate(SUBMIT, f"{web.app}{ROUTES}/logout")
+    assert "chatbot_login=" in answer.value.request.all_headers()["cookie"]
+    assert answer.value.status == 403
+    ann.page.reload()
+    ann.is_in()
+
+
+def is_post(response: Response, url: str) -> bool:
+    return response.request.method == "POST" and response.url == url
+
+
+def test_a_browser_that_keeps_no_login_in_the_frame_is_told_the_way_out(start, web):
+    browser = start(NONE_IN_THE_FRAME)
+    hub = opened(browser, web.hub)
+    assert cookies_kept(hub, web) == [], "the browser is not set as this story needs it"
+
+    ann = in_frame(hub, web, "kept-out")
+    ann.register()
+    expect(ann.error).to_contain_text("does not keep the login inside a frame")
+    ann.is_out()
+    with browser.expect_page() as tab:
+        ann.error.get_by_role("link", name="Open in a new tab").click()
+    own = Person(tab.value, web.app, "kept-out")
+    expect(own.page).to_have_url(web.app)
+    own.log_in()
+    own.is_in()
+    own.page.reload()
+    own.is_in()
