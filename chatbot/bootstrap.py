@@ -22,6 +22,7 @@ from chatbot.service import ChatService
 from chatbot.storage.database import Storage, open_storage
 from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
+from chatbot.ui.export import export_route
 from chatbot.ui.handlers import Handlers
 from chatbot.ui.routes import Guard, routes
 from chatbot.ui.theme import theme
@@ -85,7 +86,10 @@ class App:
             head=blocks.head(),
             app_kwargs={
                 "lifespan": self.lifespan,
-                "routes": routes(self.accounts, self.storage, login_days=settings.login_days),
+                "routes": [
+                    *routes(self.accounts, self.storage, login_days=settings.login_days),
+                    export_route(self.accounts, self.service),
+                ],
                 "middleware": [Middleware(Guard, frame_ancestors=settings.frame_ancestors)],
             },
             **more,

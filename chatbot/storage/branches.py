@@ -49,7 +49,9 @@ def versions(messages: list[Any]) -> list[Versions]:
 def show_next_version(user_id: int, conversation_id: str, message_id: int) -> None:
     """Make the next version of this message visible, with the newest of what followed it."""
     conversation = _idle(user_id, conversation_id)
-    message: Any = Message.get_or_none(Message.id == message_id, Message.conversation == conversation.id)
+    message: Any = Message.get_or_none(
+        Message.id == message_id, Message.conversation == conversation.id
+    )
     if message is None:
         raise ChangedElsewhere()
     same_place = (

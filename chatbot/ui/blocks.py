@@ -91,7 +91,12 @@ def _wire(
     side.log_out.click(**page_only, js=JS_LOG_OUT).then(**view).then(**follow)
 
     # Sessions
-    chosen.select(handle.select_session, **show)
+    chosen.select(handle.select_session, **show).then(**page_only, js="() => chatbot.toEnd()")
+    gr.on(
+        [chosen.select, side.start.click],
+        handle.cancel, None, [side.rename_row, side.delete_row], **quiet,
+    )  # fmt: skip
+    side.export.click(**page_only, js="(id) => { chatbot.save(id); }", inputs=[chosen])
     chosen.change(**page_only, js="(id) => { chatbot.remember(id); }", inputs=[chosen])
     side.start.click(handle.new_session, None, [chosen, side.search, window], **quiet).then(
         **follow
@@ -140,13 +145,24 @@ def _wire(
     chat.chatbot.example_select(
         handle.send_example, [chosen, window], frame, postprocess=False, **quiet
     ).then(**refresh)
+    with_shown: dict[str, Any] = {
+        "js": "(id, window) => [id, window, chatbot.shown()]",
+        "inputs": [chosen, window, chat.shown],
+        "outputs": frame,
+        "postprocess": False,
+        **many,
+    }
+    chat.chatbot.retry(handle.regenerate, **with_shown)
+    chat.chatbot.undo(handle.undo, **with_shown)
+    chat.chatbot.option_select(handle.choose_option, **with_shown)
+    chat.chatbot.edit(handle.edit, [chosen, window], frame, postprocess=False, **many)
     chat.prompt.stop(handle.stop, [chosen], None, queue=False, api_visibility="private")
     chat.earlier.click(handle.earlier, [window], [window], **quiet).then(**follow)
 
 
 def head() -> str:
     """The script for the page's head, with the texts it needs."""
-    keys = ("no_connection", "cookies_blocked", "open_in_tab")
+    keys = ("no_connection", "cookies_blocked", "open_in_tab", "send_label", "stop_label")
     table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
     script = (HERE / "page.js").read_text(encoding="utf-8")
     # `<` cannot appear: the script would end at a `</script>` inside a string.

@@ -13,9 +13,18 @@ from typing import Any
 import gradio as gr
 
 from chatbot.accounts import Accounts
+from chatbot.errors import ChangedElsewhere
 from chatbot.service import ChatService, Entry
+from chatbot.turns import Turn
 from chatbot.ui.texts import Language, text
-from chatbot.ui.transcript import clock_time, growing_reply, status_line, thread_messages
+from chatbot.ui.transcript import (
+    CONTINUE,
+    clock_time,
+    growing_reply,
+    question_at,
+    status_line,
+    thread_messages,
+)
 from chatbot.ui.viewers import Viewers
 from chatbot.ui.visit import Visit, for_anyone, for_user
 
@@ -116,6 +125,60 @@ class Handlers:
             yield frame
 
     @for_user
+    async def edit(
+        self, visit: Visit, conversation_id: str | None, window: int, edited: gr.EditData
+    ) -> AsyncIterator[Frame]:
+        """Ask an earlier question in other words, and follow the reply."""
+        thread = await self.service.open(visit.user_id, conversation_id or "", int(window))
+        question_id = question_at(thread, _place(edited.index), edited.previous_value)
+        if question_id is None:
+            raise ChangedElsewhere()
+        words = str(edited.value)
+        turn = await self.service.edit(visit.user_id, thread.entry.id, question_id, words)
+        async for frame in self._follow_turn(visit, turn, window, words):
+            yield frame
+
+    @for_user
+    async def regenerate(
+        self, visit: Visit, conversation_id: str | None, window: int, shown: str
+    ) -> AsyncIterator[Frame]:
+        """Have the newest question answered again, and follow the reply."""
+        turn = await self.service.regenerate(visit.user_id, conversation_id or "", _reply_id(shown))
+        async for frame in self._follow_turn(visit, turn, window, ""):
+            yield frame
+
+    @for_user
+    async def undo(
+        self, visit: Visit, conversation_id: str | None, window: int, shown: str
+    ) -> AsyncIterator[Frame]:
+        """Take the newest turn back; its question returns to the box."""
+        question = await self.service.undo(visit.user_id, conversation_id or "", _reply_id(shown))
+        signal = json.dumps({"undone": shown, "returned": question})
+        async for messages, status, _ in self._show(visit, conversation_id, window):
+            yield messages, status, signal
+
+    @for_user
+    async def choose_option(
+        self,
+        visit: Visit,
+        conversation_id: str | None,
+        window: int,
+        shown: str,
+        option: gr.SelectData,
+    ) -> AsyncIterator[Frame]:
+        """Go on with the newest reply, or show the next version of a message."""
+        if option.value == CONTINUE:
+            turn = await self.service.go_on(visit.user_id, conversation_id or "", _reply_id(shown))
+            async for frame in self._follow_turn(visit, turn, window, ""):
+                yield frame
+            return
+        await self.service.show_next_version(
+            visit.user_id, conversation_id or "", _reply_id(option.value)
+        )
+        async for frame in self._show(visit, conversation_id, window):
+            yield frame
+
+    @for_user
     async def stop(self, visit: Visit, conversation_id: str | None) -> None:
         """Stop the reply; its followers, in every tab, see that it ended."""
         await self.service.stop(visit.user_id, conversation_id or "")
@@ -160,7 +223,15 @@ class Handlers:
         self, visit: Visit, conversation_id: str | None, question: str, window: int
     ) -> AsyncIterator[Frame]:
         turn = await self.service.send(visit.user_id, conversation_id or "", question)
+        async for frame in self._follow_turn(visit, turn, window, question):
+            yield frame
+
+    async def _follow_turn(
+        self, visit: Visit, turn: Turn, window: int, question: str
+    ) -> AsyncIterator[Frame]:
+        """The frames of a turn that was just started; `question` comes back if it got nothing."""
         signal: dict[str, Any] = {"sent": turn.begun.reply_id}
+        conversation_id = str(turn.begun.conversation_id)
         async for messages, status, _ in self._show(visit, conversation_id, window):
             if turn.done and turn.got_nothing:
                 signal["returned"] = question
@@ -231,3 +302,16 @@ def _choices(entries: list[Entry], visit: Visit) -> list[tuple[str, str]]:
 
 def _examples(language: Language) -> list[dict[str, str]]:
     return [{"text": text(f"example_{number}", language)} for number in range(1, 5)]
+
+
+def _reply_id(shown: object) -> int:
+    try:
+        return int(str(shown))
+    except ValueError:
+        raise ChangedElsewhere() from None
+
+
+def _place(index: object) -> int:
+    """The place in the shown list; Gradio sends a pair for a block within a message."""
+    first = index[0] if isinstance(index, list | tuple) and index else index
+    return first if isinstance(first, int) else -1

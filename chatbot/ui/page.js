@@ -12,7 +12,7 @@ window.chatbot = (() => {
     return `${path}/gradio_api/chatbot/${name}`;
   };
 
-  const post = async (name, body) => {
+  const ask = async (name, body) => {
     try {
       const answer = await fetch(api(name), {
         method: "POST",
@@ -21,11 +21,12 @@ window.chatbot = (() => {
         body: JSON.stringify(body ?? {}),
       });
       const data = await answer.json().catch(() => ({}));
-      return answer.ok ? "" : data.error?.message || String(answer.status);
+      return answer.ok ? data : { problem: data.error?.message || String(answer.status) };
     } catch {
-      return say("no_connection");
+      return { problem: say("no_connection") };
     }
   };
+  const post = async (name, body) => (await ask(name, body)).problem || "";
 
   const escaped = (text) => {
     const box = document.createElement("div");
@@ -61,6 +62,12 @@ window.chatbot = (() => {
       write(text.replace(/\n?<small class="caption">.*?<\/small>/gs, ""));
   }
 
+  // Gradio gives the buttons in the prompt no name.
+  const nameButtons = () => {
+    document.querySelector("#prompt .submit-button")?.setAttribute("aria-label", say("send_label"));
+    document.querySelector("#prompt .stop-button")?.setAttribute("aria-label", say("stop_label"));
+  };
+
   const OPEN = "chatbot_open_session";
   let asked = "";
   let askedAt = 0;
@@ -71,7 +78,10 @@ window.chatbot = (() => {
       return problem ? escaped(problem) : keptOut();
     },
     leave: () => post("logout"),
-    remember: (id) => { try { sessionStorage.setItem(OPEN, id || ""); } catch { /* no storage */ } },
+    remember: (id) => {
+      setTimeout(nameButtons, 300);
+      try { sessionStorage.setItem(OPEN, id || ""); } catch { /* no storage */ }
+    },
     remembered: () => { try { return sessionStorage.getItem(OPEN) || ""; } catch { return ""; } },
     // The code of an invitation link, for its box. The login is renewed by asking who we are.
     arrived: () => {
@@ -79,6 +89,17 @@ window.chatbot = (() => {
       const code = new URLSearchParams(location.search).get("invite") || "";
       if (code) document.querySelector("#auth-view button[role=tab]:nth-of-type(2)")?.click();
       return code;
+    },
+    // The newest reply this tab shows, so that the server can tell when another tab moved on.
+    shown: () => document.querySelector("#usage-line .status")?.dataset.reply || "",
+    toEnd: () => document.querySelector("#chatbot .bubble-wrap")?.scrollTo({ top: 1e9 }),
+    save: async (id) => {
+      const file = await ask("export", { session: id });
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([file.text ?? file.problem], { type: "text/markdown" }));
+      link.download = file.name ?? "error.txt";
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     },
     // The second click of a double click asks nothing.
     asking: (id, question, window) => {

@@ -32,6 +32,7 @@ class Sidebar:
     conversations: gr.Dropdown
     start: gr.Button
     rename: gr.Button
+    export: gr.Button
     delete: gr.Button
     rename_row: gr.Column
     title: gr.Textbox
@@ -53,6 +54,8 @@ class ChatPanel:
     status: gr.HTML
     signal: gr.Textbox
     """Tells the browser what became of a question; see `page.js`."""
+    shown: gr.Textbox
+    """The newest reply as this tab shows it, which `page.js` fills in."""
 
 
 def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
@@ -134,6 +137,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
         )
         with gr.Row(elem_classes="tools"):
             rename = gr.Button(label("rename"), size="sm", elem_id="rename-session")
+            export = gr.Button(label("export"), size="sm", elem_id="export-session")
             delete = gr.Button(label("delete"), size="sm", elem_id="delete-session")
         with gr.Column(visible=False, scale=0, elem_id="rename-row") as rename_row:
             title = gr.Textbox(
@@ -166,6 +170,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
         conversations,
         start,
         rename,
+        export,
         delete,
         rename_row,
         title,
@@ -197,6 +202,7 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             # Unknown tags in an answer are text, not elements.
             allow_tags=False,
             buttons=["copy"],
+            editable="user",
             latex_delimiters=[
                 {"left": "$$", "right": "$$", "display": True},
                 {"left": "\\[", "right": "\\]", "display": True},
@@ -220,7 +226,8 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             status = gr.HTML(elem_id="usage-line")
             gr.HTML(label("disclaimer"), elem_id="disclaimer")
         signal = gr.Textbox(visible="hidden", elem_id="signal")
-    return ChatPanel(earlier, chatbot, prompt, status, signal)
+        shown = gr.Textbox(visible=False)
+    return ChatPanel(earlier, chatbot, prompt, status, signal, shown)
 
 
 def _hints(autocomplete: str) -> gr.InputHTMLAttributes:

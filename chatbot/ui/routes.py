@@ -68,7 +68,7 @@ def routes(accounts: Accounts, storage: Storage, *, login_days: float) -> list[R
         ("GET", "health", handle.health),
     ]
     return [
-        Route(f"{PREFIX}/{name}", _answering(handler), methods=[method], name=f"chatbot_{name}")
+        Route(f"{PREFIX}/{name}", answering(handler), methods=[method], name=f"chatbot_{name}")
         for method, name, handler in table
     ]
 
@@ -80,12 +80,12 @@ class _Handlers:
         self._max_age = max_age
 
     async def register(self, request: Request) -> Response:
-        name, password, invite = await _texts(request, "name", "password", invite="")
+        name, password, invite = await texts_of(request, "name", "password", invite="")
         token = await self._accounts.register(name, password, invite, _address(request))
         return await self._logged_in(request, token)
 
     async def log_in(self, request: Request) -> Response:
-        name, password = await _texts(request, "name", "password")
+        name, password = await texts_of(request, "name", "password")
         token = await self._accounts.log_in(name, password, _address(request))
         return await self._logged_in(request, token)
 
@@ -98,7 +98,7 @@ class _Handlers:
         return response
 
     async def change_password(self, request: Request) -> Response:
-        current, new = await _texts(request, "current", "new")
+        current, new = await texts_of(request, "current", "new")
         token = token_of(request.cookies)
         person = await self._accounts.person(token)
         if token is None or person is None:
@@ -126,7 +126,7 @@ class _Handlers:
         return response
 
 
-def _answering(handler: Handler) -> Handler:
+def answering(handler: Handler) -> Handler:
     """The handler with every `ChatbotError` turned into its JSON answer."""
 
     @wraps(handler)
@@ -157,7 +157,7 @@ def _user(person: Person | None) -> Response:
     return JSONResponse({"user": shown})
 
 
-async def _texts(request: Request, *required: str, **optional: str) -> list[str]:
+async def texts_of(request: Request, *required: str, **optional: str) -> list[str]:
     """These fields of the JSON body, in this order; raises `BadInput` unless all are texts."""
     try:
         fields: Any = json.loads(await _body(request))

@@ -14,6 +14,8 @@ from chatbot.turns import Snapshot
 from chatbot.ui.texts import Language, reason_text, text
 
 Wire = dict[str, Any]
+CONTINUE = "continue"
+PREVIEW_CHARS = 24
 CAPTION = '<small class="caption">{}</small>'
 
 
@@ -21,7 +23,21 @@ def thread_messages(thread: Thread, language: Language, zone: tzinfo) -> list[Wi
     """All messages of the shown part of a conversation, oldest first."""
     running = thread.running_reply
     shown = [message for message in thread.messages if message is not running]
-    return [wire for message in shown for wire in _message(message, language, zone)]
+    wires = [wire for message in shown for wire in _message(message, language, zone)]
+    if wires and running is None:
+        wires[-1]["options"] = _options(thread, language)
+    return wires
+
+
+def question_at(thread: Thread, index: int, words: object) -> int | None:
+    """The id of the question at this place of the shown list, if it still reads like that."""
+    place = 0
+    for message in thread.messages:
+        place += bool(message.thought)
+        if place == index and message.role == "user" and message.content == words:
+            return message.id
+        place += 1
+    return None
 
 
 def growing_reply(snapshot: Snapshot, language: Language) -> list[Wire]:
@@ -81,16 +97,34 @@ def clock_time(moment: datetime, zone: tzinfo) -> str:
     return f"{local:%m-%d %H:%M}" if local.year == today.year else f"{local:%Y-%m-%d %H:%M}"
 
 
+def _options(thread: Thread, language: Language) -> list[dict[str, str]]:
+    """What can be chosen under the newest reply: to go on with it, and other versions."""
+    last = thread.messages[-1]
+    options = []
+    if last.content and last.state in ("stopped", "interrupted", "length"):
+        options.append({"value": CONTINUE, "label": text("continue", language)})
+    words = {message.id: message.content for message in thread.messages if message.role == "user"}
+    for place in thread.versions:
+        preview = " ".join(words.get(place.message_id, "").split())
+        if len(preview) > PREVIEW_CHARS:
+            preview = preview[: PREVIEW_CHARS - 1] + "…"
+        label = f"‹ {place.number}/{place.count} ›"
+        options.append({"value": str(place.message_id), "label": f"{label} {preview}".strip()})
+    return options
+
+
 def _message(message: Shown, language: Language, zone: tzinfo) -> list[Wire]:
     wires = []
     if message.thought:
         wires.append(_thought(message.thought, language, pending=False))
+    if message.role == "user":
+        # A question has no caption: Gradio would offer it for editing with the words.
+        return [_wire(message.role, message.content, [])]
     remarks = [clock_time(message.at, zone)]
-    if message.role == "assistant":
-        remarks += [text(f"note_{code}", language) for code in message.notes]
-        if message.state != "complete":
-            reason = reason_text(message.error or message.state, language).rstrip(".。")
-            remarks.append(text(f"state_{message.state}", language, reason=reason))
+    remarks += [text(f"note_{code}", language) for code in message.notes]
+    if message.state != "complete":
+        reason = reason_text(message.error or message.state, language).rstrip(".。")
+        remarks.append(text(f"state_{message.state}", language, reason=reason))
     wires.append(_wire(message.role, message.content, remarks))
     return wires
 

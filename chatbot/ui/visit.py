@@ -62,7 +62,7 @@ def _guarded(handler: Callable[..., Any], *, anonymous: bool) -> Callable[..., A
         return Visit(
             person,
             language_of(request.headers.get("accept-language")),
-            _zone(request.cookies.get(ZONE_COOKIE)),
+            zone_of(request.cookies.get(ZONE_COOKIE)),
             request.session_hash or "",
         )
 
@@ -103,7 +103,8 @@ def _shown(error: ChatbotError, request: gr.Request) -> gr.Error:
     return gr.Error(error_text(error, language), duration=8, title="", print_exception=False)
 
 
-def _zone(name: str | None) -> tzinfo:
+def zone_of(name: str | None) -> tzinfo:
+    """The time zone of an IANA name as a cookie holds it; UTC when there is none such."""
     try:
         return ZoneInfo(unquote(name)) if name else UTC
     except (KeyError, ValueError, OSError):

@@ -31,6 +31,11 @@ NO_THIRD_PARTY = {"cookie_controls_mode": 1}
 NONE_IN_THE_FRAME = {
     "content_settings": {"exceptions": {"cookies": {"[*.]app.test,[*.]hub.test": {"setting": 2}}}}
 }
+# What a hub lets the pages do that it shows.
+SANDBOX = (
+    "allow-downloads allow-forms allow-modals allow-popups allow-popups-to-escape-sandbox "
+    "allow-same-origin allow-scripts"
+)
 
 GET = "url => fetch(url, {credentials: 'include'}).then(answer => answer.json())"
 POST = """([url, type, body]) => fetch(url, {
@@ -49,13 +54,13 @@ class Pages(BaseHTTPRequestHandler):
     app = ""
 
     def do_GET(self) -> None:
-        body = f'<iframe src="{self.app}" style="width: 100%; height: 90vh"></iframe>'
+        body = f'<iframe src="{self.app}" sandbox="{SANDBOX}" width="1200" height="760"></iframe>'
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         if self.path == "/probe":
-            # Names of the cookies that came; they are set, so that they can come the next time.
-            cookies = (self.headers["Cookie"] or "").split("; ")
-            body = json.dumps(sorted(cookie.partition("=")[0] for cookie in cookies if cookie))
+            # Tells which of its two cookies came, and sets both, so that they can come next time.
+            came = self.headers["Cookie"] or ""
+            body = json.dumps([name for name in ("parted", "plain") if f"{name}=1" in came])
             self.send_header("Set-Cookie", "plain=1; Secure; SameSite=None")
             self.send_header("Set-Cookie", "parted=1; Secure; SameSite=None; Partitioned")
             self.send_header("Access-Control-Allow-Origin", self.headers["Origin"])
@@ -199,10 +204,11 @@ def test_a_login_inside_the_hub_lasts_and_is_its_own(start, web, profile, kept):
     ann = in_frame(hub, web, name)
     ann.is_in()
     expect(ann.replies.last).to_contain_text("framed")
-    [login] = [cookie for cookie in browser.cookies() if cookie["name"] == "chatbot_login"]
-    assert login["partitionKey"] == "https://hub.test"
-    assert login["httpOnly"]
-    assert login["secure"]
+    cookies = {cookie["name"]: cookie for cookie in browser.cookies()}
+    for kind in ("chatbot_login", "chatbot_zone"):
+        assert cookies[kind].get("partitionKey") == "https://hub.test", kind
+        assert cookies[kind]["secure"], kind
+    assert cookies["chatbot_login"]["httpOnly"]
 
     # The app's own tab knows nothing of it, until one logs in there, too: to the same account.
     own = Person(browser.new_page(), web.app, name).open()
@@ -221,9 +227,10 @@ def test_another_site_can_neither_show_the_app_nor_act_in_it(start, web):
     ann = Person(browser.new_page(), web.app, "victim").open().register()
     ann.is_in()
     evil = browser.new_page()
-    with evil.expect_console_message(lambda message: "frame-ancestors" in message.text):
+    with evil.expect_console_message(lambda m: f"Framing '{web.app}'" in m.text) as refusal:
         evil.goto(web.evil)
-    assert [frame.url for frame in evil.frames[1:]] == ["chrome-error://chromewebdata/"]
+    assert f"frame-ancestors {web.hub}" in refusal.value.text
+    assert web.app not in [frame.url for frame in evil.frames]
     assert "plain" in cookies_kept(evil, web), "cookies must not be what stops this site"
 
     me = f"{web.app}{ROUTES}/me"

@@ -40,7 +40,8 @@ TABLE = [
     (403, "OperationDenied.InvalidState", errors.ContextBusy),
     (403, "OperationDenied.UnsupportedPhase", errors.AccessRefused),
     (404, "InvalidEndpointOrModel.NotFound", errors.ModelNotFound),
-    (404, "InvalidEndpointOrModel.ModelIDAccessDisabled", errors.ModelNotFound),
+    # A model id: the Context API takes endpoint ids only.
+    (404, "InvalidEndpointOrModel.ModelIDAccessDisabled", errors.NotSupported),
     (404, "ModelNotOpen", errors.ModelNotFound),
     (404, "UnsupportedModel", errors.NotSupported),
     (404, "NotFound.context_id", errors.ContextLost),

@@ -39,6 +39,7 @@ TELL_NAME = re.compile(
     r"(?i:my name is)\s+([\w'’\-]+(?: [A-Z][\w'’\-]+)*)"
     r"|(?:我叫|我的名字(?:叫|是))\s*([\w·]{1,20}?)(?=[，。！？,.!?\s]|$)"
 )
+GO_ON = re.compile(r"continue exactly where you stopped|从你中断的地方", re.IGNORECASE)
 COUNT = re.compile(r"count\s+(?:to\s+)?(\d{1,6})\s*$", re.IGNORECASE)
 ECHO = re.compile(r"echo: ?(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -76,6 +77,9 @@ def reply_to(messages: list[dict[str, Any]]) -> Reply:
     asked = text_of(messages[-1].get("content")) if messages else ""
     before = messages[:-1]
     chinese = bool(CHINESE.search(asked))
+    if GO_ON.search(asked) and len(before) > 1:
+        whole = reply_to(before[:-1]).content
+        return Reply(whole.removeprefix(text_of(before[-1].get("content"))))
     if asked.strip() == "recall":
         return Reply(recall(before))
     if echo := ECHO.match(asked):
