@@ -33,6 +33,8 @@ class Entry:
     title: str
     updated_at: datetime
     running: bool
+    memory: str
+    """The kind of memory its last turn used; empty before the first."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,13 @@ class ChatService:
         await self._storage.write(_rename, user_id, conversation_id, title)
 
     async def delete(self, user_id: int, conversation_id: str) -> None:
-        """Delete the conversation with all its messages; a running reply is stopped first."""
+        """Delete the conversation with all its messages, here and as far as possible at Ark's.
+
+        A running reply is stopped first. The ledger keeps its numbers.
+        """
         await self.stop(user_id, conversation_id)
-        await self._storage.write(_delete, user_id, conversation_id)
+        refs = await self._storage.write(_delete, user_id, conversation_id)
+        self._turns.forget(refs)
 
     async def send(self, user_id: int, conversation_id: str, text: str) -> Turn:
         """Store the question and start the reply; it goes on without the caller.
@@ -213,12 +219,18 @@ def _rename(user_id: int, conversation_id: str, title: str) -> None:
     Conversation.update(title=title).where(Conversation.id == conversation.id).execute()
 
 
-def _delete(user_id: int, conversation_id: str) -> None:
-    Conversation.of(user_id, conversation_id).delete_instance()
+def _delete(user_id: int, conversation_id: str) -> list[str]:
+    conversation = Conversation.of(user_id, conversation_id)
+    rows: Any = Message.select(Message.ref).where(
+        Message.conversation == conversation.id, Message.ref.is_null(False)
+    )
+    refs = [row.ref for row in rows]
+    conversation.delete_instance()
+    return refs
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(str(row.id), row.title, row.updated_at, row.turn_is_running)
+    return Entry(str(row.id), row.title, row.updated_at, row.turn_is_running, row.memory_kind)
 
 
 def _shown(row: Any) -> Shown:

@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -230,6 +230,11 @@ class Turns:
         finally:
             turn.followers -= 1
             turn.followed_at = time.monotonic()
+
+    def forget(self, refs: Sequence[str]) -> None:
+        """Have Ark delete what it stores under these ids; nobody waits for it."""
+        if refs:
+            self._spawn(self._memories.forget(refs))
 
     async def close(self) -> None:
         """Stop every turn and save what there is; for the end of the process."""

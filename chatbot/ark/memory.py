@@ -22,6 +22,7 @@ from chatbot.storage.fields import now
 
 log = logging.getLogger("chatbot.memory")
 
+RESPONSE_PREFIX = "resp_"
 RETRIES = 2
 RETRY_SECONDS = 0.5
 Event = Chunk | Held | Note
@@ -55,7 +56,8 @@ class Memory(Protocol):
 class Memories:
     """The ways to remember, from the cheapest down; steps down where a model lacks one."""
 
-    def __init__(self, kinds: Sequence[Memory]) -> None:
+    def __init__(self, client: ArkClient, kinds: Sequence[Memory]) -> None:
+        self._client = client
         self._kinds = list(kinds)
         self._steps: dict[str, int] = {}
 
@@ -75,6 +77,18 @@ class Memories:
         self._steps[model] = max(step, self._steps.get(model, 0))
         log.warning("%s does not serve %r: now %r", model, memory.kind, self.kind_for(model))
         return True
+
+    async def forget(self, refs: Sequence[str]) -> None:
+        """Delete what Ark stores under these ids, as far as its API can; failures are logged.
+
+        Contexts cannot be deleted: they end with their time to live (docs/82379/1396491).
+        """
+        for ref in refs:
+            if ref.startswith(RESPONSE_PREFIX):
+                try:
+                    await self._client.forget_response(ref)
+                except ArkError as error:
+                    log.warning("response not deleted: %s", error.for_log())
 
     async def answer(self, ask: Ask) -> AsyncIterator[Event]:
         """The reply, with everything that can be made good made good before its first word.
@@ -216,12 +230,12 @@ def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories
     )
     named: dict[str, Memory] = {memory.kind: memory for memory in (context, responses, chat)}
     if kind != "auto":
-        return Memories([named[kind]])
+        return Memories(client, [named[kind]])
     if not client.speaks_ark:
-        return Memories([chat])
+        return Memories(client, [chat])
     if model.startswith("ep-"):
-        return Memories([context, responses, chat])
-    return Memories([responses, chat])
+        return Memories(client, [context, responses, chat])
+    return Memories(client, [responses, chat])
 
 
 def newest_that_fit(history: Sequence[Line], budget: int) -> tuple[list[Line], bool]:

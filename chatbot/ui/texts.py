@@ -79,6 +79,7 @@ PHRASES: dict[str, tuple[str, str]] = {
         "session: {prompt} in, {completion} out",
         "本会话：输入 {prompt}，输出 {completion}",
     ),
+    "memory": ("Memory: {kind}", "记忆方式：{kind}"),
     "state_stopped": ("Stopped", "已停止"),
     "state_interrupted": ("Interrupted: {reason}", "已中断：{reason}"),
     "state_failed": ("No answer: {reason}", "没有回答：{reason}"),

@@ -58,7 +58,9 @@ def status_line(thread: Thread, language: Language) -> str:
     running = ' data-running="true"' if thread.running_reply else ""
     earlier = ' data-earlier="true"' if thread.has_earlier else ""
     usage = html.escape(_usage(thread, language))
-    return f'<div class="status"{reply}{running}{earlier}>{usage}</div>'
+    memory = text("memory", language, kind=thread.entry.memory or "–")
+    facts = f'{reply}{running}{earlier} title="{html.escape(memory)}"'
+    return f'<div class="status"{facts}>{usage}</div>'
 
 
 def _usage(thread: Thread, language: Language) -> str:
