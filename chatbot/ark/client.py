@@ -43,6 +43,7 @@ from chatbot.errors import (
 )
 
 CONNECT_SECONDS = 10
+LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 SDK_FAILURES = (ArkAPIError, httpx.HTTPError, json.JSONDecodeError)
 """Everything a call or a running stream can raise; the last two come bare out of a stream."""
 
@@ -67,6 +68,9 @@ class ArkClient:
             timeout=httpx.Timeout(
                 max(first_token_seconds, idle_seconds) + CONNECT_SECONDS, connect=CONNECT_SECONDS
             ),
+            http_client=None
+            if self.speaks_ark
+            else httpx.AsyncClient(event_hooks={"request": [_drop_nulls]}, limits=LIMITS),
         )
 
     async def close(self) -> None:
@@ -209,6 +213,17 @@ class ArkClient:
         if isinstance(error, ArkAPIConnectionError) and isinstance(cause, httpx.ConnectError):
             translated.applied = False
         return translated
+
+
+async def _drop_nulls(request: httpx.Request) -> None:
+    """Leave unset arguments out of the body: the SDK spells out more than 20 of them as null,
+    which Ark takes and strict servers refuse."""
+    if request.method == "POST":
+        fields = json.loads(request.content)
+        body = json.dumps({key: value for key, value in fields.items() if value is not None})
+        content = body.encode()
+        request.stream = httpx.ByteStream(content)
+        request.headers["Content-Length"] = str(len(content))
 
 
 def _wire(lines: Iterable[Line]) -> list[dict[str, str]]:
