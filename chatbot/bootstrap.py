@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -17,6 +18,7 @@ from chatbot.accounts import Accounts
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
+from chatbot.budget import Budget, prices_for
 from chatbot.config import Settings
 from chatbot.service import ChatService
 from chatbot.storage.database import Storage, open_storage
@@ -150,7 +152,22 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         max_turns_per_user=settings.max_turns_per_user,
     )
     memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
-    turns = Turns(storage, memories, limits)
+    prices = prices_for(
+        model,
+        input=settings.price_input,
+        cached=settings.price_cached,
+        output=settings.price_output,
+        storage=settings.price_storage,
+    )
+    budget = Budget(
+        prices=prices,
+        user_daily_tokens=settings.user_daily_tokens,
+        daily_yuan=settings.daily_yuan,
+        monthly_yuan=settings.monthly_yuan,
+        zone=ZoneInfo(settings.budget_zone),
+        paused=settings.paused,
+    )
+    turns = Turns(storage, memories, budget, limits)
     registration = settings.registration
     if registration == "auto":
         registration = "invite" if settings.is_public else "open"

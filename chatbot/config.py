@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -66,6 +67,32 @@ class Settings(BaseSettings):
     max_turns: int = Field(100, ge=1, description="Replies running at once in this process")
     max_turns_per_user: int = Field(2, ge=1, description="Replies running at once for one person")
 
+    user_daily_tokens: int = Field(
+        200_000, ge=0, description="Tokens one person may use in a day; 0 for no limit"
+    )
+    daily_yuan: float = Field(
+        10, ge=0, description="Yuan the whole app may spend in a day; 0 for no limit"
+    )
+    monthly_yuan: float = Field(
+        100, ge=0, description="Yuan the whole app may spend in a month; 0 for no limit"
+    )
+    budget_zone: str = Field(
+        "Asia/Shanghai", description="Time zone in which a budget's day begins"
+    )
+    paused: bool = Field(False, description="No new replies at all")
+    price_input: float | None = Field(
+        None, ge=0, description="Yuan per million input tokens; default by model"
+    )
+    price_cached: float | None = Field(
+        None, ge=0, description="Yuan per million cached input tokens; default by model"
+    )
+    price_output: float | None = Field(
+        None, ge=0, description="Yuan per million output tokens; default by model"
+    )
+    price_storage: float | None = Field(
+        None, ge=0, description="Yuan per million cached tokens and hour; default by model"
+    )
+
     database_url: str = Field(
         f"sqlite:///{ROOT / 'data' / 'chat.db'}", description="sqlite:///… or postgresql://…"
     )
@@ -111,6 +138,15 @@ class Settings(BaseSettings):
     def _database(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
             raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("budget_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("must be the name of a time zone, such as Asia/Shanghai") from None
         return value
 
     @model_validator(mode="after")

@@ -17,6 +17,10 @@
     ├── TurnRunning
     ├── ChangedElsewhere
     ├── TooManyTurns
+    ├── Paused
+    ├── BudgetUsedUp
+    │   ├── AppBudgetUsedUp
+    │   └── MonthlyBudgetUsedUp
     ├── StorageUnavailable
     └── ArkError
         ├── ContextLost
@@ -176,6 +180,36 @@ class TooManyTurns(ChatbotError):
     code = "too_many_turns"
     sentence = "Too many answers are being written right now. Wait for one to end."
     status = 429
+
+
+class Paused(ChatbotError):
+    """The owner has paused all spending."""
+
+    code = "paused"
+    sentence = "This demo is paused by its owner. Your sessions are kept; try again later."
+    status = 503
+
+
+class BudgetUsedUp(ChatbotError):
+    """The turn could cross what this person may use today."""
+
+    code = "budget_used_up"
+    sentence = "Your tokens for today do not suffice for this. They are renewed at {resets}."
+    status = 429
+
+
+class AppBudgetUsedUp(BudgetUsedUp):
+    """The turn could cross what the whole app may spend today."""
+
+    code = "app_budget_used_up"
+    sentence = "This demo's budget for today is used up. It is renewed at {resets}."
+
+
+class MonthlyBudgetUsedUp(BudgetUsedUp):
+    """The turn could cross what the whole app may spend this month."""
+
+    code = "monthly_budget_used_up"
+    sentence = "This demo's budget for this month is used up. It is renewed at {resets}."
 
 
 class StorageUnavailable(ChatbotError):

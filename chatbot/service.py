@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chatbot.budget import Budget
 from chatbot.errors import EmptyMessage, MessageTooLong
 from chatbot.storage import branches, journal
 from chatbot.storage.branches import Versions
@@ -53,15 +54,21 @@ class Shown:
     cached_tokens: int | None
     completion_tokens: int | None
     first_token_ms: int | None
+    micro_yuan: int | None
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Tokens of a whole conversation."""
+    """Tokens and cost of a whole conversation, and where its owner stands today."""
 
     prompt: int
     cached: int
     completion: int
+    micro_yuan: int
+    saved_micro_yuan: int
+    """What the cache saved."""
+    used_today: float
+    """Share of the day's tokens that is used, 0 to 1; 0 without a limit."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ class ChatService:
 
     async def open(self, user_id: int, conversation_id: str, window: int) -> Thread:
         """The newest `window` messages. Raises `ConversationNotFound`."""
-        return await self._storage.read(_open, user_id, conversation_id, window)
+        return await self._storage.read(_open, self._turns.budget, user_id, conversation_id, window)
 
     async def rename(self, user_id: int, conversation_id: str, title: str) -> None:
         """Give the conversation another title; an empty one is not taken."""
@@ -202,14 +209,16 @@ def _start(user_id: int) -> str:
     return str(conversation.id)
 
 
-def _open(user_id: int, conversation_id: str, window: int) -> Thread:
+def _open(budget: Budget, user_id: int, conversation_id: str, window: int) -> Thread:
     conversation = Conversation.of(user_id, conversation_id)
     rows = Message.branch(conversation.head_id, window + 1)
+    prompt, cached, completion, cost = Message.totals(conversation.id)
+    saved = budget.prices.saved(cached)
     return Thread(
         _entry(conversation),
         [_shown(row) for row in rows[-window:]],
         len(rows) > window,
-        Totals(*Message.totals(conversation.id)),
+        Totals(prompt, cached, completion, cost, saved, budget.used_share(user_id)),
         branches.versions(rows[-window:]),
     )
 
@@ -247,4 +256,5 @@ def _shown(row: Any) -> Shown:
         cached_tokens=row.cached_tokens,
         completion_tokens=row.completion_tokens,
         first_token_ms=row.first_token_ms,
+        micro_yuan=row.micro_yuan,
     )

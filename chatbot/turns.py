@@ -12,10 +12,12 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from chatbot.ark.chunks import Chunk, Held, Line, Note, Tokens
-from chatbot.ark.memory import Ask, Memories
+from chatbot.ark.chunks import Chunk, Held, Line, Note, Spent, Tokens
+from chatbot.ark.memory import Ask, Event, Memories
+from chatbot.ark.tokens import estimate_tokens
+from chatbot.budget import Budget
 from chatbot.errors import ArkError, ChatbotError, Moderated, StorageUnavailable, TooManyTurns
 from chatbot.storage import journal
 from chatbot.storage.branches import remembered
@@ -76,6 +78,9 @@ class Turn:
         self.held: Held | None = None
         self.state = State.STREAMING
         self.error = ""
+        self.request_id = ""
+        self.setup = Tokens()
+        self.may_have_cost = True
         self.done = False
         self.followers = 0
         self.followed_at = self.started_at = time.monotonic()
@@ -99,10 +104,13 @@ class Turn:
     def notes(self) -> tuple[str, ...]:
         return tuple(self._notes)
 
-    def take(self, event: Chunk | Held | Note) -> None:
+    def take(self, event: Event) -> None:
         match event:
             case Held():
                 self.held = event
+                return
+            case Spent(tokens):
+                self.setup = self.setup + tokens
                 return
             case Note():
                 if event.code not in self._notes:
@@ -170,8 +178,11 @@ def _joined(pieces: list[str]) -> str:
 class Turns:
     """The turns of this process. Lives in one event loop."""
 
-    def __init__(self, storage: Storage, memories: Memories, limits: Limits) -> None:
+    def __init__(
+        self, storage: Storage, memories: Memories, budget: Budget, limits: Limits
+    ) -> None:
         self.storage = storage
+        self.budget = budget
         self.limits = limits
         self._memories = memories
         self._turns: dict[int, Turn] = {}
@@ -188,7 +199,7 @@ class Turns:
         """Store what was asked and let the model answer it.
 
         Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`,
-        `StorageUnavailable`; nothing is stored then.
+        `Paused`, `BudgetUsedUp`, `StorageUnavailable`; nothing is stored then.
         """
         if self._closing or len(self._turns) >= self.limits.max_turns:
             raise TooManyTurns()
@@ -199,7 +210,7 @@ class Turns:
             lease_seconds=LEASE_SECONDS,
             max_turns_per_user=self.limits.max_turns_per_user,
         )
-        begun = await self.storage.write(journal.begin, user_id, conversation_id, move, terms)
+        begun = await self.storage.write(self._begin, user_id, conversation_id, move, terms)
         turn = Turn(begun, move)
         self._turns[begun.reply_id] = turn
         self._spawn(self._run(turn))
@@ -252,6 +263,50 @@ class Turns:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _begin(self, user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun:
+        begun = journal.begin(user_id, conversation_id, move, terms)
+        self.budget.reserve(
+            user_id,
+            begun.conversation_id,
+            begun.reply_id,
+            terms.model,
+            self._prompt_estimate(begun),
+            self.limits.max_output_tokens,
+        )
+        return begun
+
+    def _prompt_estimate(self, begun: Begun) -> int:
+        """The most prompt tokens that Ark can count for this turn."""
+        new = estimate_tokens(begun.question) + estimate_tokens(begun.prefix + CONTINUE)
+        if begun.ref is not None and begun.tokens_before is not None:
+            return begun.tokens_before + new
+        rows = remembered(begun.before_id, HISTORY_LIMIT)
+        history = sum(estimate_tokens(row.content) for row in rows)
+        # A context is built from it first, and then asked with it.
+        return (
+            2
+            * (
+                estimate_tokens(self.limits.system_prompt)
+                + min(history, self.limits.history_tokens)
+            )
+            + new
+        )
+
+    def _end(self, turn: Turn, outcome: Outcome) -> None:
+        """Settle what the turn used and store how it ended."""
+        prompt, cached = outcome.prompt_tokens, outcome.cached_tokens
+        completion, reasoning = outcome.completion_tokens, outcome.reasoning_tokens
+        reply_id = turn.begun.reply_id
+        if turn.tokens is None and turn.may_have_cost:
+            # Ark says what a reply used only at its end; what was cut off is estimated.
+            prompt = prompt or self.budget.reserved_prompt(reply_id)
+            said = turn.thought + turn.text.removeprefix(turn.begun.prefix)
+            completion = estimate_tokens(said) if said else 0
+        cost = self.budget.settle(
+            reply_id, prompt or 0, cached or 0, completion or 0, reasoning or 0
+        )
+        journal.finish(turn.begun, self.owner, replace(outcome, micro_yuan=cost))
+
     def _ask(self, begun: Begun) -> Ask:
         async def load_history() -> list[Line]:
             rows = await self.storage.read(remembered, begun.before_id, HISTORY_LIMIT)
@@ -293,6 +348,9 @@ class Turns:
         elif isinstance(error, ChatbotError):
             told = error.for_log() if isinstance(error, ArkError) else error.code
             log.warning("reply %s: %s", turn.begun.reply_id, told)
+            if isinstance(error, ArkError):
+                turn.request_id = error.request_id
+                turn.may_have_cost = error.applied or not turn.got_nothing
             filtered = isinstance(error, Moderated)
             turn.end(State.FILTERED if filtered else State.INTERRUPTED, error.code)
         else:
@@ -312,7 +370,7 @@ class Turns:
         outcome = self._outcome(turn)
         for attempt in range(FINAL_SAVE_TRIES):
             try:
-                await self.storage.write(journal.finish, turn.begun, self.owner, outcome)
+                await self.storage.write(self._end, turn, outcome)
                 return
             except StorageUnavailable:
                 if not self._closing:
@@ -327,7 +385,7 @@ class Turns:
         # A continued reply was asked for in words that are no part of the conversation.
         in_step = state in (State.COMPLETE, State.LENGTH) and not turn.begun.prefix
         held = turn.held if in_step else None
-        tokens = turn.tokens
+        tokens = turn.setup + (turn.tokens or Tokens())
         return Outcome(
             state=state,
             content=turn.text,
@@ -338,11 +396,13 @@ class Turns:
             memory_kind=self._memories.kind_for(self.limits.model),
             ref=held.ref if held else None,
             ref_expires_at=held.expires_at if held else None,
-            prompt_tokens=tokens.prompt if tokens else None,
-            cached_tokens=tokens.cached if tokens else None,
-            completion_tokens=tokens.completion if tokens else None,
-            reasoning_tokens=tokens.reasoning if tokens else None,
+            prompt_tokens=tokens.prompt,
+            cached_tokens=tokens.cached,
+            completion_tokens=tokens.completion,
+            reasoning_tokens=tokens.reasoning,
             first_token_ms=turn.first_token_ms,
+            micro_yuan=0,
+            request_id=turn.request_id,
         )
 
     async def _keep(self) -> None:
@@ -352,8 +412,12 @@ class Turns:
                 if self._turns:
                     await self._save()
                 if tick % RECOVER_TICKS == 0:
-                    await self.storage.write(journal.recover)
+                    await self.storage.write(self._recover)
             await asyncio.sleep(SAVE_SECONDS)
+
+    def _recover(self) -> None:
+        journal.recover()
+        self.budget.settle_abandoned(estimate_tokens)
 
     async def _save(self) -> None:
         """In one transaction for all turns: save what grew, renew leases, hear of stops."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,19 @@ os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
+from chatbot.budget import Budget, Prices
 from chatbot.service import ChatService, Shown
 from chatbot.storage.database import Storage, open_storage
 from chatbot.storage.models import User
 from chatbot.turns import Limits, Turn, Turns
 
+NO_LIMITS = Budget(
+    prices=Prices(0.8, 0.16, 2.0, 0.017),
+    user_daily_tokens=0,
+    daily_yuan=0,
+    monthly_yuan=0,
+    zone=UTC,
+)
 LIMITS = Limits(
     model="ep-test",
     system_prompt="Be brief.",
@@ -115,6 +124,7 @@ def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
         idle_seconds: float = 20,
         beside: Chat | None = None,
         memory: str = "context",
+        budget: Budget = NO_LIMITS,
         **limits: object,
     ) -> AsyncIterator[Chat]:
         storage = beside.storage if beside else open_storage(database_url)
@@ -126,7 +136,7 @@ def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
         )
         settled = replace(LIMITS, **limits)
         memories = memories_for(memory, settled.model, client, 3600)
-        turns = Turns(storage, memories, settled)
+        turns = Turns(storage, memories, budget, settled)
         turns.open()
         service = ChatService(storage, turns, max_input_chars=20_000)
         user = await storage.write(

@@ -13,6 +13,14 @@ class Tokens:
     completion: int = 0
     reasoning: int = 0
 
+    def __add__(self, other: "Tokens") -> "Tokens":
+        return Tokens(
+            self.prompt + other.prompt,
+            self.cached + other.cached,
+            self.completion + other.completion,
+            self.reasoning + other.reasoning,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -37,6 +45,13 @@ class Held:
     kind: str
     ref: str | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Tokens used beside the reply, to build a memory."""
+
+    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)

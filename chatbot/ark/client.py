@@ -76,8 +76,11 @@ class ArkClient:
     async def close(self) -> None:
         await self._ark.close()
 
-    async def create_context(self, model: str, lines: Iterable[Line], ttl: int) -> str:
-        """The id of a new session context that holds these messages (docs/82379/1528789).
+    async def create_context(
+        self, model: str, lines: Iterable[Line], ttl: int
+    ) -> tuple[str, Tokens]:
+        """The id of a new session context that holds these messages, and what it took
+        (docs/82379/1528789).
 
         `ttl` is in seconds. The last message must not be the assistant's.
         """
@@ -92,7 +95,7 @@ class ArkClient:
             raise self._translate(error, "create") from error
         if not context.id:
             raise StreamBroken("context.create answered without an id")
-        return str(context.id)
+        return str(context.id), _tokens(context.usage) or Tokens()
 
     def stream_context(
         self, model: str, context_id: str, lines: Iterable[Line], max_tokens: int

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from chatbot.ark.chunks import Chunk, Held, Line, Note
+from chatbot.ark.chunks import Chunk, Held, Line, Note, Spent
 from chatbot.ark.client import ArkClient
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.errors import ArkError, ContextLost, NotSupported
@@ -25,7 +25,7 @@ log = logging.getLogger("chatbot.memory")
 RESPONSE_PREFIX = "resp_"
 RETRIES = 2
 RETRY_SECONDS = 0.5
-Event = Chunk | Held | Note
+Event = Chunk | Held | Note | Spent
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,10 @@ class ContextMemory:
             # A context must not be created with an assistant message at its end, so the last
             # reply travels with the new question.
             last = [history.pop()] if history and history[-1].role == "assistant" else []
-            ref = await self._client.create_context(
+            ref, tokens = await self._client.create_context(
                 ask.model, [Line("system", ask.system), *history], self._ttl
             )
+            yield Spent(tokens)
             new = [*last, *new]
         # Each use renews the idle timer; counted from before the call, so never too late.
         yield Held("context", ref, now() + timedelta(seconds=self._ttl))

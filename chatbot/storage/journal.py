@@ -12,7 +12,7 @@ from typing import Any
 
 from chatbot.errors import ChangedElsewhere, TooManyTurns, TurnRunning
 from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Message, Role, State, Usage
+from chatbot.storage.models import Conversation, Message, Role, State
 
 TITLE_CHARS = 60
 EXPIRY_MARGIN = timedelta(seconds=10)
@@ -77,6 +77,8 @@ class Begun:
     """The text of the reply so far, when it is continued."""
     ref: str | None
     """What Ark holds, if that is exactly the branch up to `before_id`."""
+    tokens_before: int | None
+    """Prompt and completion tokens of the reply before, as far as they are known."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class Outcome:
     completion_tokens: int | None
     reasoning_tokens: int | None
     first_token_ms: int | None
+    micro_yuan: int
+    request_id: str
 
 
 def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun:
@@ -153,6 +157,7 @@ def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun
         reply_id=reply.id,
         prefix=reply.content if continued else "",
         ref=ref,
+        tokens_before=_tokens_of(before),
     )
 
 
@@ -178,7 +183,7 @@ def save(
 
 
 def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
-    """Store how the turn ended, release the lock, and write the ledger."""
+    """Store how the turn ended, and release the lock."""
     Message.update(
         content=outcome.content,
         thought=outcome.thought,
@@ -193,6 +198,8 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         completion_tokens=outcome.completion_tokens,
         reasoning_tokens=outcome.reasoning_tokens,
         first_token_ms=outcome.first_token_ms,
+        micro_yuan=outcome.micro_yuan,
+        request_id=outcome.request_id,
     ).where(Message.id == begun.reply_id).execute()
     # A lease that ran out may have been taken over; the memory is then not ours to describe.
     Conversation.update(
@@ -205,16 +212,6 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         memory_expires_at=outcome.ref_expires_at,
         memory_upto=begun.reply_id if outcome.ref else None,
     ).where(Conversation.id == begun.conversation_id, Conversation.turn_owner == owner).execute()
-    if outcome.prompt_tokens or outcome.completion_tokens:
-        Usage.create(
-            user_id=begun.user_id,
-            conversation_id=begun.conversation_id,
-            model=outcome.model,
-            prompt_tokens=outcome.prompt_tokens or 0,
-            cached_tokens=outcome.cached_tokens or 0,
-            completion_tokens=outcome.completion_tokens or 0,
-            reasoning_tokens=outcome.reasoning_tokens or 0,
-        )
 
 
 def recover(conversation_id: uuid.UUID | None = None) -> int:
@@ -275,6 +272,12 @@ def _create_reply(conversation: Any, question: Any) -> Any:
     return Message.create(
         conversation=conversation, parent=question, role=Role.ASSISTANT, state=State.STREAMING
     )
+
+
+def _tokens_of(reply: Any) -> int | None:
+    if reply is None or not reply.prompt_tokens:
+        return None
+    return int(reply.prompt_tokens + (reply.completion_tokens or 0))
 
 
 def _message(conversation: Any, message_id: int, role: Role) -> Any:

@@ -69,6 +69,8 @@ class User(Table):
     """NFKC casefold of the name; what makes it unique."""
     password_hash = CharField(max_length=80)
     is_admin = BooleanField(default=False)
+    daily_tokens = IntegerField(null=True)
+    """Tokens this person may use in a day; null for the common limit."""
     disabled_at = InstantField(null=True)
     created_at = InstantField(default=now)
 
@@ -86,6 +88,8 @@ class Login(Table):
     created_at = InstantField(default=now)
     seen_at = InstantField(default=now)
     expires_at = InstantField(index=True)
+    agent = CharField(max_length=200, default="")
+    """What the browser calls itself, so that people know their own logins."""
 
 
 class Invitation(Table):
@@ -94,6 +98,9 @@ class Invitation(Table):
     created_at = InstantField(default=now)
     expires_at = InstantField()
     uses_left = IntegerField()
+    daily_tokens = IntegerField(null=True)
+    """What becomes `User.daily_tokens` of who comes with it."""
+    revoked_at = InstantField(null=True)
 
 
 class Attempt(Table):
@@ -227,6 +234,10 @@ class Message(Table):
     completion_tokens = IntegerField(null=True)
     reasoning_tokens = IntegerField(null=True)
     first_token_ms = IntegerField(null=True)
+    micro_yuan = IntegerField(null=True)
+    """What the reply cost, millionths of a yuan."""
+    request_id = CharField(max_length=80, default="")
+    """Ark's request id of the error that ended it."""
 
     class Meta:
         indexes = ((("conversation", "id"), False), (("state",), False))
@@ -267,35 +278,73 @@ class Message(Table):
         return sorted(rows, key=lambda message: message.id)
 
     @classmethod
-    def totals(cls, conversation_id: uuid.UUID) -> tuple[int, int, int]:
-        """Prompt, cached and completion tokens of the whole conversation."""
+    def totals(cls, conversation_id: uuid.UUID) -> tuple[int, int, int, int]:
+        """Prompt, cached and completion tokens and micro-yuan of the whole conversation."""
         row: Any = (
             cls.select(
-                fn.SUM(cls.prompt_tokens), fn.SUM(cls.cached_tokens), fn.SUM(cls.completion_tokens)
+                fn.SUM(cls.prompt_tokens),
+                fn.SUM(cls.cached_tokens),
+                fn.SUM(cls.completion_tokens),
+                fn.SUM(cls.micro_yuan),
             )
             .where(cls.conversation == conversation_id)
             .tuples()
             .get()
         )
-        prompt, cached, completion = (int(value or 0) for value in row)
-        return prompt, cached, completion
+        prompt, cached, completion, micro_yuan = (int(value or 0) for value in row)
+        return prompt, cached, completion, micro_yuan
 
 
 class Usage(Table):
-    """The ledger: what each turn used. Append-only; outlives the conversation and the user."""
+    """The ledger: what each turn used. A row is a reservation until the turn has ended and it is
+    `settled`. Rows are never deleted; they outlive the conversation and the user."""
 
     id = BigAutoField()
     at = InstantField(default=now)
     user_id = IntegerField(null=True)
     conversation_id = UUIDField(null=True)
+    reply_id = BigIntegerField(null=True, index=True)
     model = CharField(max_length=120)
     prompt_tokens = IntegerField(default=0)
     cached_tokens = IntegerField(default=0)
     completion_tokens = IntegerField(default=0)
     reasoning_tokens = IntegerField(default=0)
+    micro_yuan = IntegerField(default=0)
+    saved_micro_yuan = IntegerField(default=0)
+    """What the cached tokens would have cost more without the cache."""
+    settled = BooleanField(default=True)
 
     class Meta:
         indexes = ((("user_id", "at"), False), (("at",), False))
 
+    @classmethod
+    def tokens_of(cls, user_id: int, since: datetime) -> int:
+        """Tokens one person has used or reserved since then."""
+        spent = fn.SUM(cls.prompt_tokens + cls.completion_tokens)
+        return int(cls.select(spent).where(cls.user_id == user_id, cls.at >= since).scalar() or 0)
 
-TABLES: list[type[Any]] = [User, Login, Invitation, Attempt, Conversation, Message, Usage]
+    @classmethod
+    def micro_yuan_since(cls, since: datetime) -> int:
+        """What the whole app has spent or reserved since then."""
+        return int(cls.select(fn.SUM(cls.micro_yuan)).where(cls.at >= since).scalar() or 0)
+
+
+class Switch(Table):
+    """What an owner can switch while the app runs, in every process."""
+
+    name = CharField(max_length=40, primary_key=True)
+    on = BooleanField()
+
+    @classmethod
+    def is_on(cls, name: str) -> bool:
+        found: Any = cls.get_or_none(cls.name == name)
+        return found is not None and bool(found.on)
+
+    @classmethod
+    def turn(cls, name: str, on: bool) -> None:
+        cls.insert(name=name, on=on).on_conflict(
+            conflict_target=[cls.name], update={cls.on: on}
+        ).execute()
+
+
+TABLES: list[type[Any]] = [User, Login, Invitation, Attempt, Conversation, Message, Usage, Switch]

@@ -4,6 +4,7 @@ Labels of components go through `gr.I18n`, which the browser resolves. What Pyth
 captions, notes) uses `text` with the language of the request.
 """
 
+from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 from chatbot.errors import ChatbotError
@@ -72,12 +73,18 @@ PHRASES: dict[str, tuple[str, str]] = {
     "thought": ("Thought", "思考过程"),
     "waiting": ("…", "…"),
     "usage_reply": (
-        "Last reply: {prompt} tokens in ({cached} cached), {completion} out, first word {first} s",
-        "上一条回复：输入 {prompt} tokens（缓存 {cached}），输出 {completion}，首字 {first} 秒",
+        "Last reply: {prompt} tokens in ({cached} cached), {completion} out, ¥{yuan}, "
+        "first word {first} s",
+        "上一条回复：输入 {prompt} tokens（缓存 {cached}），输出 {completion}，¥{yuan}，"
+        "首字 {first} 秒",
     ),
     "usage_total": (
-        "session: {prompt} in, {completion} out",
-        "本会话：输入 {prompt}，输出 {completion}",
+        "session: {prompt} in, {completion} out, ¥{yuan} (cache saved ¥{saved})",
+        "本会话：输入 {prompt}，输出 {completion}，¥{yuan}（缓存节省 ¥{saved}）",
+    ),
+    "usage_today": (
+        "{percent}% of your tokens for today are used",
+        "今日额度已用 {percent}%",
     ),
     "memory": ("Memory: {kind}", "记忆方式：{kind}"),
     "state_stopped": ("Stopped", "已停止"),
@@ -132,6 +139,10 @@ ERRORS_ZH: dict[str, str] = {
     "turn_running": "本会话还有回答正在生成，请等它结束或先停止它。",
     "changed_elsewhere": "本会话已在另一个标签页中改变，请查看后再试。",
     "too_many_turns": "同时生成的回答太多，请等其中一个结束。",
+    "paused": "演示的主人已暂停服务。你的会话都在，请稍后再来。",
+    "budget_used_up": "你今天剩余的额度不够这次使用，将在 {resets} 恢复。",
+    "app_budget_used_up": "本演示今天的预算已用完，将在 {resets} 恢复。",
+    "monthly_budget_used_up": "本演示本月的预算已用完，将在 {resets} 恢复。",
     "storage_unavailable": "服务器暂时无法保存。你输入的内容还在，请稍后再试。",
     "ark_error": "模型服务报告了错误，请稍后再试。",
     "context_lost": "模型对本会话的记忆已丢失，且未能重建。",
@@ -176,10 +187,14 @@ def text(key: str, language: Language, **values: object) -> str:
     return PHRASES[key][language == "zh"].format_map(values)
 
 
-def error_text(error: ChatbotError, language: Language) -> str:
-    """The sentence for the person at the screen."""
+def error_text(error: ChatbotError, language: Language, zone: tzinfo = UTC) -> str:
+    """The sentence for the person at the screen, with moments as their clock shows them."""
     sentence = ERRORS_ZH.get(error.code) if language == "zh" else None
-    return (sentence or error.sentence).format_map(error.values)
+    shown = {
+        name: f"{value.astimezone(zone):%m-%d %H:%M}" if isinstance(value, datetime) else value
+        for name, value in error.values.items()
+    }
+    return (sentence or error.sentence).format_map(shown)
 
 
 def reason_text(code: str, language: Language) -> str:

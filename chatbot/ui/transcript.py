@@ -16,6 +16,7 @@ from chatbot.ui.texts import Language, reason_text, text
 Wire = dict[str, Any]
 CONTINUE = "continue"
 PREVIEW_CHARS = 24
+WARN_AT = 0.8
 CAPTION = '<small class="caption">{}</small>'
 
 
@@ -64,9 +65,14 @@ def status_line(thread: Thread, language: Language) -> str:
 
 
 def _usage(thread: Thread, language: Language) -> str:
+    """What the last reply and the whole conversation took, or nothing when nothing is known."""
     last = thread.messages[-1] if thread.messages else None
+    totals = thread.totals
     parts = []
-    if last is not None and last.prompt_tokens is not None:
+    if totals.used_today >= WARN_AT:
+        percent = min(int(totals.used_today * 100), 100)
+        parts.append(text("usage_today", language, percent=percent))
+    if last is not None and last.prompt_tokens:
         first = "–" if last.first_token_ms is None else f"{last.first_token_ms / 1000:.1f}"
         parts.append(
             text(
@@ -75,10 +81,10 @@ def _usage(thread: Thread, language: Language) -> str:
                 prompt=f"{last.prompt_tokens:,}",
                 cached=f"{last.cached_tokens or 0:,}",
                 completion=f"{last.completion_tokens or 0:,}",
+                yuan=yuan(last.micro_yuan or 0),
                 first=first,
             )
         )
-    totals = thread.totals
     if totals.prompt:
         parts.append(
             text(
@@ -86,9 +92,17 @@ def _usage(thread: Thread, language: Language) -> str:
                 language,
                 prompt=f"{totals.prompt:,}",
                 completion=f"{totals.completion:,}",
+                yuan=yuan(totals.micro_yuan),
+                saved=yuan(totals.saved_micro_yuan),
             )
         )
     return " · ".join(parts)
+
+
+def yuan(micro_yuan: int) -> str:
+    """An amount with as many places as it takes to see it."""
+    amount = micro_yuan / 1_000_000
+    return f"{amount:.2f}" if amount >= 1 or not amount else f"{amount:.4f}"
 
 
 def clock_time(moment: datetime, zone: tzinfo) -> str:

@@ -100,7 +100,8 @@ def _guarded(handler: Callable[..., Any], *, anonymous: bool) -> Callable[..., A
 
 def _shown(error: ChatbotError, request: gr.Request) -> gr.Error:
     language = language_of(request.headers.get("accept-language"))
-    return gr.Error(error_text(error, language), duration=8, title="", print_exception=False)
+    zone = zone_of(request.cookies.get(ZONE_COOKIE))
+    return gr.Error(error_text(error, language, zone), duration=8, title="", print_exception=False)
 
 
 def zone_of(name: str | None) -> tzinfo:

@@ -78,7 +78,8 @@ async def impatient(ark):
 
 
 async def context(client):
-    return await client.create_context("ep-test", [Line("system", "Be brief.")], 3600)
+    ref, _ = await client.create_context("ep-test", [Line("system", "Be brief.")], 3600)
+    return ref
 
 
 async def collect(stream):

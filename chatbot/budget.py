@@ -1,0 +1,169 @@
+"""What turns cost and whether they may be started: prices, reserve, settle.
+
+`reserve` and `settle` run inside the transactions that begin and end a turn, so a limit holds for
+turns that start at once, in several processes, too. Knows nothing of Ark's API.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+from uuid import UUID
+
+import peewee
+
+from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused
+from chatbot.storage.fields import now
+from chatbot.storage.models import Message, State, Switch, Usage, User, database
+
+PAUSE = "paused"
+BUDGET_LOCK = 0x62756467
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Yuan per million tokens; `storage` per million cached tokens and hour."""
+
+    input: float
+    cached: float
+    output: float
+    storage: float
+
+    def micro_yuan(self, prompt: int, cached: int, completion: int) -> int:
+        """What a call costs (docs/82379/1544106), rounded up, in millionths of a yuan."""
+        fresh = max(prompt - cached, 0)
+        return -int(-(fresh * self.input + cached * self.cached + completion * self.output) // 1)
+
+    def saved(self, cached: int) -> int:
+        """What the cache saved, millionths of a yuan."""
+        return int(cached * (self.input - self.cached))
+
+
+# From Volcengine's model cards and price page (docs/82379/1544106) in 2025 and 2026; prices
+# change and step up with the length of the input: check them before you rely on them.
+KNOWN_PRICES = {
+    "doubao-1-5-pro-32k": Prices(0.80, 0.16, 2.00, 0.017),
+    "doubao-1-5-lite-32k": Prices(0.30, 0.06, 0.60, 0.017),
+    "doubao-seed-1-6": Prices(0.80, 0.16, 8.00, 0.017),
+    "doubao-seed-2-0-pro": Prices(3.20, 0.64, 16.00, 0.017),
+    "doubao-seed-2-0-lite": Prices(0.60, 0.12, 3.60, 0.017),
+    "doubao-seed-2-0-mini": Prices(0.20, 0.04, 2.00, 0.017),
+    "doubao-seed-2-1-lite": Prices(0.80, 0.16, 2.70, 0.017),
+}
+ENDPOINT_PRICES = KNOWN_PRICES["doubao-1-5-pro-32k"]
+"""For endpoint ids (ep-…), which do not tell their model, and for models not listed."""
+
+
+def prices_for(model: str, **set_by_owner: float | None) -> Prices:
+    """The prices of a model; those that the owner has set go before the known ones."""
+    known = [name for name in KNOWN_PRICES if model.startswith(name)]
+    default = KNOWN_PRICES[max(known, key=len)] if known else ENDPOINT_PRICES
+    chosen = {
+        name: getattr(default, name) if value is None else value
+        for name, value in set_by_owner.items()
+    }
+    return Prices(**{**vars(default), **chosen})
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits; 0 stands for none."""
+
+    prices: Prices
+    user_daily_tokens: int
+    daily_yuan: float
+    monthly_yuan: float
+    zone: tzinfo
+    paused: bool = False
+
+    def reserve(
+        self, user_id: int, conversation_id: UUID, reply_id: int, model: str,
+        prompt_tokens: int, completion_tokens: int,
+    ) -> None:  # fmt: skip
+        """Set aside the most a turn can use; raises `Paused` or `BudgetUsedUp`.
+
+        Runs in the transaction that begins the turn, which is then rolled back.
+        """
+        if self.paused or Switch.is_on(PAUSE):
+            raise Paused()
+        if isinstance(database.obj, peewee.PostgresqlDatabase):
+            # SQLite has one writer at a time; here two could look before either has written.
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (BUDGET_LOCK,))
+        # Nothing is cached for certain before Ark says so.
+        cost = self.prices.micro_yuan(prompt_tokens, 0, completion_tokens)
+        self._check(user_id, prompt_tokens + completion_tokens, cost)
+        Usage.create(
+            user_id=user_id,
+            conversation_id=conversation_id,
+            reply_id=reply_id,
+            model=model,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            micro_yuan=cost,
+            settled=False,
+        )
+
+    def settle(
+        self, reply_id: int, prompt: int, cached: int, completion: int, reasoning: int
+    ) -> int:
+        """Replace the reservation of a reply by what it used; returns its cost, micro-yuan."""
+        cost = self.prices.micro_yuan(prompt, cached, completion)
+        Usage.update(
+            prompt_tokens=prompt,
+            cached_tokens=cached,
+            completion_tokens=completion,
+            reasoning_tokens=reasoning,
+            micro_yuan=cost,
+            saved_micro_yuan=self.prices.saved(cached),
+            settled=True,
+        ).where(Usage.reply_id == reply_id, ~Usage.settled).execute()
+        return cost
+
+    def reserved_prompt(self, reply_id: int) -> int:
+        """The prompt tokens set aside for a turn that is not settled yet."""
+        reserved = Usage.select(Usage.prompt_tokens).where(
+            Usage.reply_id == reply_id, ~Usage.settled
+        )
+        return int(reserved.scalar() or 0)
+
+    def settle_abandoned(self, estimate: Callable[[str], int]) -> None:
+        """Settle the turns whose process died, with estimates from what was stored of them."""
+        running = Message.select(Message.id).where(Message.state == State.STREAMING)
+        abandoned: Any = Usage.select().where(~Usage.settled, Usage.reply_id.not_in(running))
+        for row in abandoned:
+            reply: Any = Message.get_or_none(Message.id == row.reply_id)
+            said = reply.thought + reply.content if reply else ""
+            completion = estimate(said) if said else row.completion_tokens
+            self.settle(row.reply_id, row.prompt_tokens, 0, completion, 0)
+
+    def used_share(self, user_id: int) -> float:
+        """How much of today's tokens a person has used, 0 to 1 and above; 0 without a limit."""
+        limit = self._limit_of(user_id)
+        return Usage.tokens_of(user_id, self.day()) / limit if limit else 0.0
+
+    def day(self) -> datetime:
+        """When the present day of the budget began."""
+        local = now().astimezone(self.zone)
+        return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def month(self) -> datetime:
+        """When the present month of the budget began."""
+        return self.day().replace(day=1)
+
+    def _check(self, user_id: int, tokens: int, cost: int) -> None:
+        day, month = self.day(), self.month()
+        tomorrow = day + timedelta(days=1)
+        limit = self._limit_of(user_id)
+        if limit and Usage.tokens_of(user_id, day) + tokens > limit:
+            raise BudgetUsedUp(resets=tomorrow)
+        if self.daily_yuan and Usage.micro_yuan_since(day) + cost > self.daily_yuan * MILLION:
+            raise AppBudgetUsedUp(resets=tomorrow)
+        spent = Usage.micro_yuan_since(month) if self.monthly_yuan else 0
+        if self.monthly_yuan and spent + cost > self.monthly_yuan * MILLION:
+            next_month = (month + timedelta(days=32)).replace(day=1)
+            raise MonthlyBudgetUsedUp(resets=next_month)
+
+    def _limit_of(self, user_id: int) -> int:
+        user: Any = User.get_by_id(user_id)
+        return self.user_daily_tokens if user.daily_tokens is None else user.daily_tokens

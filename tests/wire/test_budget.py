@@ -1,0 +1,210 @@
+"""The purse: nothing is spent that was not set aside before Ark was called."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, timedelta
+
+import pytest
+
+from chatbot.ark.offline import Fault, count_messages
+from chatbot.ark.tokens import estimate_tokens
+from chatbot.budget import PAUSE, Budget, Prices, prices_for
+from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused, TooManyTurns
+from chatbot.storage.fields import now
+from chatbot.storage.models import Message, Switch, Usage, User
+from tests.conftest import LIMITS, NO_LIMITS, finished, grown
+
+pytestmark = pytest.mark.anyio
+PRICES = Prices(input=1.0, cached=0.1, output=10.0, storage=0)
+TIGHT = replace(NO_LIMITS, prices=PRICES)
+
+
+async def ledger(chat):
+    return await chat.storage.read(lambda: list(Usage.select().order_by(Usage.id)))
+
+
+def model_calls(ark):
+    return [r for r in ark.requests if r.path.endswith("completions") or "responses" in r.path]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hello there, how are you today?", "你好，今天天气怎么样？" * 20, "mixed 中文 and English " * 30,
+     "def f(x):\n\treturn x ** 2\n" * 40, "😀🎉👩‍💻" * 50, "مرحبا بالعالم " * 40, "x" * 5000, "1234567890 " * 99],
+)  # fmt: skip
+def test_the_estimate_is_never_below_what_the_local_ark_counts(text):
+    assert estimate_tokens(text) >= count_messages([{"role": "user", "content": text}])
+
+
+@pytest.mark.parametrize("memory", ["context", "responses", "chat"])
+async def test_what_was_set_aside_covers_what_was_used(open_chat, memory):
+    set_aside = []
+    reserve = Budget.reserve
+
+    def noted(self, *args):
+        set_aside.append(args[-2:])
+        reserve(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Budget, "reserve", noted)
+        async with open_chat(memory=memory) as chat:
+            one = await chat.started()
+            for text in ("echo: " + "some words " * 50, "count 100", "你好" * 200, "recall"):
+                await chat.ask(one, text)
+            rows = await ledger(chat)
+    assert len(rows) == 4
+    for row, (prompt, completion) in zip(rows, set_aside, strict=True):
+        assert row.settled
+        assert 0 < row.prompt_tokens <= prompt
+        assert 0 < row.completion_tokens <= completion == LIMITS.max_output_tokens
+
+
+async def test_a_reply_costs_what_its_tokens_cost(open_chat):
+    async with open_chat(budget=TIGHT) as chat:
+        one = await chat.started()
+        await chat.ask(one, "echo: one")
+        reply = await chat.ask(one, "count 50")
+        fresh = reply.prompt_tokens - reply.cached_tokens
+        cost = fresh + reply.cached_tokens * 0.1 + reply.completion_tokens * 10
+        assert cost <= reply.micro_yuan < cost + 1
+        thread = await chat.service.open(chat.user_id, one, 30)
+        costs = [message.micro_yuan for message in thread.messages if message.role != "user"]
+        assert thread.totals.micro_yuan == sum(costs)
+        assert thread.totals.saved_micro_yuan == int(thread.totals.cached * 0.9)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"user_daily_tokens": 900}, BudgetUsedUp),
+        ({"daily_yuan": 0.009}, AppBudgetUsedUp),
+        ({"monthly_yuan": 0.009}, MonthlyBudgetUsedUp),
+    ],
+)
+async def test_a_turn_that_could_cross_a_limit_is_refused_before_ark_is_called(
+    open_chat, ark, limits, error
+):
+    async with open_chat(budget=replace(TIGHT, **limits)) as chat:
+        one = await chat.started()
+        with pytest.raises(BudgetUsedUp) as caught:
+            await chat.send(one, "hello")
+        assert type(caught.value) is error
+        resets = caught.value.values["resets"]
+        assert now() < resets <= now() + timedelta(days=32)
+        assert ark.requests == []
+        assert await chat.messages(one) == []
+        assert await ledger(chat) == []
+
+
+async def test_a_limit_of_ones_own_goes_before_the_common_one(open_chat):
+    async with open_chat(budget=replace(TIGHT, user_daily_tokens=900)) as chat:
+        one = await chat.started()
+        await chat.storage.write(User.update(daily_tokens=100_000).execute)
+        assert (await chat.ask(one, "echo: yes")).content == "yes"
+
+
+async def test_yesterday_does_not_count(open_chat):
+    async with open_chat(budget=replace(TIGHT, user_daily_tokens=3000)) as chat:
+        one = await chat.started()
+        await chat.ask(one, "echo: one")
+        await chat.storage.write(Usage.update(prompt_tokens=5000).execute)
+        with pytest.raises(BudgetUsedUp):
+            await chat.send(one, "again")
+        await chat.storage.write(Usage.update(at=now() - timedelta(days=1, hours=1)).execute)
+        assert (await chat.ask(one, "echo: again")).content == "again"
+
+
+async def test_the_switch_stops_new_turns_in_every_process(open_chat, ark):
+    ark.fail_next(Fault.silence(after=2))
+    async with open_chat() as here, open_chat(beside=here) as there:
+        one = await here.started()
+        turn = await here.send(one, "count 9")
+        await grown(turn)
+        await there.storage.write(Switch.turn, PAUSE, True)
+        for chat in (here, there):
+            other = await chat.started()
+            with pytest.raises(Paused):
+                await chat.send(other, "hello")
+        assert not turn.done, "what runs goes on"
+        await there.storage.write(Switch.turn, PAUSE, False)
+        await here.service.stop(here.user_id, one)
+        await finished(turn)
+        assert (await there.ask(await there.started(), "echo: on")).content == "on"
+
+
+async def test_what_was_stopped_is_paid_for_by_estimate(open_chat, ark):
+    ark.fail_next(Fault.silence(after=5))
+    async with open_chat(budget=TIGHT) as chat:
+        one = await chat.started()
+        turn = await chat.send(one, "count 50")
+        await grown(turn, 5)
+        await chat.service.stop(chat.user_id, one)
+        await finished(turn)
+        (row,) = await ledger(chat)
+        assert row.settled
+        assert row.prompt_tokens > 0
+        assert 0 < row.completion_tokens <= estimate_tokens(turn.text)
+
+
+async def test_what_ark_refused_costs_nothing(open_chat, ark):
+    async with open_chat(budget=TIGHT, memory="chat") as chat:
+        one = await chat.started()
+        ark.fail_next(Fault.http(401, "AuthenticationError"))
+        await chat.ask(one, "hello")
+        (row,) = await ledger(chat)
+        assert (row.settled, row.micro_yuan) == (True, 0)
+
+
+async def test_a_reservation_of_a_dead_process_is_settled(chat):
+    one = await chat.started()
+    await chat.ask(one, "echo: some words")
+
+    def died() -> None:
+        Usage.update(settled=False, completion_tokens=1000).execute()
+
+    await chat.storage.write(died)
+    await chat.storage.write(chat.turns.budget.settle_abandoned, estimate_tokens)
+    (row,) = await ledger(chat)
+    assert row.settled
+    assert row.completion_tokens == estimate_tokens("some words")
+
+
+@pytest.mark.parametrize("memory", ["context", "chat"])
+async def test_twenty_at_the_edge_of_a_budget_never_cross_it(open_chat, memory):
+    """Two processes' worth of services, 20 people, all at once; some are served, the sum holds."""
+    limit = 0.1
+    tight = replace(TIGHT, daily_yuan=limit)
+    async with (
+        open_chat(budget=tight, memory=memory) as here,
+        open_chat(budget=tight, memory=memory, beside=here) as there,
+    ):
+        people = [await here.user(f"person-{number}") for number in range(20)]
+
+        async def ask(place, user_id):
+            chat = (here, there)[place % 2]
+            one = await chat.service.start_conversation(user_id)
+            try:
+                turn = await chat.service.send(user_id, one, "count 30")
+            except (AppBudgetUsedUp, TooManyTurns):
+                return 0
+            await finished(turn)
+            return 1
+
+        served = await asyncio.gather(*(ask(*pair) for pair in enumerate(people)))
+        spent = await here.storage.read(Usage.micro_yuan_since, here.turns.budget.day())
+        assert 0 < sum(served) < 20
+        assert spent <= limit * 1_000_000
+        assert await here.storage.read(Message.select().count) == 2 * sum(served)
+
+
+def test_prices_are_known_by_model_and_changed_by_settings():
+    assert prices_for("doubao-1-5-lite-32k-250115").output == 0.6
+    assert prices_for("ep-20250101-abc").output == 2.0
+    mine = prices_for("ep-1", input=5.0, cached=None, output=None, storage=None)
+    assert (mine.input, mine.cached) == (5.0, 0.16)
+
+
+def test_a_day_begins_where_the_budget_lives():
+    tokyo = replace(NO_LIMITS, zone=UTC)
+    assert tokyo.day().astimezone(UTC).hour == 0
+    assert tokyo.month().day == 1
