@@ -72,7 +72,14 @@ def _wire(
     }
 
     # Coming and going
-    demo.load(**view).then(**follow)
+    opened = demo.load(**view)
+    opened.then(**follow)
+    opened.then(
+        **page_only,
+        js="(typed) => chatbot.draft(typed)",
+        inputs=[chat.prompt],
+        outputs=[chat.prompt],
+    )
     demo.load(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation])
     gr.on(
         [login.log_in.click, login.login_name.submit, login.login_password.submit],

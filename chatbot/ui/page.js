@@ -68,6 +68,14 @@ window.chatbot = (() => {
     document.querySelector("#prompt .stop-button")?.setAttribute("aria-label", say("stop_label"));
   };
 
+  // What is being typed survives a reload, and a page that starts anew after the server did.
+  const DRAFT = "chatbot_draft";
+  const keep = (key, text) => { try { sessionStorage.setItem(key, text); } catch { /* no storage */ } };
+  const kept = (key) => { try { return sessionStorage.getItem(key) || ""; } catch { return ""; } };
+  document.addEventListener("input", (event) => {
+    if (event.target.closest?.("#prompt")) keep(DRAFT, event.target.value);
+  });
+
   const OPEN = "chatbot_open_session";
   let asked = "";
   let askedAt = 0;
@@ -77,12 +85,13 @@ window.chatbot = (() => {
       const problem = await post(what, body);
       return problem ? escaped(problem) : keptOut();
     },
-    leave: () => post("logout"),
+    leave: () => { keep(DRAFT, ""); return post("logout"); },
     remember: (id) => {
       setTimeout(nameButtons, 300);
-      try { sessionStorage.setItem(OPEN, id || ""); } catch { /* no storage */ }
+      keep(OPEN, id || "");
     },
-    remembered: () => { try { return sessionStorage.getItem(OPEN) || ""; } catch { return ""; } },
+    remembered: () => kept(OPEN),
+    draft: (typed) => typed || kept(DRAFT),
     // The code of an invitation link, for its box. The login is renewed by asking who we are.
     arrived: () => {
       fetch(api("me"), { credentials: "include" }).catch(() => {});
@@ -117,7 +126,9 @@ window.chatbot = (() => {
         askedAt = 0;
         if (typed.startsWith(asked)) typed = typed.slice(asked.length);
       }
-      return typed || returned || "";
+      typed = typed || returned || "";
+      keep(DRAFT, typed);
+      return typed;
     },
   };
 })();

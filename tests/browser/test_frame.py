@@ -142,11 +142,12 @@ def start(playwright: Playwright, web: Web, tmp_path: Path) -> Iterator[Callable
     running: list[BrowserContext] = []
 
     def started(profile: dict[str, object]) -> BrowserContext:
-        (tmp_path / "Default").mkdir()
-        (tmp_path / "Default" / "Preferences").write_text(json.dumps({"profile": profile}))
+        folder = tmp_path / f"browser{len(running)}"
+        (folder / "Default").mkdir(parents=True)
+        (folder / "Default" / "Preferences").write_text(json.dumps({"profile": profile}))
         running.append(
             playwright.chromium.launch_persistent_context(
-                tmp_path,
+                folder,
                 executable_path=CHROMIUM,
                 args=[
                     *ARGUMENTS, "--ignore-certificate-errors", "--no-proxy-server",

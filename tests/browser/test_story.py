@@ -123,6 +123,38 @@ def test_a_reload_in_mid_answer_sees_it_go_on(someone):
     expect(ann.replies.last).to_contain_text("Stopped")
 
 
+def test_what_is_being_typed_survives_a_reload(someone):
+    ann = someone().open().register()
+    ann.is_in()
+    ann.prompt.press_sequentially("half a thought")
+    ann.page.reload()
+    ann.is_in()
+    expect(ann.prompt).to_have_value("half a thought")
+    ann.prompt.press("Enter")
+    ann.is_answered()
+    ann.page.reload()
+    ann.is_in()
+    expect(ann.prompt).to_have_value("")
+
+
+def test_a_server_that_dies_and_comes_back_loses_nothing(someone, ark, tmp_path):
+    with running_server(ark, tmp_path) as server:
+        ann = someone(server.url).open().register()
+        ann.is_in()
+        ann.ask("my name is Annabel")
+        ann.is_answered()
+        port = server.port
+        server.end(signal.SIGKILL)
+        expect(ann.toast).to_contain_text("lost")
+        ann.prompt.press_sequentially("what is my name?")
+        server.start(port)
+        # The page finds the server by itself; what was typed is still there.
+        expect(ann.toast).to_have_count(0)
+        expect(ann.prompt).to_have_value("what is my name?")
+        ann.prompt.press("Enter")
+        expect(ann.replies.last).to_contain_text("Annabel")
+
+
 def test_a_closed_tab_finds_the_answer_complete(someone):
     ann = someone().open().register()
     ann.is_in()

@@ -29,9 +29,17 @@ def model_calls(ark):
 
 @pytest.mark.parametrize(
     "text",
-    ["hello there, how are you today?", "你好，今天天气怎么样？" * 20, "mixed 中文 and English " * 30,
-     "def f(x):\n\treturn x ** 2\n" * 40, "😀🎉👩‍💻" * 50, "مرحبا بالعالم " * 40, "x" * 5000, "1234567890 " * 99],
-)  # fmt: skip
+    [
+        "hello there, how are you today?",
+        "你好，今天天气怎么样？" * 20,
+        "mixed 中文 and English " * 30,
+        "def f(x):\n\treturn x ** 2\n" * 40,
+        "😀🎉👩‍💻" * 50,
+        "مرحبا بالعالم " * 40,
+        "x" * 5000,
+        "1234567890 " * 99,
+    ],
+)
 def test_the_estimate_is_never_below_what_the_local_ark_counts(text):
     assert estimate_tokens(text) >= count_messages([{"role": "user", "content": text}])
 
