@@ -169,7 +169,10 @@ def _wire(
 
 def head() -> str:
     """The script for the page's head, with the texts it needs."""
-    keys = ("no_connection", "cookies_blocked", "open_in_tab", "send_label", "stop_label")
+    keys = (
+        "no_connection", "cookies_blocked", "cookies_off", "open_in_tab", "send_label",
+        "stop_label",
+    )  # fmt: skip
     table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
     script = (HERE / "page.js").read_text(encoding="utf-8")
     # `<` cannot appear: the script would end at a `</script>` inside a string.

@@ -38,6 +38,7 @@ window.chatbot = (() => {
     // Some browsers drop every cookie of a page inside another site's frame.
     const me = await fetch(api("me"), { credentials: "include" }).then((r) => r.json(), () => null);
     if (!me || me.user) return "";
+    if (window.top === window) return escaped(say("cookies_off"));
     const link = `<a href="${location.origin}${location.pathname}" target="_blank">${say("open_in_tab")}</a>`;
     return `${escaped(say("cookies_blocked"))} ${link}`;
   };

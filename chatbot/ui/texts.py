@@ -118,6 +118,11 @@ PHRASES: dict[str, tuple[str, str]] = {
         "Open the demo in its own tab.",
         "登录成功，但浏览器不允许在框架内保存登录状态。请在新标签页中打开本演示。",
     ),
+    "cookies_off": (
+        "You are logged in, but this browser keeps no cookies of this site. "
+        "Allow them, then log in again.",
+        "登录成功，但浏览器禁止本站使用 Cookie。请允许后重新登录。",
+    ),
     "open_in_tab": ("Open in a new tab", "在新标签页中打开"),
 }
 

@@ -279,3 +279,10 @@ def test_a_browser_that_keeps_no_login_in_the_frame_is_told_the_way_out(start, w
     own.is_in()
     own.page.reload()
     own.is_in()
+
+
+def test_a_browser_that_keeps_no_cookies_at_all_is_told_so(start, web):
+    browser = start({"default_content_setting_values": {"cookies": 2}})
+    ann = Person(browser.new_page(), web.app, "no-cookies").open().register()
+    expect(ann.error).to_contain_text("keeps no cookies of this site")
+    expect(ann.error.get_by_role("link")).to_have_count(0)
