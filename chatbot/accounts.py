@@ -16,6 +16,7 @@ import secrets
 import unicodedata
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -24,6 +25,7 @@ import bcrypt
 from peewee import IntegrityError, PostgresqlDatabase
 
 from chatbot.errors import (
+    BadInput,
     BadName,
     BadPassword,
     InvitationRefused,
@@ -41,6 +43,7 @@ NAME_KEY_LENGTH = 128
 PASSWORD_LENGTHS = range(8, 129)
 # Normalizing takes quadratic time for long runs of combining marks, so longer text is not tried.
 LONGEST_TYPED = 1024
+AGENT_LENGTH = 200
 
 # Shows nothing, so it counts neither for the length of a name nor for its uniqueness: joiners and
 # variation selectors (which Persian, Indic scripts and emoji need), fillers, the blank of Braille.
@@ -125,8 +128,10 @@ class Accounts:
         self._hashers = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "bcrypt")
         self._renewals: set[asyncio.Task[None]] = set()
 
-    async def register(self, name: str, password: str, invite: str, address: str) -> str:
-        """Make an account and log it in: the token for the cookie.
+    async def register(
+        self, name: str, password: str, invite: str, address: str, *, agent: str = ""
+    ) -> str:
+        """Make an account and log it in: the token for the cookie. `agent`: see `Login`.
 
         Raises `RegistrationClosed`, `BadName`, `BadPassword`, `InvitationRefused`, `NameTaken`
         or `TooManyAttempts`; then nothing was made, and no invitation used.
@@ -144,10 +149,10 @@ class Accounts:
         )
         password_hash = await self._hash(password)
         token = secrets.token_urlsafe(32)
-        await self._storage.write(self._create, name, password_hash, code, attempts, token)
+        await self._storage.write(self._create, name, password_hash, code, attempts, token, agent)
         return token
 
-    async def log_in(self, name: str, password: str, address: str) -> str:
+    async def log_in(self, name: str, password: str, address: str, *, agent: str = "") -> str:
         """Log in: the token for the cookie. Raises `LoginRefused` or `TooManyAttempts`.
 
         A wrong password, an unknown or impossible name and a disabled account look the same
@@ -165,7 +170,7 @@ class Accounts:
         if not user or not fits:
             raise LoginRefused()
         token = secrets.token_urlsafe(32)
-        await self._storage.write(self._finish_login, user, attempts, token)
+        await self._storage.write(self._finish_login, user, attempts, token, agent)
         return token
 
     async def log_out(self, token: str) -> None:
@@ -192,30 +197,84 @@ class Accounts:
         Raises `BadPassword`, `LoginRefused` (the current one is wrong) or `TooManyAttempts`.
         """
         _check_new_password(new)
-        key = name_key(person.name)
-        _, user = await self._storage.write(self._start_login, key, {_account(key): PER_ACCOUNT})
-        password_hash = user.password_hash if user else self._nobodys_hash
-        fits = await self._fits(current, password_hash)
-        if not user or not fits:
-            raise LoginRefused()
+        user = await self._confirmed(person, current)
         new_hash = await self._hash(new)
         await self._storage.write(_replace_password, user, new_hash, token)
 
-    async def invite(self, *, uses: int, days: float) -> str:
-        """Make an invitation for so many accounts; its code is told only here."""
+    async def confirm(self, person: Person, password: str) -> None:
+        """Return if this is the person's password; raises `LoginRefused` or `TooManyAttempts`."""
+        user = await self._confirmed(person, password)
+        await self._storage.write(_forget_failures, user)
+
+    async def invite(self, *, uses: int, days: float, daily_tokens: int | None = None) -> str:
+        """Make an invitation for so many accounts; its code is told only here.
+
+        Who comes with it may use `daily_tokens` a day; None for the common limit.
+        """
         code = secrets.token_urlsafe(16)
         await self._storage.write(
             Invitation.create,
             code_hash=_digest(code),
             uses_left=uses,
             expires_at=now() + timedelta(days=days),
+            daily_tokens=daily_tokens,
         )
         return code
+
+    # What an owner does; whoever calls these has made sure that it is one.
+
+    async def add(self, name: str, password: str, *, is_admin: bool = False) -> None:
+        """Make an account without registering. Raises `BadName`, `BadPassword`, `NameTaken`."""
+        name = clean_name(name)
+        _check_new_password(password)
+        password_hash = await self._hash(password)
+        await self._storage.write(_create_user, name, password_hash, is_admin=is_admin)
+
+    async def create_admin(self, name: str, password: str) -> None:
+        """Make an admin's account, or an admin of whoever has this name and this password.
+
+        An admin stays as they are, whatever their password is by now. Raises `BadName`,
+        `BadPassword`, or `NameTaken`: the name alone makes nobody an admin, because anybody may
+        have registered it.
+        """
+        key = name_key(clean_name(name))
+        user = await self._storage.read(User.by_name_key, key)
+        if user is None:
+            # Of two processes that start at once, one comes too late.
+            with suppress(NameTaken):
+                return await self.add(name, password, is_admin=True)
+            user = await self._storage.read(User.by_name_key, key)
+        if user is None or not user.is_admin:
+            if user is None or not await self._fits(password, user.password_hash):
+                raise NameTaken()
+            await self._storage.write(_promote, user)
+
+    async def reset_password(self, user_id: int) -> str:
+        """Give this person a random password, told only here, and end all their logins.
+
+        Raises `BadInput` when there is no such person; so do the next ones.
+        """
+        password = secrets.token_urlsafe(12)
+        await self._storage.write(_reset_password, user_id, await self._hash(password))
+        return password
+
+    async def set_disabled(self, user_id: int, disabled: bool) -> None:
+        """Let this person in no more, and end their logins at once; or let them in again."""
+        await self._storage.write(_set_disabled, user_id, disabled)
 
     async def close(self) -> None:
         """Finish what is still being written, and end the threads."""
         await asyncio.gather(*self._renewals)
         self._hashers.shutdown()
+
+    async def _confirmed(self, person: Person, password: str) -> User:
+        key = name_key(person.name)
+        _, user = await self._storage.write(self._start_login, key, {_account(key): PER_ACCOUNT})
+        password_hash = user.password_hash if user else self._nobodys_hash
+        fits = await self._fits(password, password_hash)
+        if not user or not fits:
+            raise LoginRefused()
+        return user
 
     # Down to `_open_login`: on a worker thread, inside a transaction.
 
@@ -242,7 +301,7 @@ class Accounts:
     def _start_login(self, key: str, limits: Mapping[str, Limit]) -> tuple[list[int], User | None]:
         return self._reserve(limits), User.by_name_key(key)
 
-    def _finish_login(self, user: User, attempts: list[int], token: str) -> None:
+    def _finish_login(self, user: User, attempts: list[int], token: str, agent: str) -> None:
         # The account may have been disabled, or its password changed, while bcrypt was at work.
         # An update, because it also keeps others from doing so before this transaction ends.
         unchanged = User.update(name=User.name).where(
@@ -255,24 +314,27 @@ class Accounts:
         _forget(attempts)
         _forget_failures(user)
         Login.delete().where(Login.expires_at <= now()).execute()
-        self._open_login(user, token)
+        self._open_login(user, token, agent)
 
     def _create(
-        self, name: str, password_hash: str, code: str | None, attempts: list[int], token: str
-    ) -> None:
+        self, name: str, password_hash: str, code: str | None, attempts: list[int],
+        token: str, agent: str,
+    ) -> None:  # fmt: skip
+        daily_tokens = None
         if code is not None:
-            if not _use_invitation(code):
-                raise InvitationRefused()
+            daily_tokens = _use_invitation(code)
             # The invitation is the limit then, and a whole class may register from one address.
             _forget(attempts)
-        try:
-            user = User.create(name=name, name_key=name_key(name), password_hash=password_hash)
-        except IntegrityError:
-            raise NameTaken() from None
-        self._open_login(user, token)
+        user = _create_user(name, password_hash, daily_tokens=daily_tokens)
+        self._open_login(user, token, agent)
 
-    def _open_login(self, user: User, token: str) -> None:
-        Login.create(user=user, token_hash=_digest(token), expires_at=now() + self._login_time)
+    def _open_login(self, user: User, token: str, agent: str) -> None:
+        Login.create(
+            user=user,
+            token_hash=_digest(token),
+            expires_at=now() + self._login_time,
+            agent=agent[:AGENT_LENGTH],
+        )
 
     async def _renew(self, login_id: int) -> None:
         try:
@@ -401,16 +463,50 @@ def _replace_password(user: User, new_hash: str, token: str) -> None:
     _forget_failures(user)
 
 
-def _use_invitation(code: str) -> bool:
-    return bool(
-        Invitation.update(uses_left=Invitation.uses_left - 1)
-        .where(
-            Invitation.code_hash == _digest(code),
-            Invitation.uses_left > 0,
-            Invitation.expires_at > now(),
-        )
-        .execute()
+def _create_user(name: str, password_hash: str, **more: object) -> User:
+    try:
+        return User.create(name=name, name_key=name_key(name), password_hash=password_hash, **more)
+    except IntegrityError:
+        raise NameTaken() from None
+
+
+def _promote(user: User) -> None:
+    promoted = User.update(is_admin=True).where(
+        User.id == user.id, User.password_hash == user.password_hash
     )
+    if not promoted.execute():
+        raise NameTaken()
+
+
+def _reset_password(user_id: int, password_hash: str) -> None:
+    if not User.update(password_hash=password_hash).where(User.id == user_id).execute():
+        raise BadInput()
+    Login.delete().where(Login.user == user_id).execute()
+    # Whoever locked themselves out with wrong guesses may try the new one at once.
+    _forget_failures(User.get_by_id(user_id))
+
+
+def _set_disabled(user_id: int, disabled: bool) -> None:
+    # Before the logins: a login that is being finished waits for this row, and then finds it out.
+    changed = User.update(disabled_at=now() if disabled else None).where(User.id == user_id)
+    if not changed.execute():
+        raise BadInput()
+    if disabled:
+        Login.delete().where(Login.user == user_id).execute()
+
+
+def _use_invitation(code: str) -> int | None:
+    """Use an invitation once: what it lets a person use in a day. Raises `InvitationRefused`."""
+    invitation = Invitation.code_hash == _digest(code)
+    used = Invitation.update(uses_left=Invitation.uses_left - 1).where(
+        invitation,
+        Invitation.uses_left > 0,
+        Invitation.expires_at > now(),
+        Invitation.revoked_at.is_null(),
+    )
+    if not used.execute():
+        raise InvitationRefused()
+    return Invitation.get(invitation).daily_tokens
 
 
 def _forget(attempts: list[int]) -> None:

@@ -20,12 +20,17 @@ from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
 from chatbot.budget import Budget, prices_for
 from chatbot.config import Settings
+from chatbot.errors import BadInput, BadSettings, NameTaken
+from chatbot.owner import Owner
+from chatbot.self_service import SelfService
 from chatbot.service import ChatService
 from chatbot.storage.database import Storage, open_storage
 from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
+from chatbot.ui.account_routes import account_routes
 from chatbot.ui.export import export_route
 from chatbot.ui.handlers import Handlers
+from chatbot.ui.owner_page import OwnerHandlers
 from chatbot.ui.routes import Guard, routes
 from chatbot.ui.theme import theme
 
@@ -91,6 +96,9 @@ class App:
                 "routes": [
                     *routes(self.accounts, self.storage, login_days=settings.login_days),
                     export_route(self.accounts, self.service),
+                    *account_routes(
+                        self.accounts, SelfService(self.storage, self.service, self.turns)
+                    ),
                 ],
                 "middleware": [Middleware(Guard, frame_ancestors=settings.frame_ancestors)],
             },
@@ -177,9 +185,23 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         login_days=settings.login_days,
         bcrypt_cost=settings.bcrypt_cost,
     )
+    if settings.admin_name:
+        asyncio.run(_create_admin(accounts, settings))
     service = ChatService(storage, turns, max_input_chars=settings.max_input_chars)
     notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
     demo = blocks.build(
-        Handlers(service, accounts, model=model), [key for key, true in notices.items() if true]
+        Handlers(service, accounts, model=model),
+        OwnerHandlers(Owner(storage, accounts, budget), accounts),
+        [key for key, true in notices.items() if true],
     )
     return App(settings, storage, accounts, turns, service, demo, client, offline_ark, registration)
+
+
+async def _create_admin(accounts: Accounts, settings: Settings) -> None:
+    password = settings.admin_password
+    try:
+        await accounts.create_admin(
+            settings.admin_name, password.get_secret_value() if password else ""
+        )
+    except (BadInput, NameTaken) as error:
+        raise BadSettings([f"ADMIN_NAME, ADMIN_PASSWORD: {error}"]) from None

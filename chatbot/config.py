@@ -97,6 +97,10 @@ class Settings(BaseSettings):
         f"sqlite:///{ROOT / 'data' / 'chat.db'}", description="sqlite:///… or postgresql://…"
     )
     registration: Registration = Field("auto", description="Who may make an account")
+    admin_name: str = Field("", description="Account of the owner, made at the start")
+    admin_password: SecretStr | None = Field(
+        None, description="Password of that account when it is made"
+    )
     login_days: float = Field(7, gt=0, le=365, description="Days a login lasts")
     bcrypt_cost: int = Field(12, ge=4, le=16, description="bcrypt work factor; each step doubles")
     frame_ancestors: str = Field(

@@ -8,6 +8,7 @@
     │   ├── BadName
     │   └── BadPassword
     ├── NotLoggedIn
+    ├── OwnersOnly
     ├── LoginRefused
     ├── NameTaken
     ├── RegistrationClosed
@@ -108,6 +109,14 @@ class NotLoggedIn(ChatbotError):
     code = "not_logged_in"
     sentence = "Please log in first."
     status = 401
+
+
+class OwnersOnly(ChatbotError):
+    """Only accounts with the admin flag may do this."""
+
+    code = "owners_only"
+    sentence = "Only the owner of this demo may do this."
+    status = 403
 
 
 class LoginRefused(ChatbotError):

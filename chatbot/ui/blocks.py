@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 
 from chatbot.ui import texts
+from chatbot.ui.account import AccountPanel, account_panel
 from chatbot.ui.handlers import WINDOW, Handlers
+from chatbot.ui.owner_page import OwnerHandlers, OwnerPanel, owner_panel
 from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
 
 HERE = Path(__file__).parent
@@ -21,14 +23,18 @@ JS_REGISTER = """async (name, password, invite) =>
 JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
-def build(handle: Handlers, notices: Sequence[str]) -> gr.Blocks:
+def build(handle: Handlers, owners: OwnerHandlers, notices: Sequence[str]) -> gr.Blocks:
     """The whole page with all its events; `notices` are labels to show on top."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
         login = login_panel(I18N, TITLE, notices)
         with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
             side = sidebar(I18N, TITLE)
             chat = chat_panel(I18N, notices)
+            account = account_panel(I18N)
+        owner = owner_panel(I18N)
         _wire(demo, handle, login, chat_view, side, chat)
+        _wire_account(side, account)
+        _wire_owner(owners, chat_view, side, owner)
     return demo
 
 
@@ -56,7 +62,7 @@ def _wire(
         "js": "() => [chatbot.remembered()]",
         "inputs": [wanted],
         "outputs": [
-            login.view, chat_view, side.account, chosen, chat.chatbot,
+            login.view, chat_view, side.owner, side.account, chosen, chat.chatbot,
         ],
         **quiet,
     }  # fmt: skip
@@ -80,7 +86,7 @@ def _wire(
         inputs=[chat.prompt],
         outputs=[chat.prompt],
     )
-    demo.load(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation])
+    opened.then(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation])
     gr.on(
         [login.log_in.click, login.login_name.submit, login.login_password.submit],
         **page_only,
@@ -141,7 +147,9 @@ def _wire(
         "postprocess": False,
         **many,
     }
-    chat.prompt.submit(**send).then(**refresh)
+    sent = chat.prompt.submit(**send)
+    sent.then(**refresh)
+    sent.failure(**page_only, js="() => chatbot.refused()")
     chat.signal.change(
         **page_only,
         js="(signal, typed) => chatbot.typed(signal, typed)",
@@ -167,14 +175,77 @@ def _wire(
     chat.earlier.click(handle.earlier, [window], [window], **quiet).then(**follow)
 
 
+def _wire_account(side: Sidebar, page: AccountPanel) -> None:
+    page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
+    side.open_account.click(
+        **page_only,
+        js="() => chatbot.account.open()",
+        outputs=[
+            page.current_password, page.new_password, page.password_told, page.export_told,
+            page.delete_password, page.delete_told,
+        ],
+    )  # fmt: skip
+    gr.on(
+        [page.close.click, side.conversations.select, side.start.click, side.log_out.click],
+        **page_only,
+        js="() => { chatbot.account.close(); }",
+    )
+    gr.on(
+        [page.change_password.click, page.new_password.submit],
+        **page_only,
+        js="(current, next) => chatbot.account.changePassword(current, next)",
+        inputs=[page.current_password, page.new_password],
+        outputs=[page.password_told, page.current_password, page.new_password],
+    )
+    page.end_others.click(**page_only, js="() => { chatbot.account.endOthers(); }")
+    page.export.click(
+        **page_only, js="() => chatbot.account.exportAll()", outputs=[page.export_told]
+    )
+    page.delete.click(
+        **page_only,
+        js="(password) => chatbot.account.remove(password)",
+        inputs=[page.delete_password],
+        outputs=[page.delete_told, page.delete_password],
+    )
+
+
+def _wire_owner(handle: OwnerHandlers, chat_view: gr.Row, side: Sidebar, page: OwnerPanel) -> None:
+    quiet: dict[str, Any] = {
+        "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
+    }  # fmt: skip
+    views = [chat_view, page.view]
+    person = [page.person]
+    side.owner.click(handle.open_owner, None, [*views, *page.shown], **quiet)
+    page.close.click(handle.close_owner, None, views, **quiet)
+    page.paused.input(handle.pause, [page.paused], page.shown, **quiet)
+    page.set_limit.click(handle.set_limit, [page.person, page.limit], page.shown, **quiet)
+    page.disable.click(handle.disable, person, page.shown, **quiet)
+    page.enable.click(handle.enable, person, page.shown, **quiet)
+    page.reset.click(handle.reset_password, person, [page.told], **quiet)
+    page.invite.click(
+        handle.invite, [page.uses, page.days, page.tokens_each], [page.invited, *page.shown],
+        **quiet,
+    ).then(
+        fn=None,
+        js="(link) => chatbot.invitationLink(link)",
+        inputs=[page.invited],
+        outputs=[page.invited],
+        api_visibility="private",
+    )  # fmt: skip
+    page.revoke.click(handle.revoke, [page.invitation], page.shown, **quiet)
+
+
 def head() -> str:
     """The script for the page's head, with the texts it needs."""
     keys = (
         "no_connection", "cookies_blocked", "cookies_off", "open_in_tab", "send_label",
-        "stop_label",
+        "stop_label", "password_changed", "wrong_password", "login_this", "login_since",
+        "login_seen", "login_end", "unknown_browser",
     )  # fmt: skip
     table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
-    script = (HERE / "page.js").read_text(encoding="utf-8")
+    script, account = (
+        (HERE / name).read_text(encoding="utf-8") for name in ("page.js", "account.js")
+    )
     # `<` cannot appear: the script would end at a `</script>` inside a string.
     spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")
-    return f"<script>{script.replace('/*TEXTS*/ {}', spelled)}</script>"
+    return f"<script>{script.replace('/*TEXTS*/ {}', spelled)}{account}</script>"

@@ -55,7 +55,7 @@ class Handlers:
         """Who is here decides which half of the page is seen; outputs: see `blocks.py`."""
         login, chat = gr.update(visible=visit.person is None), gr.update(visible=False)
         if visit.person is None:
-            return login, chat, "", gr.update(choices=[], value=None), []
+            return login, chat, gr.update(visible=False), "", gr.update(choices=[], value=None), []
         chosen, choices = await self._newest(visit, wanted)
         welcome = gr.update(
             value=[],
@@ -64,7 +64,8 @@ class Handlers:
         )
         name = html.escape(visit.person.name)
         sessions = gr.update(choices=choices, value=chosen)
-        return login, gr.update(visible=True), name, sessions, welcome
+        owner = gr.update(visible=visit.person.is_admin)
+        return login, gr.update(visible=True), owner, name, sessions, welcome
 
     @for_anyone
     async def follow(

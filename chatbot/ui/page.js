@@ -12,16 +12,17 @@ window.chatbot = (() => {
     return `${path}/gradio_api/chatbot/${name}`;
   };
 
-  const ask = async (name, body) => {
+  const ask = async (name, body, method = "POST") => {
     try {
       const answer = await fetch(api(name), {
-        method: "POST",
+        method,
         credentials: "include",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify(body ?? {}),
+        body: method === "GET" ? undefined : JSON.stringify(body ?? {}),
       });
       const data = await answer.json().catch(() => ({}));
-      return answer.ok ? data : { problem: data.error?.message || String(answer.status) };
+      if (answer.ok) return data;
+      return { problem: data.error?.message || String(answer.status), code: data.error?.code };
     } catch {
       return { problem: say("no_connection") };
     }
@@ -32,6 +33,14 @@ window.chatbot = (() => {
     const box = document.createElement("div");
     box.textContent = text;
     return box.innerHTML;
+  };
+
+  const download = (name, text, type) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
   const keptOut = async () => {
@@ -82,6 +91,8 @@ window.chatbot = (() => {
   let askedAt = 0;
   let lastSent = 0;
   return {
+    // What `account.js` builds on.
+    page: { ask, say, escaped, download },
     enter: async (what, body) => {
       const problem = await post(what, body);
       return problem ? escaped(problem) : keptOut();
@@ -105,13 +116,14 @@ window.chatbot = (() => {
     toEnd: () => document.querySelector("#chatbot .bubble-wrap")?.scrollTo({ top: 1e9 }),
     save: async (id) => {
       const file = await ask("export", { session: id });
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([file.text ?? file.problem], { type: "text/markdown" }));
-      link.download = file.name ?? "error.txt";
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      download(file.name ?? "error.txt", file.text ?? file.problem, "text/markdown");
     },
-    // The second click of a double click asks nothing.
+    invitationLink: (code) => {
+      const text = new DOMParser().parseFromString(code, "text/html").body.textContent;
+      return text ? `<code>${escaped(`${location.origin}${location.pathname}?invite=${text}`)}</code>` : "";
+    },
+    // The second click of a double click asks nothing; what was refused may be asked again.
+    refused: () => { askedAt = 0; },
     asking: (id, question, window) => {
       const again = question === asked && Date.now() - askedAt < 1000;
       asked = question ?? "";

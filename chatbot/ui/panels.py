@@ -42,7 +42,9 @@ class Sidebar:
     delete_question: gr.HTML
     confirm_delete: gr.Button
     cancel_delete: gr.Button
+    owner: gr.Button
     account: gr.HTML
+    open_account: gr.Button
     log_out: gr.Button
 
 
@@ -73,13 +75,13 @@ def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
                     max_length=64,
                     # One line is an input, which password managers fill; else it is a textarea.
                     max_lines=1,
-                    html_attributes=_hints("username"),
+                    html_attributes=hints("username"),
                 )
                 login_password = gr.Textbox(
                     label=label("password"),
                     type="password",
                     elem_id="login-password",
-                    html_attributes=_hints("current-password"),
+                    html_attributes=hints("current-password"),
                 )
                 log_in = gr.Button(label("log_in"), variant="primary", elem_id="login-submit")
             with gr.Tab(label("register"), elem_id="register-tab"):
@@ -88,19 +90,19 @@ def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
                     elem_id="register-name",
                     max_length=64,
                     max_lines=1,
-                    html_attributes=_hints("username"),
+                    html_attributes=hints("username"),
                 )
                 register_password = gr.Textbox(
                     label=label("new_password"),
                     type="password",
                     elem_id="register-password",
-                    html_attributes=_hints("new-password"),
+                    html_attributes=hints("new-password"),
                 )
                 invitation = gr.Textbox(
                     label=label("invitation"),
                     elem_id="register-invite",
                     max_lines=1,
-                    html_attributes=_hints("off"),
+                    html_attributes=hints("off"),
                 )
                 register = gr.Button(
                     label("register"), variant="primary", elem_id="register-submit"
@@ -130,7 +132,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
             container=False,
             max_lines=1,
             elem_id="search-sessions",
-            html_attributes=_hints("off"),
+            html_attributes=hints("off"),
         )
         conversations = gr.Dropdown(
             choices=[], label=label("sessions"), filterable=False, elem_id="session-list"
@@ -148,7 +150,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
                 max_length=120,
                 max_lines=1,
                 elem_id="rename-title",
-                html_attributes=_hints("off"),
+                html_attributes=hints("off"),
             )
             with gr.Row(elem_classes="choice"):
                 cancel_title = gr.Button(label("cancel"), size="sm", elem_id="rename-cancel")
@@ -162,7 +164,9 @@ def sidebar(label: Label, name: str) -> Sidebar:
                 confirm_delete = gr.Button(
                     label("delete_for_good"), size="sm", variant="stop", elem_id="delete-confirm"
                 )
+        owner = gr.Button(label("owner"), size="sm", visible=False, elem_id="owner-open")
         with gr.Row(elem_id="account-row"):
+            open_account = gr.Button(label("account"), size="sm", elem_id="account-open")
             account = gr.HTML(elem_id="account-name")
             log_out = gr.Button(label("log_out"), size="sm", elem_id="logout")
     return Sidebar(
@@ -180,7 +184,9 @@ def sidebar(label: Label, name: str) -> Sidebar:
         delete_question,
         confirm_delete,
         cancel_delete,
+        owner,
         account,
+        open_account,
         log_out,
     )
 
@@ -230,7 +236,7 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
     return ChatPanel(earlier, chatbot, prompt, status, signal, shown)
 
 
-def _hints(autocomplete: str) -> gr.InputHTMLAttributes:
+def hints(autocomplete: str) -> gr.InputHTMLAttributes:
     """What a browser may fill in; a phone's keyboard must not "correct" such a field."""
     return gr.InputHTMLAttributes(
         autocomplete=autocomplete, autocapitalize="none", autocorrect="off", spellcheck=False

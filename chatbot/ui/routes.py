@@ -81,12 +81,16 @@ class _Handlers:
 
     async def register(self, request: Request) -> Response:
         name, password, invite = await texts_of(request, "name", "password", invite="")
-        token = await self._accounts.register(name, password, invite, _address(request))
+        token = await self._accounts.register(
+            name, password, invite, _address(request), agent=_agent(request)
+        )
         return await self._logged_in(request, token)
 
     async def log_in(self, request: Request) -> Response:
         name, password = await texts_of(request, "name", "password")
-        token = await self._accounts.log_in(name, password, _address(request))
+        token = await self._accounts.log_in(
+            name, password, _address(request), agent=_agent(request)
+        )
         return await self._logged_in(request, token)
 
     async def log_out(self, request: Request) -> Response:
@@ -94,7 +98,7 @@ class _Handlers:
         if token:
             await self._accounts.log_out(token)
         response = _user(None)
-        _set_cookie(response, request, "", 0)
+        set_login_cookie(response, request, "", 0)
         return response
 
     async def change_password(self, request: Request) -> Response:
@@ -112,7 +116,7 @@ class _Handlers:
         response = _user(person)
         if token and person:
             # The login was renewed, so the browser should not forget it earlier.
-            _set_cookie(response, request, token, self._max_age)
+            set_login_cookie(response, request, token, self._max_age)
         return response
 
     async def health(self, request: Request) -> Response:
@@ -122,7 +126,7 @@ class _Handlers:
 
     async def _logged_in(self, request: Request, token: str) -> Response:
         response = _user(await self._accounts.person(token))
-        _set_cookie(response, request, token, self._max_age)
+        set_login_cookie(response, request, token, self._max_age)
         return response
 
 
@@ -159,13 +163,7 @@ def _user(person: Person | None) -> Response:
 
 async def texts_of(request: Request, *required: str, **optional: str) -> list[str]:
     """These fields of the JSON body, in this order; raises `BadInput` unless all are texts."""
-    try:
-        fields: Any = json.loads(await _body(request))
-    # Not JSON, not UTF-8, a length that is no number, or nested too deeply.
-    except (ValueError, RecursionError):
-        raise BadInput() from None
-    if not isinstance(fields, dict):
-        raise BadInput()
+    fields = await fields_of(request)
     texts: list[Any] = [fields.get(name) for name in required]
     for name, default in optional.items():
         text = fields.get(name)
@@ -173,6 +171,18 @@ async def texts_of(request: Request, *required: str, **optional: str) -> list[st
     if not all(isinstance(text, str) for text in texts):
         raise BadInput()
     return texts
+
+
+async def fields_of(request: Request) -> dict[str, Any]:
+    """The fields of the JSON body; raises `BadInput` when it has none."""
+    try:
+        fields: Any = json.loads(await _body(request))
+    # Not JSON, not UTF-8, a length that is no number, or nested too deeply.
+    except (ValueError, RecursionError):
+        raise BadInput() from None
+    if not isinstance(fields, dict):
+        raise BadInput()
+    return fields
 
 
 async def _body(request: Request) -> bytes:
@@ -194,7 +204,12 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _set_cookie(response: Response, request: Request, value: str, max_age: int) -> None:
+def _agent(request: Request) -> str:
+    return request.headers.get("user-agent", "")
+
+
+def set_login_cookie(response: Response, request: Request, value: str, max_age: int) -> None:
+    """Have the browser keep this token; an empty one with an age of 0 has it forget the last."""
     # By hand: Starlette refuses `partitioned` before Python 3.14. A browser keeps the cookie
     # inside another site's frame, where hosted demos live, only if it is partitioned.
     kind = "Secure; SameSite=None; Partitioned" if _is_https(request) else "SameSite=Lax"

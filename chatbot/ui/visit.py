@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import gradio as gr
 
 from chatbot.accounts import Accounts, Person
-from chatbot.errors import ChatbotError, NotLoggedIn
+from chatbot.errors import ChatbotError, NotLoggedIn, OwnersOnly
 from chatbot.ui.routes import token_of
 from chatbot.ui.texts import Language, error_text, language_of
 
@@ -54,11 +54,20 @@ def for_anyone(handler: Callable[..., Any]) -> Callable[..., Any]:
     return _guarded(handler, anonymous=True)
 
 
-def _guarded(handler: Callable[..., Any], *, anonymous: bool) -> Callable[..., Any]:
+def for_owner(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The same as `for_user`, for accounts with the admin flag only."""
+    return _guarded(handler, anonymous=False, owner=True)
+
+
+def _guarded(
+    handler: Callable[..., Any], *, anonymous: bool, owner: bool = False
+) -> Callable[..., Any]:
     async def visit_of(accounts: Accounts, request: gr.Request) -> Visit:
         person = await accounts.person(token_of(request.cookies))
         if person is None and not anonymous:
             raise NotLoggedIn()
+        if owner and not (person and person.is_admin):
+            raise OwnersOnly()
         return Visit(
             person,
             language_of(request.headers.get("accept-language")),

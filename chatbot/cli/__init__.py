@@ -1,0 +1,54 @@
+"""The owner's commands: `python -m chatbot …`. Each noun has a file; this one puts them together.
+
+Everything goes through the database, so it works while the server runs, and when it does not.
+Exit codes: 0 done, 1 failed, 2 bad usage or settings.
+"""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from chatbot.cli import admin, backup, check, export, invites, usage, users
+from chatbot.cli.desk import Failed
+from chatbot.errors import BadInput, BadSettings, ChatbotError, StorageUnavailable
+
+
+class Commands(TyperGroup):
+    """Tells an error as one sentence, once for all commands."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (BadSettings, BadInput) as error:
+            code, told = 2, str(error)
+        except StorageUnavailable as error:
+            code, told = 1, f"The database does not answer: {error.__cause__}".strip()
+        except (ChatbotError, Failed) as error:
+            code, told = 1, str(error)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            code, told = 1, f"{error.filename}: {error.strerror}."
+        # What a database says can have several lines.
+        typer.echo(" ".join(told.split()), err=True)
+        raise typer.Exit(code)
+
+
+app = typer.Typer(
+    name="python -m chatbot",
+    cls=Commands,
+    help="Look after the chat app: accounts, invitations, use, copies of the data.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(admin.app, name="admin")
+app.add_typer(users.app, name="users")
+app.add_typer(invites.app, name="invites")
+app.command("usage")(usage.usage)
+app.command("export")(export.export)
+app.command("backup")(backup.backup)
+app.command("check")(check.check)

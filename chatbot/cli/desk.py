@@ -1,0 +1,160 @@
+"""What every command needs: the database opened with the app's settings, and ways to answer.
+
+Knows no command. Answers are lines and tables for people, or JSON for other programs.
+"""
+
+import asyncio
+import json
+import sys
+import unicodedata
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import typer
+
+from chatbot.accounts import Accounts
+from chatbot.budget import Budget, prices_for
+from chatbot.config import Settings
+from chatbot.owner import Owner
+from chatbot.storage.database import Storage, open_storage
+
+T = TypeVar("T")
+MILLION = 1_000_000
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+Name = Annotated[str, typer.Argument(help="Name of the account, in any capitals.")]
+FromStdin = Annotated[
+    bool,
+    typer.Option(
+        "--password-stdin", help="Read the password from standard input instead of asking for it."
+    ),
+]
+
+
+class Failed(Exception):
+    """A command could not do what it was asked; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a command works with."""
+
+    settings: Settings
+    storage: Storage
+    owner: Owner
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.settings.budget_zone)
+
+    async def id_of(self, name: str) -> int:
+        """Whose name this is; raises `Failed` when nobody has it."""
+        found = await self.owner.id_of(name)
+        if found is None:
+            raise Failed(f"There is no account {name!r}.")
+        return found
+
+
+def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
+    """What `work` returns, done on the database of the settings; like the app, it migrates it."""
+
+    async def done() -> T:
+        settings = Settings.from_env()
+        with closing(open_storage(settings.database_url)) as storage:
+            accounts = Accounts(
+                storage,
+                registration="closed",
+                login_days=settings.login_days,
+                bcrypt_cost=settings.bcrypt_cost,
+            )
+            try:
+                owner = Owner(storage, accounts, _budget(settings))
+                return await work(Desk(settings, storage, owner))
+            finally:
+                await accounts.close()
+
+    return asyncio.run(done())
+
+
+def _budget(settings: Settings) -> Budget:
+    return Budget(
+        prices=prices_for(
+            settings.ark_model,
+            input=settings.price_input,
+            cached=settings.price_cached,
+            output=settings.price_output,
+            storage=settings.price_storage,
+        ),
+        user_daily_tokens=settings.user_daily_tokens,
+        daily_yuan=settings.daily_yuan,
+        monthly_yuan=settings.monthly_yuan,
+        zone=ZoneInfo(settings.budget_zone),
+        paused=settings.paused,
+    )
+
+
+def password(from_stdin: bool) -> str:
+    """A new password: the first line of standard input, or typed twice without being shown."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def answer(as_json: bool, values: object, *lines: str) -> None:
+    """Print the values as JSON, or the lines."""
+    if as_json:
+        typer.echo(to_json(values, indent=2))
+    else:
+        for line in lines:
+            typer.echo(line)
+
+
+def to_json(values: object, *, indent: int | None = None) -> str:
+    return json.dumps(values, ensure_ascii=False, indent=indent, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns as wide as their cells; numbers stand at the right."""
+    cells = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    numeric = [all(isinstance(row[n], int | float) for row in rows) for n in range(len(heads))]
+
+    def line(row: list[str]) -> str:
+        padded = []
+        for cell, width, right in zip(row, widths, numeric, strict=True):
+            blank = " " * (width - _width(cell))
+            padded.append(blank + cell if right else cell + blank)
+        return "  ".join(padded).rstrip()
+
+    return "\n".join(map(line, cells))
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal; Chinese characters take two."""
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
+
+
+def moment(at: datetime | None, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}" if at else "-"
+
+
+def yuan(micro_yuan: int) -> str:
+    return f"{micro_yuan / MILLION:.4f}"
+
+
+def limit(daily_tokens: int | None) -> str:
+    """How a person's tokens a day are told."""
+    if daily_tokens is None:
+        return "common"
+    return str(daily_tokens) if daily_tokens else "none"

@@ -1,0 +1,79 @@
+"""`invites`: invitations, which people need to register where REGISTRATION says so."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from chatbot.cli.desk import AsJson, Desk, Failed, answer, at_desk, limit, moment, table
+from chatbot.errors import BadInput
+from chatbot.owner import MOST_DAYS, MOST_TOKENS, MOST_USES, InvitationRow
+
+app = typer.Typer(help="Invitations to register.", no_args_is_help=True)
+
+HEADS = ["id", "state", "uses left", "made", "expires", "tokens a day"]
+
+
+@app.command()
+def new(
+    uses: Annotated[
+        int, typer.Option(min=1, max=MOST_USES, help="How many accounts can be made with it.")
+    ] = 1,
+    days: Annotated[float, typer.Option(max=MOST_DAYS, help="Days until it expires.")] = 7,
+    daily_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_TOKENS,
+            help="Tokens a day for who comes with it; 0: no limit; without: USER_DAILY_TOKENS.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an invitation; its code is shown only now."""
+    if not days > 0:
+        raise typer.BadParameter("more than 0", param_hint="--days")
+    code = at_desk(lambda desk: desk.owner.invite(uses=uses, days=days, daily_tokens=daily_tokens))
+    values = {"code": code, "uses": uses, "days": days, "daily_tokens": daily_tokens}
+    told = f"Put this behind the app's address ({uses} accounts, {days:g} days): /?invite={code}"
+    answer(as_json, values, told)
+
+
+@app.command("list")
+def list_invites(as_json: AsJson = False) -> None:
+    """Show all invitations, newest first, without their codes."""
+
+    async def work(desk: Desk) -> tuple[list[InvitationRow], str]:
+        rows = await desk.owner.invitations()
+        cells = [
+            [
+                row.id,
+                row.state,
+                row.uses_left,
+                moment(row.created_at, desk.zone),
+                moment(row.expires_at, desk.zone),
+                limit(row.daily_tokens),
+            ]
+            for row in rows
+        ]
+        return rows, table(HEADS, cells) if rows else "There are no invitations yet."
+
+    rows, shown = at_desk(work)
+    answer(as_json, [asdict(row) for row in rows], shown)
+
+
+@app.command()
+def revoke(
+    number: Annotated[int, typer.Argument(metavar="ID", help="Its id, as `invites list` shows.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let nobody else in with an invitation; who came with it stays."""
+
+    async def work(desk: Desk) -> None:
+        try:
+            await desk.owner.revoke(number)
+        except BadInput:
+            raise Failed(f"There is no invitation {number}.") from None
+
+    at_desk(work)
+    answer(as_json, {"id": number, "state": "revoked"}, f"Invitation {number} is revoked.")

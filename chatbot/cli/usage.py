@@ -1,0 +1,53 @@
+"""`usage`: what was used and spent, day by day."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from chatbot.cli.desk import AsJson, Desk, answer, at_desk, table, yuan
+from chatbot.owner import MOST_DAYS
+
+HEADS = [
+    "day", "turns", "people", "prompt", "cached", "completion", "yuan", "saved",
+    "first token ms", "95 %",
+]  # fmt: skip
+
+
+def usage(
+    days: Annotated[
+        int, typer.Option(min=1, max=MOST_DAYS, help="How many days, up to today.")
+    ] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Show turns, tokens, cost and waiting times of the last days, and what went wrong.
+
+    Days are those of BUDGET_ZONE. Running turns count with what is reserved for them.
+    """
+
+    async def work(desk: Desk) -> dict[str, Any]:
+        owner = desk.owner
+        return {
+            "days": [asdict(row) for row in await owner.days(days)],
+            "errors": await owner.error_counts(days),
+            "storage_micro_yuan_per_hour": await owner.storage_micro_yuan(),
+            "paused": await owner.paused(),
+        }
+
+    found = at_desk(work)
+    cells = []
+    for row in found["days"]:
+        *counts, cost, saved, half, most = list(row.values())
+        waits = ["-" if wait is None else wait for wait in (half, most)]
+        cells.append([*counts, yuan(cost), yuan(saved), *waits])
+    lines = [table(HEADS, cells)]
+    total = sum(row["micro_yuan"] for row in found["days"])
+    lines.append(f"Together {yuan(total)} yuan.")
+    stored = found["storage_micro_yuan_per_hour"]
+    lines.append(f"Ark's storage of the contexts in use: about {yuan(stored)} yuan an hour.")
+    if found["errors"]:
+        told = ", ".join(f"{code} {count}" for code, count in found["errors"].items())
+        lines.append(f"Replies ended early: {told}.")
+    if found["paused"]:
+        lines.append("New replies are paused.")
+    answer(as_json, found, *lines)

@@ -1,0 +1,238 @@
+"""What people can do with their own account: see and end logins, take their data, leave.
+
+Every call takes the person; whether it is them was decided before. Passwords are the business of
+`accounts`.
+"""
+
+import asyncio
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chatbot.accounts import Person
+from chatbot.service import ChatService
+from chatbot.storage import erase
+from chatbot.storage.database import Storage
+from chatbot.storage.fields import now
+from chatbot.storage.models import Conversation, Login, Message, Usage, User
+from chatbot.turns import Turns
+
+STOP_SECONDS = 3
+"""Patience with replies that still run when their account is deleted."""
+STOP_LOOK_SECONDS = 0.05
+
+# The first that fits: every browser also calls itself by the names of older ones.
+BROWSERS = (
+    ("WeChat", r"MicroMessenger/"),
+    ("QQ", r"QQBrowser/|\bQQ/"),
+    ("Edge", r"Edg(e|A|iOS)?/"),
+    ("Opera", r"OPR/|Opera"),
+    ("Samsung Internet", r"SamsungBrowser/"),
+    ("Firefox", r"Firefox/|FxiOS/"),
+    ("Chrome", r"Chrome/|CriOS/"),
+    ("Safari", r"Safari/"),
+)
+SYSTEMS = (
+    ("iPhone", r"iPhone"),
+    ("iPad", r"iPad"),
+    ("HarmonyOS", r"HarmonyOS|OpenHarmony"),
+    ("Android", r"Android"),
+    ("Windows", r"Windows"),
+    ("macOS", r"Macintosh|Mac OS X"),
+    ("ChromeOS", r"\bCrOS\b"),
+    ("Linux", r"Linux"),
+)
+PROGRAM_NAME_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class LoginRow:
+    """A login as its owner sees it."""
+
+    id: int
+    created_at: datetime
+    seen_at: datetime
+    """Kept to the hour."""
+    browser: str
+    """Such as "Firefox · Windows"; empty when it did not say."""
+    is_this: bool
+
+
+class SelfService:
+    """The accounts of all people; every method serves one of them."""
+
+    def __init__(self, storage: Storage, service: ChatService, turns: Turns) -> None:
+        self._storage = storage
+        self._service = service
+        self._turns = turns
+
+    async def logins(self, user_id: int, token: str) -> list[LoginRow]:
+        """Where this person is logged in: first here, by this token, then the newest."""
+        return await self._storage.read(_logins, user_id, token)
+
+    async def end_login(self, user_id: int, login_id: int) -> None:
+        """End one login; one that has ended, or is not theirs, is left as it is."""
+        await self._storage.write(_end_login, user_id, login_id)
+
+    async def end_other_logins(self, user_id: int, token: str) -> None:
+        """End every login but the one behind this token."""
+        await self._storage.write(_end_other_logins, user_id, token)
+
+    async def export(self, user_id: int) -> dict[str, Any]:
+        """All that is stored about this person, in plain values; nothing that opens a door."""
+        return await self._storage.read(_export, user_id)
+
+    async def delete_account(self, person: Person) -> None:
+        """Delete the account with everything, here and as far as possible at Ark's.
+
+        Running replies are stopped first. The ledger keeps its numbers, and nobody's name.
+        """
+        await self._stop_turns(person.id)
+        refs = await self._storage.write(erase.account, person.id)
+        self._turns.forget(refs)
+        await asyncio.to_thread(erase.empty_log)
+
+    async def _stop_turns(self, user_id: int) -> None:
+        """Have every running reply end, wherever it runs: a later end would write after us."""
+        for conversation_id in await self._storage.read(_running, user_id):
+            await self._service.stop(user_id, conversation_id)
+        until = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < until:
+            if not await self._storage.read(Conversation.running_turns, user_id):
+                return
+            await asyncio.sleep(STOP_LOOK_SECONDS)
+
+
+def browser_name(agent: str) -> str:
+    """The short name of what calls itself so; for a program, how its name begins."""
+    browser = _first(BROWSERS, agent)
+    if browser:
+        return " · ".join(filter(None, (browser, _first(SYSTEMS, agent))))
+    program = re.split(r"[/\s]", agent.strip(), maxsplit=1)[0]
+    return program[:PROGRAM_NAME_LENGTH]
+
+
+def _first(names: tuple[tuple[str, str], ...], agent: str) -> str:
+    return next((name for name, pattern in names if re.search(pattern, agent)), "")
+
+
+# From here on: on a worker thread, inside a transaction.
+
+
+def _token_hash(token: str) -> str:
+    # As `accounts` stores it.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _logins(user_id: int, token: str) -> list[LoginRow]:
+    this = _token_hash(token)
+    rows: Any = Login.select().where(Login.user == user_id, Login.expires_at > now())
+    found = [
+        LoginRow(
+            row.id, row.created_at, row.seen_at, browser_name(row.agent), row.token_hash == this
+        )
+        for row in rows.order_by(Login.seen_at.desc(), Login.id.desc())
+    ]
+    return sorted(found, key=lambda row: not row.is_this)
+
+
+def _end_login(user_id: int, login_id: int) -> None:
+    Login.delete().where(Login.id == login_id, Login.user == user_id).execute()
+
+
+def _end_other_logins(user_id: int, token: str) -> None:
+    Login.delete().where(Login.user == user_id, Login.token_hash != _token_hash(token)).execute()
+
+
+def _running(user_id: int) -> list[str]:
+    rows: Any = Conversation.select(Conversation.id).where(
+        Conversation.user == user_id, Conversation.turn_until > now()
+    )
+    return [str(row.id) for row in rows]
+
+
+def _export(user_id: int) -> dict[str, Any]:
+    user: Any = User.get_by_id(user_id)
+    logins: Any = Login.select().where(Login.user == user_id).order_by(Login.id)
+    conversations: Any = (
+        Conversation.select().where(Conversation.user == user_id).order_by(Conversation.created_at)
+    )
+    said: dict[Any, list[dict[str, Any]]] = {}
+    mine = Conversation.select(Conversation.id).where(Conversation.user == user_id)
+    messages: Any = Message.select().where(Message.conversation.in_(mine)).order_by(Message.id)
+    for message in messages:
+        said.setdefault(message.conversation_id, []).append(_message(message))
+    usage: Any = Usage.select().where(Usage.user_id == user_id).order_by(Usage.id)
+    return {
+        "exported_at": _moment(now()),
+        "account": {
+            "name": user.name,
+            "is_admin": user.is_admin,
+            "daily_tokens": user.daily_tokens,
+            "created_at": _moment(user.created_at),
+        },
+        "logins": [
+            {
+                "created_at": _moment(row.created_at),
+                "seen_at": _moment(row.seen_at),
+                "expires_at": _moment(row.expires_at),
+                "agent": row.agent,
+            }
+            for row in logins
+        ],
+        "sessions": [
+            {
+                "id": str(row.id),
+                "title": row.title,
+                "created_at": _moment(row.created_at),
+                "updated_at": _moment(row.updated_at),
+                # The visible version ends here; each message names the one before it.
+                "newest_message": row.head_id,
+                "messages": said.get(row.id, []),
+            }
+            for row in conversations
+        ],
+        "usage": [_used(row) for row in usage],
+    }
+
+
+def _message(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "after": row.parent_id,
+        "role": row.role,
+        "content": row.content,
+        "thought": row.thought,
+        "state": row.state,
+        "error": row.error,
+        "created_at": _moment(row.created_at),
+        "finished_at": _moment(row.finished_at),
+        "model": row.model,
+        "prompt_tokens": row.prompt_tokens,
+        "cached_tokens": row.cached_tokens,
+        "completion_tokens": row.completion_tokens,
+        "reasoning_tokens": row.reasoning_tokens,
+        "micro_yuan": row.micro_yuan,
+    }
+
+
+def _used(row: Any) -> dict[str, Any]:
+    return {
+        "at": _moment(row.at),
+        "session": str(row.conversation_id) if row.conversation_id else None,
+        "message": row.reply_id,
+        "model": row.model,
+        "prompt_tokens": row.prompt_tokens,
+        "cached_tokens": row.cached_tokens,
+        "completion_tokens": row.completion_tokens,
+        "reasoning_tokens": row.reasoning_tokens,
+        "micro_yuan": row.micro_yuan,
+        "settled": row.settled,
+    }
+
+
+def _moment(value: datetime | None) -> str | None:
+    return value.isoformat() if value is not None else None

@@ -1,0 +1,49 @@
+"""Deleting a person so that nothing of them is left, in the rows or in the file.
+
+`account` runs in a `Storage` transaction, `empty_log` after it, outside of any. The ledger keeps
+its numbers, without the person and the conversation they belonged to.
+"""
+
+import logging
+from typing import Any
+
+import peewee
+
+from chatbot.storage.models import Conversation, Login, Message, Usage, User, database
+
+log = logging.getLogger("chatbot.storage")
+
+
+def account(user_id: int) -> list[str]:
+    """Delete the user with all that is theirs; the ids under which Ark still stores replies."""
+    if _is_sqlite():
+        # Overwrite what is deleted; else its text would stay in free pages of the file.
+        database.execute_sql("PRAGMA secure_delete = ON")
+    conversations = Conversation.select(Conversation.id).where(Conversation.user == user_id)
+    messages = Message.conversation.in_(conversations)
+    stored: Any = Message.select(Message.ref).where(messages, Message.ref.is_null(False))
+    refs = [row.ref for row in stored]
+    Usage.update(user_id=None, conversation_id=None).where(Usage.user_id == user_id).execute()
+    # A chain of parents would be deleted step into step, and SQLite goes 1,000 steps deep.
+    Message.update(parent=None).where(messages).execute()
+    Message.delete().where(messages).execute()
+    Conversation.delete().where(Conversation.user == user_id).execute()
+    Login.delete().where(Login.user == user_id).execute()
+    User.delete().where(User.id == user_id).execute()
+    return refs
+
+
+def empty_log() -> None:
+    """Have SQLite forget its write-ahead log, which holds copies of what was deleted."""
+    if not _is_sqlite():
+        return
+    try:
+        with database.connection_context():
+            database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except peewee.OperationalError as error:
+        # The log is written over in time.
+        log.warning("database: the log could not be emptied: %s", error)
+
+
+def _is_sqlite() -> bool:
+    return isinstance(database.obj, peewee.SqliteDatabase)

@@ -1,0 +1,155 @@
+"""The account page: password, logins, taking one's data, leaving."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import PASSWORD
+
+
+def account(person):
+    person.page.click("#account-open")
+    expect(person.page.locator("#account-view")).to_be_visible()
+    expect(logins(person).first).to_be_visible()
+
+
+def logins(person):
+    return person.page.locator("#account-logins .login")
+
+
+def told(person, section):
+    return person.page.locator(f"#{section}-told")
+
+
+def test_a_changed_password_ends_the_other_logins(someone):
+    here = someone().open().register()
+    here.is_in()
+    there = someone().open().log_in(here.name)
+    there.is_in()
+
+    account(here)
+    expect(here.page.locator("#account-title h2")).to_have_attribute("data-name", here.name)
+    here.fill("current-password", "not the password")
+    here.fill("next-password", "a better battery")
+    here.page.click("#change-password")
+    expect(told(here, "password")).to_have_text("The password is wrong.")
+    here.fill("current-password", PASSWORD)
+    here.fill("next-password", "short")
+    here.page.click("#change-password")
+    expect(told(here, "password")).to_contain_text("8 to 128")
+    here.fill("next-password", "a better battery")
+    here.page.locator("#next-password input").press("Enter")
+    expect(told(here, "password")).to_contain_text("is changed")
+    expect(here.page.locator("#current-password input")).to_have_value("")
+    expect(here.page.locator("#next-password input")).to_have_value("")
+    expect(logins(here)).to_have_count(1)
+
+    there.page.reload()
+    there.is_out()
+    there.log_in(here.name)
+    expect(there.error).to_contain_text("Name or password is wrong")
+    there.log_in(here.name, "a better battery")
+    there.is_in()
+    here.page.reload()
+    here.is_in()
+    assert here.page.evaluate("Object.keys(localStorage).length") == 0
+
+
+def test_logins_are_seen_and_ended(someone):
+    agent = "<img src=x onerror=alert(1)>"
+    here = someone().open().register()
+    here.is_in()
+    phone = someone(user_agent=agent).open().log_in(here.name)
+    phone.is_in()
+    other = someone().open().log_in(here.name)
+    other.is_in()
+    account(here)
+    expect(logins(here)).to_have_count(3)
+    expect(logins(here).first).to_contain_text("This browser")
+    expect(logins(here).first.locator("button")).to_have_count(0)
+    logins(here).filter(has_text="<img").locator("button").click()
+    expect(logins(here)).to_have_count(2)
+    phone.page.reload()
+    phone.is_out()
+    here.page.click("#end-others")
+    expect(logins(here)).to_have_count(1)
+    expect(here.page.locator("#end-others")).to_be_hidden()
+    other.page.locator("#account-name").click()
+    expect(other.page.locator("#account-logins")).to_have_text("Please log in first.")
+    other.page.reload()
+    other.is_out()
+
+    # Back in the chat, by key or by button.
+    here.page.keyboard.press("Escape")
+    expect(here.page.locator("#account-view")).to_be_hidden()
+    expect(here.prompt).to_be_visible()
+    account(here)
+    here.page.click("#account-close")
+    expect(here.prompt).to_be_visible()
+
+    # Whoever comes next does not see what was open.
+    account(here)
+    here.page.click("#logout")
+    here.is_out()
+    here.register(f"{here.name[-20:]} two")
+    here.is_in()
+    expect(here.page.locator("#account-view")).to_be_hidden()
+    expect(logins(here)).to_have_count(0)
+
+
+def test_everything_is_exported_in_one_file(someone):
+    ann = someone().open().register()
+    ann.is_in()
+    ann.ask("echo: worth keeping")
+    ann.is_answered()
+    ann.page.click("#chatbot button[aria-label=Retry]")
+    expect(ann.page.locator("#chatbot button.option")).to_have_text(["‹ 2/2 ›"])
+    account(ann)
+    with ann.page.expect_download() as download:
+        ann.page.click("#export-all")
+    assert download.value.suggested_filename.endswith(".json")
+    data = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert data["account"]["name"] == ann.name
+    messages = data["sessions"][0]["messages"]
+    assert [m["content"] for m in messages if m["role"] == "assistant"] == ["worth keeping"] * 2
+
+
+def test_a_deleted_account_leaves_nothing_but_numbers(someone, server):
+    ann = someone().open().register()
+    ann.is_in()
+    ann.ask(f"echo: the secret of {ann.name}")
+    ann.is_answered()
+    account(ann)
+    ann.fill("delete-password", "not the password")
+    ann.page.click("#delete-account")
+    expect(told(ann, "delete")).to_have_text("The password is wrong.")
+    ann.fill("delete-password", PASSWORD)
+    ann.page.click("#delete-account")
+    ann.is_out()
+    expect(ann.page.get_by_text("the secret of")).to_have_count(0)
+    for path in server.folder.glob("chat.db*"):
+        assert ann.name.encode() not in path.read_bytes(), path.name
+
+    ann.log_in()
+    expect(ann.error).to_contain_text("Name or password is wrong")
+    ann.register()
+    ann.is_in()
+    expect(ann.chat).to_contain_text("What can I do for you?")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_account_page_fits_its_window(someone, width, height):
+    ann = someone(viewport={"width": width, "height": height}, locale="zh-CN").open().register()
+    ann.is_in()
+    account(ann)
+    expect(ann.page.locator("#account-title")).to_have_text("账号")
+    for fits in ("document.documentElement", "document.querySelector('#account-view')"):
+        assert ann.page.evaluate(f"{fits}.scrollWidth <= {fits}.clientWidth"), fits
+    assert ann.page.evaluate("document.documentElement.scrollHeight <= window.innerHeight + 1")
+    expect(ann.page.locator("#delete-account")).to_be_visible()
+    ann.page.locator("#delete-account").scroll_into_view_if_needed()
+    box = ann.page.locator("#delete-account").bounding_box()
+    assert box
+    assert box["y"] + box["height"] <= height

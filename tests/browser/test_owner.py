@@ -1,0 +1,65 @@
+"""What an owner sees and does in the page, and that nobody else can."""
+
+import re
+import sqlite3
+
+from playwright.sync_api import expect
+
+
+def promote(server, name):
+    with sqlite3.connect(server.folder / "chat.db", timeout=20) as database:
+        database.execute("update user set is_admin = 1 where name = ?", (name,))
+
+
+def is_paused(server):
+    with sqlite3.connect(server.folder / "chat.db", timeout=20) as database:
+        return bool(database.execute('select "on" from switch').fetchone()[0])
+
+
+def test_an_owner_looks_invites_limits_and_pauses(someone, server):
+    ann, bob = someone().open().register(), someone().open().register()
+    ann.is_in()
+    bob.is_in()
+    expect(bob.page.locator("#owner-open")).to_be_hidden()
+    bob.ask("count 20")
+    bob.is_answered()
+
+    promote(server, ann.name)
+    ann.page.reload()
+    ann.page.click("#owner-open")
+    expect(ann.page.locator("#owner-summary")).to_contain_text(re.compile("Today: [1-9]"))
+    ann.page.get_by_role("tab", name="People").click()
+    expect(ann.page.locator("#owner-people")).to_contain_text(bob.name)
+
+    ann.page.get_by_role("tab", name="Invitations").click()
+    ann.page.click("#owner-invite")
+    link = ann.page.locator("#owner-invited code")
+    expect(link).to_contain_text("/?invite=")
+    guest = someone(link.inner_text()).open()
+    expect(guest.page.locator("#register-invite input")).to_have_value(
+        link.inner_text().rpartition("=")[2]
+    )
+
+    ann.page.click("#owner-pause input")
+    try:
+        bob.ask("echo: while paused")
+        expect(bob.toast).to_contain_text("paused by its owner")
+        expect(bob.prompt).to_have_value("echo: while paused")
+    finally:
+        ann.page.click("#owner-pause input")
+    while is_paused(server):
+        ann.page.wait_for_timeout(50)
+    bob.prompt.press("Enter")
+    expect(bob.replies.last).to_contain_text("while paused")
+
+    ann.page.get_by_role("tab", name="People").click()
+    ann.page.click("#owner-person input")
+    ann.page.get_by_role("option", name=bob.name).click()
+    ann.page.click("#owner-disable")
+    expect(ann.page.locator("#owner-people")).to_contain_text("disabled")
+    bob.page.reload()
+    bob.is_out()
+    bob.log_in()
+    expect(bob.error).to_contain_text("wrong")
+    ann.page.click("#owner-close")
+    ann.is_in()

@@ -1,0 +1,415 @@
+"""The owner's commands: what they do, what they print, and how they end."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from chatbot.ark.offline import FAULTS, OfflineArk
+from chatbot.cli import app
+from chatbot.config import ROOT, Settings
+from chatbot.storage.database import open_storage
+from chatbot.storage.fields import now
+from chatbot.storage.models import Attempt, Conversation, Login, Message, Switch, Usage, User
+
+PASSWORD = "correct horse"
+KEY = "key-that-nobody-may-see"
+
+
+@pytest.fixture(autouse=True)
+def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A database of its own, and nothing of the machine's settings."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'chat.db'}")
+    monkeypatch.setenv("BCRYPT_COST", "4")
+    return tmp_path / "chat.db"
+
+
+@pytest.fixture
+def ark(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfflineArk]:
+    with OfflineArk(pace=0) as running:
+        monkeypatch.setenv("ARK_API_KEY", KEY)
+        monkeypatch.setenv("ARK_MODEL", "ep-test")
+        monkeypatch.setenv("ARK_BASE_URL", running.base_url)
+        yield running
+
+
+def run(*words: str, code: int = 0, typed: str = "") -> str:
+    """What a command prints; it has to end with this exit code."""
+    result = CliRunner().invoke(app, words, input=typed)
+    assert result.exit_code == code, result.output
+    if code:
+        assert isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+def values(*words: str, typed: str = ""):
+    return json.loads(run(*words, "--json", typed=typed))
+
+
+def add(name: str) -> None:
+    run("users", "add", name, "--password-stdin", typed=f"{PASSWORD}\n")
+
+
+def user(name: str):
+    [row] = [row for row in values("users", "list") if row["name"] == name]
+    return row
+
+
+def stored(url: str, work):
+    storage = open_storage(url)
+    try:
+        return storage.write_now(work)
+    finally:
+        storage.close()
+
+
+def talk(name: str) -> str:
+    """A session with an answered question and another version of the answer; its id."""
+    person = User.by_name_key(name)
+    conversation = Conversation.create(user=person, title="Weather")
+    question = Message.create(conversation=conversation, role="user", content="Rain? 下雨吗")
+    for answer in ("No.", "Yes."):
+        reply = Message.create(
+            conversation=conversation, parent=question, role="assistant", content=answer,
+            ref="resp_secret",
+        )  # fmt: skip
+    Conversation.update(head_id=reply.id).execute()
+    Usage.create(
+        user_id=person.id, conversation_id=conversation.id, reply_id=reply.id, model="ep",
+        prompt_tokens=9, micro_yuan=12,
+    )  # fmt: skip
+    Login.create(user=person, token_hash="hash-of-a-token", expires_at=now(), agent="Firefox")
+    return str(conversation.id)
+
+
+# Help
+
+
+def commands(group=None, path=()):
+    found = get_command(app) if group is None else group
+    for name, command in found.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands())
+
+
+def test_the_commands_are_these():
+    assert sorted(COMMANDS) == [
+        "admin create", "admin grant", "admin withdraw", "backup", "check", "export",
+        "invites list", "invites new", "invites revoke", "usage", "users add", "users disable",
+        "users enable", "users limit", "users list", "users reset-password",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help_and_can_answer_in_json(name):
+    command = COMMANDS[name]
+    assert command.help
+    assert all(getattr(parameter, "help", "") for parameter in command.params)
+    told = run(*name.split(), "--help")
+    assert "--json" in told
+    assert command.help.splitlines()[0] in " ".join(told.split())
+
+
+@pytest.mark.parametrize("words", ["", "users"])
+def test_without_a_command_the_help_is_shown(words):
+    assert "Commands:" in run(*words.split(), code=2)
+
+
+# People
+
+
+def test_an_admin_is_made():
+    told = values("admin", "create", "Root", "--password-stdin", typed=f"{PASSWORD}\n")
+    assert told == {"name": "Root", "is_admin": True}
+    assert user("Root")["is_admin"]
+
+
+def test_a_password_is_asked_for_twice_and_not_shown():
+    output = run("admin", "create", "Root", typed=f"{PASSWORD}\n{PASSWORD}\n")
+    assert PASSWORD not in output
+    assert "Root is an admin." in output
+    run("users", "add", "Ann", typed=f"{PASSWORD}\nanother horse\n", code=1)
+    assert [row["name"] for row in values("users", "list")] == ["Root"]
+
+
+def test_who_is_admin_can_be_changed_but_not_by_guessing_a_password():
+    add("Ann")
+    told = run("admin", "create", "ann", "--password-stdin", typed="another horse\n", code=1)
+    assert told.count("\n") == 1
+    assert not user("Ann")["is_admin"]
+    run("admin", "grant", "ANN")
+    assert user("Ann")["is_admin"]
+    run("admin", "withdraw", "Ann")
+    assert not user("Ann")["is_admin"]
+
+
+def test_people_are_locked_out_and_let_in():
+    add("Ann")
+    run("users", "disable", "ann")
+    assert user("Ann")["disabled"]
+    assert "disabled" in run("users", "list")
+    run("users", "enable", "ann")
+    assert not user("Ann")["disabled"]
+
+
+def test_a_reset_password_is_told_once_and_fits(database):
+    add("Ann")
+    password = values("users", "reset-password", "Ann")["password"]
+    assert password not in run("users", "list")
+    run("admin", "create", "Ann", "--password-stdin", typed=f"{password}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept", "shown"), [("0", 0, "none"), ("900", 900, "900"), ("common", None, "common")]
+)
+def test_a_limit_is_set(typed, kept, shown):
+    add("Ann")
+    assert values("users", "limit", "Ann", typed)["daily_tokens"] == kept
+    assert user("Ann")["daily_tokens"] == kept
+    assert shown in run("users", "list")
+
+
+def test_chinese_names_stand_in_line():
+    add("李雷雷")
+    add("Ann")
+    heads, *rows = run("users", "list").splitlines()
+    place = heads.index("is")
+    assert rows[0].startswith(" 1  李雷雷  -")
+    assert rows[1][place] == "-"
+
+
+# Invitations
+
+
+def test_an_invitation_is_made_shown_and_revoked():
+    made = values("invites", "new", "--uses", "3", "--days", "1.5", "--daily-tokens", "50")
+    assert len(made["code"]) > 20
+    [row] = values("invites", "list")
+    assert (row["uses_left"], row["daily_tokens"], row["state"]) == (3, 50, "open")
+    assert made["code"] not in run("invites", "list")
+    run("invites", "revoke", str(row["id"]))
+    assert [row["state"] for row in values("invites", "list")] == ["revoked"]
+
+
+def test_the_code_is_ready_to_be_sent():
+    assert "/?invite=" in run("invites", "new")
+
+
+# Use
+
+
+def test_use_is_shown_by_day(database):
+    add("Ann")
+    stored(f"sqlite:///{database}", lambda: (talk("ann"), Switch.turn("paused", True)))
+    found = values("usage", "--days", "3")
+    assert [row["turns"] for row in found["days"]] == [0, 0, 1]
+    assert found["days"][-1]["micro_yuan"] == 12
+    assert (found["errors"], found["paused"]) == ({}, True)
+    shown = run("usage")
+    assert "New replies are paused." in shown
+    assert len([line for line in shown.splitlines() if line.startswith("20")]) == 7
+
+
+# Copies
+
+
+def test_an_export_holds_all_that_was_said_and_nothing_that_opens_a_door(database, tmp_path):
+    add("Ann")
+    add("Bob")
+    session = stored(f"sqlite:///{database}", lambda: talk("ann"))
+    text = run("export", "ann")
+    [ann] = json.loads(text)["accounts"]
+    assert ann["account"]["name"] == "Ann"
+    assert [row["id"] for row in ann["sessions"]] == [session]
+    said = [(m["role"], m["content"], m["after"]) for m in ann["sessions"][0]["messages"]]
+    assert said == [
+        ("user", "Rain? 下雨吗", None), ("assistant", "No.", 1), ("assistant", "Yes.", 1),
+    ]  # fmt: skip
+    assert [row["session"] for row in ann["usage"]] == [session]
+    for secret in ("hash-of-a-token", "resp_secret", "$2b$"):
+        assert secret not in text
+    told = values("export", "--out", str(tmp_path / "all.json"))
+    assert told["accounts"] == 2
+    whole = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert [row["account"]["name"] for row in whole["accounts"]] == ["Ann", "Bob"]
+    assert whole["usage_of_deleted_accounts"] == []
+
+
+def test_a_backup_is_complete_while_others_write(database, tmp_path):
+    storage = open_storage(f"sqlite:///{database}")
+    storage.write_now(User.create, name="Ann", name_key="ann", password_hash="x")
+    writer = sqlite3.connect(database)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("INSERT INTO attempt (subject, at) VALUES ('unfinished', 0)")
+    told = values("backup", str(tmp_path / "copy.db"))
+    writer.rollback()
+    writer.close()
+    storage.close()
+    assert told["bytes"] == (tmp_path / "copy.db").stat().st_size
+    assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
+    assert list(tmp_path.glob("*.part")) == []
+    copied = f"sqlite:///{tmp_path / 'copy.db'}"
+    found = stored(copied, lambda: ([row.name for row in User.select()], Attempt.select().count()))
+    assert found == (["Ann"], 0)
+
+
+@pytest.mark.parametrize(("command", "file"), [("backup {}", "x"), ("export --out {}", "x")])
+def test_no_file_is_overwritten(tmp_path, command, file):
+    add("Ann")
+    (tmp_path / file).write_text("mine", encoding="utf-8")
+    told = run(*command.format(tmp_path / file).split(), code=1)
+    assert "exists already" in told
+    assert (tmp_path / file).read_text(encoding="utf-8") == "mine"
+
+
+def test_a_backup_of_nothing_makes_nothing(database, tmp_path):
+    assert "There is no database" in run("backup", str(tmp_path / "copy.db"), code=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_of_something_else_says_so(database, tmp_path):
+    database.write_bytes(b"no database " * 99)
+    assert "could not be copied" in run("backup", str(tmp_path / "copy.db"), code=1)
+    assert list(tmp_path.iterdir()) == [database]
+
+
+def test_for_postgresql_pg_dump_is_named(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ann:secret@192.0.2.1/chat")
+    told = run("backup", "copy.db", code=1)
+    assert "pg_dump" in told
+    assert "secret" not in told
+
+
+# Check
+
+
+def findings(*words: str, code: int = 0) -> dict[str, tuple[bool, str]]:
+    told = json.loads(run("check", *words, "--json", code=code))
+    assert told["ok"] is (code == 0)
+    return {row["name"]: (row["ok"], row["told"]) for row in told["checks"]}
+
+
+def test_without_a_key_the_check_says_offline_and_makes_nothing(database):
+    found = findings("--call")
+    assert found["ark"][1].startswith("Offline")
+    assert found["database"] == (True, "Not there yet; the first start makes it.")
+    assert not database.exists()
+
+
+def test_a_check_tells_what_the_next_start_will_change(database):
+    add("Ann")
+    assert "newest" in findings()["database"][1]
+    with sqlite3.connect(database) as opened:
+        opened.execute("DELETE FROM schema_migration WHERE name LIKE '0003%'")
+    opened.close()
+    assert "applies 0003_budgets" in findings()["database"][1]
+
+
+def test_a_damaged_database_is_told(database):
+    database.write_bytes(b"no database " * 99)
+    assert findings(code=1)["database"][0] is False
+
+
+def test_a_check_calls_the_model_only_when_asked_to(ark):
+    assert findings()["ark"] == (True, "Reached, and it takes the key.")
+    assert not [call for call in ark.requests if call.method == "POST"]
+    assert findings("--call")["model"] == (True, "ep-test answers.")
+    [call] = [call for call in ark.requests if call.method == "POST"]
+    assert call.body["max_tokens"] == 1
+
+
+def test_a_model_that_does_not_answer_fails_the_check(ark):
+    ark.fail_next(FAULTS["AccountOverdueError"])
+    good, told = findings("--call", code=1)["model"]
+    assert not good
+    assert "overdue" in told
+    assert KEY not in told
+
+
+def test_ark_that_cannot_be_reached_fails_the_check(ark, monkeypatch):
+    monkeypatch.setenv("ARK_BASE_URL", "http://127.0.0.1:1/api/v3")
+    good, told = findings(code=1)["ark"]
+    assert (good, "ConnectError" in told) == (False, True)
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "key\nX-Other: 1"])
+def test_a_key_that_cannot_be_sent_is_not_printed(ark, monkeypatch, key):
+    monkeypatch.setenv("ARK_API_KEY", key)
+    told = run("check", "--call", code=1)
+    assert key.split()[0] not in told.replace("ARK_API_KEY", "")
+
+
+# How commands end
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "admin grant Nobody", "users disable Nobody", "users reset-password Nobody",
+        "users limit Nobody 1", "invites revoke 9", "export Nobody",
+    ],
+)  # fmt: skip
+def test_what_does_not_exist_is_one_sentence(words):
+    told = run(*words.split(), code=1)
+    assert told.startswith("There is no ")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "nonsense", "users nonsense", "users disable", "users limit Ann many",
+        "users limit Ann 99999999999", "invites new --uses 0", "invites new --days 0",
+        "invites new --days nan", "usage --days 0", "usage --days x",
+        "users add x --password-stdin", "admin create Ann --password-stdin",
+    ],
+)  # fmt: skip
+def test_bad_usage_ends_with_2(words):
+    add("Ann2")
+    run(*words.replace("limit Ann ", "limit Ann2 ").split(), typed="short\n", code=2)
+    assert [row["name"] for row in values("users", "list")] == ["Ann2"]
+
+
+def test_a_bad_setting_ends_with_2(monkeypatch):
+    monkeypatch.setenv("MAX_TURNS", "0")
+    for words in ("users list", "check", "backup x"):
+        assert run(*words.split(), code=2).startswith("MAX_TURNS: ")
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(monkeypatch, database):
+    add("Ann")
+    with sqlite3.connect(database) as opened:
+        opened.execute("DROP TABLE invitation")
+    opened.close()
+    assert run("invites", "list", code=1) == (
+        "The database does not answer: no such table: invitation\n"
+    )
+
+
+def test_as_a_program_it_tells_errors_in_one_sentence_and_does_not_load_gradio(database):
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "chatbot", "users", "disable", "Nobody"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (1, "")
+    imports, told = [], []
+    for line in result.stderr.splitlines():
+        (imports if line.startswith("import time:") else told).append(line)
+    assert told == ["There is no account 'Nobody'."]
+    loaded = {line.rpartition("|")[2].strip() for line in imports}
+    assert "chatbot.owner" in loaded
+    assert "gradio" not in loaded

@@ -1,0 +1,452 @@
+"""What an owner can look up and do, on SQLite and on PostgreSQL."""
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pgserver
+import pytest
+
+from chatbot.accounts import Accounts
+from chatbot.bootstrap import create_app
+from chatbot.config import Settings
+from chatbot.errors import (
+    BadInput,
+    BadName,
+    BadPassword,
+    BadSettings,
+    InvitationRefused,
+    LoginRefused,
+    NameTaken,
+    Paused,
+)
+from chatbot.owner import Owner
+from chatbot.storage.database import Storage
+from chatbot.storage.fields import now
+from chatbot.storage.models import Conversation, Invitation, Login, Message, State, Usage, User
+from tests.conftest import NO_LIMITS
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "correct horse"
+HERE = "192.0.2.1"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+BUDGET = replace(NO_LIMITS, zone=SHANGHAI)
+NOBODY = 999
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory) -> Iterator[pgserver.PostgresServer]:
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'chat.db'}"
+    postgres = request.getfixturevalue("postgres")
+    name = f"chat_{uuid.uuid4().hex}"
+    postgres.psql(f"create database {name}")
+    return postgres.get_uri(name)
+
+
+@pytest.fixture
+async def accounts(storage: Storage) -> AsyncIterator[Accounts]:
+    made = Accounts(storage, registration="invite", login_days=7, bcrypt_cost=4)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def owner(storage: Storage, accounts: Accounts) -> Owner:
+    return Owner(storage, accounts, BUDGET)
+
+
+async def joined(owner: Owner, name: str) -> int:
+    await owner.add_person(name, PASSWORD)
+    return await owner.id_of(name)
+
+
+async def row_of(owner: Owner, name: str):
+    [row] = [row for row in await owner.people() if row.name == name]
+    return row
+
+
+def midnight(days_ago: int = 0) -> datetime:
+    """When a day began in Shanghai, which has no summer time."""
+    today = datetime.now(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days_ago)
+
+
+def used(user_id: int | None, at: datetime, *, reply_id: int | None = None, **more: int) -> None:
+    figures = {"prompt_tokens": 100, "cached_tokens": 40, "completion_tokens": 10}
+    spent = {"micro_yuan": 7, "saved_micro_yuan": 3}
+    Usage.create(user_id=user_id, at=at, model="ep", reply_id=reply_id, **figures | spent | more)
+
+
+def reply(user_id: int, **values: object) -> Message:
+    """A reply in a conversation of its own."""
+    conversation = Conversation.create(user=user_id)
+    return Message.create(conversation=conversation, role="assistant", **values)
+
+
+# People
+
+
+async def test_people_are_shown_with_what_they_used(owner, storage):
+    ann, bob = await joined(owner, "Ann"), await joined(owner, "Bob")
+    await owner.set_limit(bob, 5000)
+    hour_ago = now() - timedelta(hours=1)
+
+    def work():
+        used(ann, BUDGET.day(), micro_yuan=5)
+        used(ann, now(), prompt_tokens=1, completion_tokens=2)
+        used(ann, BUDGET.day() - timedelta(milliseconds=1), micro_yuan=100)
+        used(ann, BUDGET.month() - timedelta(milliseconds=1), micro_yuan=10_000)
+        used(None, now())
+        for seen in (hour_ago, hour_ago - timedelta(days=1)):
+            Login.create(user=bob, token_hash=str(seen), seen_at=seen, expires_at=now())
+
+    storage.write_now(work)
+    first, second = await owner.people()
+    assert (first.id, first.name, first.is_admin, first.disabled) == (ann, "Ann", False, False)
+    assert (first.tokens_today, first.daily_tokens) == (113, None)
+    # Yesterday may be another month.
+    assert first.micro_yuan_month in (5 + 7, 5 + 7 + 100)
+    assert now() - first.seen_at < timedelta(minutes=1)
+    assert (second.name, second.daily_tokens, second.seen_at) == ("Bob", 5000, hour_ago)
+    assert (second.tokens_today, second.micro_yuan_month) == (0, 0)
+
+
+async def test_who_was_never_here_was_not_seen(owner):
+    await joined(owner, "Ann")
+    assert (await row_of(owner, "Ann")).seen_at is None
+
+
+async def test_a_name_is_found_in_any_capitals(owner):
+    ann = await joined(owner, "Ann")
+    assert [await owner.id_of(name) for name in ("aNN ", "Bob", "", "\u0000")] == [
+        ann, None, None, None,
+    ]  # fmt: skip
+
+
+async def test_somebody_disabled_is_out_at_once_and_can_be_let_in_again(owner, accounts):
+    ann = await joined(owner, "Ann")
+    await joined(owner, "Bob")
+    token = await accounts.log_in("Ann", PASSWORD, HERE)
+    other = await accounts.log_in("Bob", PASSWORD, HERE)
+    await owner.set_disabled(ann, True)
+    assert (await row_of(owner, "Ann")).disabled
+    assert await accounts.person(token) is None
+    assert await accounts.person(other) is not None
+    with pytest.raises(LoginRefused):
+        await accounts.log_in("Ann", PASSWORD, HERE)
+    await owner.set_disabled(ann, False)
+    assert await accounts.person(token) is None, "an ended login stays ended"
+    assert await accounts.log_in("Ann", PASSWORD, HERE)
+
+
+async def test_a_reset_password_is_the_only_way_in(owner, accounts):
+    ann = await joined(owner, "Ann")
+    token = await accounts.log_in("Ann", PASSWORD, HERE)
+    # Whoever forgot their password has guessed before they ask for help.
+    for _ in range(5):
+        with pytest.raises(LoginRefused):
+            await accounts.log_in("Ann", "wrong horse", HERE)
+    password = await owner.reset_password(ann)
+    assert await accounts.person(token) is None
+    assert await accounts.log_in("Ann", password, HERE)
+    with pytest.raises(LoginRefused):
+        await accounts.log_in("Ann", PASSWORD, HERE)
+    assert await owner.reset_password(ann) != password
+
+
+async def test_a_limit_and_admin_can_be_set_and_taken_back(owner, accounts):
+    ann = await joined(owner, "Ann")
+    token = await accounts.log_in("Ann", PASSWORD, HERE)
+    for limit in (0, 2_000_000_000, None):
+        await owner.set_limit(ann, limit)
+        assert (await row_of(owner, "Ann")).daily_tokens == limit
+    for admin in (True, False):
+        await owner.set_admin(ann, admin)
+        assert (await accounts.person(token)).is_admin is admin
+
+
+@pytest.mark.parametrize("limit", [-1, 2**31])
+async def test_an_impossible_limit_is_refused(owner, limit):
+    ann = await joined(owner, "Ann")
+    with pytest.raises(BadInput):
+        await owner.set_limit(ann, limit)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda owner: owner.set_disabled(NOBODY, True),
+        lambda owner: owner.set_limit(NOBODY, 1),
+        lambda owner: owner.set_admin(NOBODY, True),
+        lambda owner: owner.reset_password(NOBODY),
+        lambda owner: owner.revoke(NOBODY),
+    ],
+)
+async def test_what_does_not_exist_cannot_be_changed(owner, act):
+    with pytest.raises(BadInput):
+        await act(owner)
+
+
+# Admins
+
+
+async def test_an_admin_is_made_and_logs_in(owner, accounts):
+    await owner.create_admin("Root", PASSWORD)
+    token = await accounts.log_in("Root", PASSWORD, HERE)
+    assert (await accounts.person(token)).is_admin
+
+
+async def test_making_an_admin_twice_changes_nothing(owner, accounts):
+    await owner.create_admin("Root", PASSWORD)
+    await owner.create_admin("ROOT", "another horse")
+    assert await accounts.log_in("Root", PASSWORD, HERE)
+    assert len(await owner.people()) == 1
+
+
+async def test_an_account_becomes_an_admins_with_its_own_password_only(owner):
+    await joined(owner, "Ann")
+    with pytest.raises(NameTaken):
+        await owner.create_admin("ann", "another horse")
+    assert not (await row_of(owner, "Ann")).is_admin
+    await owner.create_admin("ann", PASSWORD)
+    assert (await row_of(owner, "Ann")).is_admin
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "error"),
+    [("x", PASSWORD, BadName), ("Root", "12345678", BadPassword), ("Root", "", BadPassword)],
+)
+async def test_an_admin_needs_a_good_name_and_password(owner, name, password, error):
+    with pytest.raises(error):
+        await owner.create_admin(name, password)
+    assert await owner.people() == []
+
+
+def settings(tmp_path: Path, name: str, password: str | None) -> Settings:
+    return Settings.from_env(
+        ark_api_key=None,
+        database_url=f"sqlite:///{tmp_path}/chat.db",
+        bcrypt_cost=4,
+        admin_name=name,
+        admin_password=password,
+    )
+
+
+def test_the_app_makes_the_admin_of_its_settings_at_the_start(tmp_path):
+    for password in (PASSWORD, None):
+        app = create_app(settings(tmp_path, "Root", password))
+        [root] = app.storage.write_now(list, User.select())
+        app.close()
+        assert (root.name, root.is_admin) == ("Root", True)
+
+
+@pytest.mark.parametrize(("name", "password"), [("Root", None), ("Root", "x"), ("x", PASSWORD)])
+def test_the_app_does_not_start_without_the_admin_of_its_settings(tmp_path, name, password):
+    with pytest.raises(BadSettings, match=r"ADMIN_NAME, ADMIN_PASSWORD: A (name|password) has"):
+        create_app(settings(tmp_path, name, password))
+
+
+# Invitations
+
+
+async def test_an_invitation_gives_its_limit(owner, accounts):
+    code = await owner.invite(uses=2, days=1, daily_tokens=1234)
+    plain = await owner.invite(uses=1, days=1, daily_tokens=None)
+    await accounts.register("Ann", PASSWORD, code, HERE)
+    await accounts.register("Bob", PASSWORD, plain, HERE)
+    assert [row.daily_tokens for row in await owner.people()] == [1234, None]
+    rows = [(row.daily_tokens, row.uses_left, row.state) for row in await owner.invitations()]
+    assert rows == [(None, 0, "used"), (1234, 1, "open")]
+
+
+async def test_a_revoked_invitation_is_refused(owner, accounts):
+    code = await owner.invite(uses=2, days=1, daily_tokens=None)
+    await accounts.register("Ann", PASSWORD, code, HERE)
+    [row] = await owner.invitations()
+    await owner.revoke(row.id)
+    await owner.revoke(row.id)
+    with pytest.raises(InvitationRefused):
+        await accounts.register("Bob", PASSWORD, code, HERE)
+    assert [row.state for row in await owner.invitations()] == ["revoked"]
+    assert await accounts.log_in("Ann", PASSWORD, HERE)
+
+
+async def test_an_old_invitation_has_expired(owner, storage):
+    await owner.invite(uses=1, days=1, daily_tokens=None)
+    storage.write_now(Invitation.update(expires_at=now()).execute)
+    assert [row.state for row in await owner.invitations()] == ["expired"]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"uses": 0},
+        {"uses": 10**9},
+        {"days": 0},
+        {"days": -1},
+        {"days": float("nan")},
+        {"days": float("inf")},
+        {"daily_tokens": -1},
+        {"daily_tokens": 2**31},
+    ],
+)
+async def test_an_impossible_invitation_is_refused(owner, terms):
+    with pytest.raises(BadInput):
+        await owner.invite(**{"uses": 1, "days": 1, "daily_tokens": None} | terms)
+    assert await owner.invitations() == []
+
+
+# Figures
+
+
+async def test_days_are_those_of_the_budget_and_none_is_left_out(owner, storage):
+    ann, bob = await joined(owner, "Ann"), await joined(owner, "Bob")
+    moment = timedelta(milliseconds=1)
+
+    def work():
+        used(ann, midnight(), completion_tokens=20)
+        used(ann, now())
+        used(bob, now(), settled=False)
+        used(ann, midnight() - moment)
+        used(bob, midnight(3))
+        used(bob, midnight(3) - moment)
+
+    storage.write_now(work)
+    rows = await owner.days(4)
+    assert [row.day for row in rows] == [midnight(ago).date() for ago in (3, 2, 1, 0)]
+    assert [(row.turns, row.people) for row in rows] == [(1, 1), (0, 0), (1, 1), (3, 2)]
+    today = rows[-1]
+    assert (today.prompt, today.cached, today.completion) == (300, 120, 40)
+    assert (today.micro_yuan, today.saved_micro_yuan) == (21, 9)
+    assert rows[1].micro_yuan == 0
+
+
+async def test_waits_are_ranked_by_day(owner, storage):
+    ann = await joined(owner, "Ann")
+
+    def work():
+        for milliseconds in range(1, 101):
+            used(ann, now(), reply_id=reply(ann, first_token_ms=milliseconds).id)
+        used(ann, now(), reply_id=reply(ann).id)
+        used(ann, midnight(1), reply_id=reply(ann, first_token_ms=700).id)
+        used(ann, midnight(2), reply_id=reply(ann).id)
+
+    storage.write_now(work)
+    waits = [(row.first_token_p50, row.first_token_p95) for row in await owner.days(3)]
+    assert waits == [(None, None), (700, 700), (50, 95)]
+
+
+@pytest.mark.parametrize(("asked", "got"), [(-1, 0), (0, 0), (1, 1), (400, 366)])
+async def test_so_many_days_are_given(owner, asked, got):
+    assert len(await owner.days(asked)) == got
+
+
+async def test_figures_take_as_many_queries_for_many_people_as_for_one(owner, storage, caplog):
+    async def queries() -> int:
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, logger="peewee"):
+            await owner.people()
+            await owner.days(90)
+            await owner.errors(100)
+            await owner.error_counts(90)
+            await owner.storage_micro_yuan()
+        texts = [str(record.msg[0]) for record in caplog.records if record.name == "peewee"]
+        return len([text for text in texts if text.startswith("SELECT")])
+
+    def work(numbers):
+        for number in numbers:
+            user = User.create(name=f"P{number}", name_key=f"p{number}", password_hash="x")
+            failed = reply(user.id, state=State.FAILED, error="ark_silent", first_token_ms=1)
+            used(user.id, midnight(number), reply_id=failed.id)
+
+    storage.write_now(work, range(1))
+    few = await queries()
+    storage.write_now(work, range(1, 40))
+    assert len(await owner.people()) == 40
+    assert await queries() == few
+
+
+async def test_errors_are_told_newest_first(owner, storage):
+    ann, bob = await joined(owner, "Ann"), await joined(owner, "Bob")
+
+    def work():
+        old = now() - timedelta(days=3)
+        reply(ann, state=State.FAILED, error="ark_silent", created_at=old)
+        reply(bob, state=State.INTERRUPTED, error="stream_broken", request_id="r1")
+        reply(bob, state=State.FILTERED, error="moderated", request_id="r2", finished_at=now())
+        reply(ann, state=State.LENGTH, error="stream_broken")
+        for fine in (State.COMPLETE, State.STOPPED, State.LENGTH, State.STREAMING):
+            reply(ann, state=fine)
+
+    storage.write_now(work)
+    rows = [(row.code, row.request_id, row.name) for row in await owner.errors(3)]
+    assert rows == [
+        ("stream_broken", "", "Ann"),
+        ("moderated", "r2", "Bob"),
+        ("stream_broken", "r1", "Bob"),
+    ]
+    assert len(await owner.errors(100)) == 4
+    assert await owner.error_counts(1) == {"stream_broken": 2, "moderated": 1}
+    assert list((await owner.error_counts(9)).items()) == [
+        ("stream_broken", 2), ("ark_silent", 1), ("moderated", 1),
+    ]  # fmt: skip
+    assert await owner.error_counts(0) == {}
+
+
+async def test_only_contexts_alive_cost_storage(owner, storage):
+    ann = await joined(owner, "Ann")
+
+    def work():
+        later = now() + timedelta(hours=1)
+        for upto, expires_at, prompt in (
+            (True, later, 60_000),
+            (True, later, None),
+            (True, now(), 1_000_000),
+            (False, later, 1_000_000),
+            (True, None, 1_000_000),
+        ):
+            last = reply(ann, prompt_tokens=prompt, completion_tokens=2000)
+            Conversation.update(
+                memory_upto=last.id if upto else None, memory_expires_at=expires_at
+            ).where(Conversation.id == last.conversation_id).execute()
+
+    assert await owner.storage_micro_yuan() == 0
+    storage.write_now(work)
+    # 64,000 tokens at 0.017 yuan per million and hour.
+    assert await owner.storage_micro_yuan() == 1088
+
+
+# The pause
+
+
+async def test_a_pause_refuses_replies_until_it_ends(owner, storage):
+    ann = await joined(owner, "Ann")
+    reserve = BUDGET.reserve, ann, uuid.uuid4(), 1, "ep", 10, 10
+    assert not await owner.paused()
+    for _ in range(2):
+        await owner.pause(True)
+        assert await owner.paused()
+    with pytest.raises(Paused):
+        storage.write_now(*reserve)
+    await owner.pause(False)
+    assert not await owner.paused()
+    storage.write_now(*reserve)
+
+
+async def test_the_setting_pauses_whatever_the_switch_says(storage, accounts):
+    owner = Owner(storage, accounts, replace(BUDGET, paused=True))
+    await owner.pause(False)
+    assert await owner.paused()

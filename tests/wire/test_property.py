@@ -1,0 +1,745 @@
+"""Random stories against two promises: no answer is ever lost, and the model's memory equals what
+the user sees.
+
+Hypothesis makes up what two processes on one database file do, what Ark does to them, and when
+they die; a few lines of plain Python keep account of what must be stored, shown and remembered.
+The account is compared after every step, and in the end every version is looked up again.
+
+The same stories are played every time. To play many new and longer ones, and to have a failing
+one cut down to what matters: `HYPOTHESIS_PROFILE=long pytest tests/wire/test_property.py`.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from chatbot.ark.client import ArkClient
+from chatbot.ark.memory import memories_for
+from chatbot.ark.offline import Fault, OfflineArk
+from chatbot.ark.offline.script import pieces, reply_to
+from chatbot.errors import ConversationNotFound, TurnRunning
+from chatbot.service import ChatService
+from chatbot.storage import journal
+from chatbot.storage.database import open_storage
+from chatbot.storage.fields import now
+from chatbot.storage.journal import Continue, Edit, Regenerate, Send
+from chatbot.storage.models import Conversation, Message, User
+from chatbot.turns import CONTINUE, Turns
+from tests.conftest import LIMITS, NO_LIMITS, finished, grown
+
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+settings.register_profile(
+    "quick",
+    derandomize=True,
+    max_examples=20,
+    # To explain a failing story would play it hundreds of times more.
+    phases=[Phase.generate, Phase.shrink],
+    **QUIET,
+)
+settings.register_profile("long", max_examples=500, **QUIET)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
+STEPS = {"quick": 16, "long": 40}
+
+# Room enough that nothing is cut: what is left out of a memory on purpose is tested elsewhere.
+ROOMY = replace(LIMITS, history_tokens=1_000_000, max_output_tokens=30_000)
+SYSTEM = ("system", ROOMY.system_prompt)
+WORDS = (
+    "echo: {} one two three four five six seven eight",
+    "echo: {} Zeile\n\n\teingerückt   und   mehr",
+    "echo: {} 表情😀 你好，世界 مرحبا e\u0301",
+    "echo: {}",
+)
+CONTINUABLE = ("stopped", "interrupted", "length")
+
+
+class Seconds:
+    """What turns take for `asyncio`: the same, but a keeper's second passes when told."""
+
+    def __init__(self):
+        self._asleep = set()
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    async def sleep(self, _):
+        woken = asyncio.get_running_loop().create_future()
+        self._asleep.add(woken)
+        try:
+            await woken
+        finally:
+            self._asleep.discard(woken)
+
+    async def settled(self, keepers):
+        """Wait until so many keepers have done their round and sleep."""
+        async with asyncio.timeout(10):
+            while len(self._asleep) < keepers:
+                await asyncio.sleep(0)
+
+    async def pass_one(self, keepers):
+        asleep, self._asleep = self._asleep, set()
+        for woken in asleep:
+            woken.set_result(None)
+        await self.settled(keepers)
+
+
+class Killed(Exception):
+    """A process dies in the middle of its final save."""
+
+
+class Disk:
+    """The database as one process has it."""
+
+    def __init__(self, lab):
+        self._lab = lab
+
+    async def read(self, work, *args):
+        return await self._lab.storage.read(work, *args)
+
+    async def write(self, work, *args):
+        try:
+            return await self._lab.storage.write(work, *args)
+        except Killed:
+            # The transaction is rolled back, and whoever waits for it never hears of that.
+            await asyncio.Event().wait()
+
+
+class Process:
+    """The services of one process."""
+
+    def __init__(self, lab, memory):
+        disk = Disk(lab)
+        memories = memories_for(memory, ROOMY.model, lab.client, 3600)
+        self.turns = Turns(disk, memories, NO_LIMITS, ROOMY)
+        self.service = ChatService(disk, self.turns, max_input_chars=20_000)
+        self.turns.open()
+
+    async def kill(self):
+        """End as SIGKILL would: nothing runs on, nothing more is saved."""
+        turns = self.turns
+        readers = [turn.reader for turn in turns._turns.values() if turn.reader]
+        tasks = [*turns._tasks, *readers, turns._keeper]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass
+class Lab:
+    """What outlives a story: one event loop, one local Ark, one client."""
+
+    folder: object
+    ark: OfflineArk
+    seconds: Seconds
+    memory: str
+    runner: asyncio.Runner
+    client: ArkClient
+    dying: set[str]
+    storage: object = None
+    story: int = 0
+
+    def url(self):
+        return f"sqlite:///{self.folder}/{self.story}.db"
+
+    def new_file(self):
+        empty = self.folder / "empty.db"
+        if not empty.exists():
+            open_storage(f"sqlite:///{empty}").close()
+        self.story += 1
+        shutil.copy(empty, self.folder / f"{self.story}.db")
+
+    async def ark_is_idle(self):
+        """Wait until Ark knows how each request ended: a client that left is noticed late."""
+        async with asyncio.timeout(10):
+            while not all(r.finished or r.disconnected for r in list(self.ark.requests)):
+                await asyncio.sleep(0)
+
+
+@dataclass
+class Said:
+    """A message as it must be stored."""
+
+    id: int
+    parent: int | None
+    role: str
+    text: str
+    state: str = "complete"
+
+
+@dataclass
+class Account:
+    """What must be stored of a conversation, and which of it is seen."""
+
+    id: str
+    said: dict[int, Said] = field(default_factory=dict)
+    head: int | None = None
+    used: bool = False
+    orphan: int | None = None
+    """A reply whose process died and whose lease has run out; nobody has ended it yet."""
+
+    def branch(self, end):
+        found = []
+        while end is not None:
+            found.append(self.said[end])
+            end = self.said[end].parent
+        return found[::-1]
+
+    @property
+    def visible(self):
+        return self.branch(self.head)
+
+    def remembered(self, end):
+        """What a model must know when the visible branch ends there."""
+        kept = []
+        for question, reply in pairwise(self.branch(end)):
+            if reply.role == "assistant" and reply.text:
+                if reply.state not in ("failed", "filtered"):
+                    kept += [("user", question.text), ("assistant", reply.text)]
+        return kept
+
+    def last_answered(self):
+        end = self.head
+        while end is not None and not self.said[end].text:
+            end = self.said[self.said[end].parent].parent
+        return end
+
+    def places(self, message):
+        return sorted(m.id for m in self.said.values() if m.parent == message.parent)
+
+    def versions(self):
+        """As the page offers them: message, number, count."""
+        return [
+            (m.id, places.index(m.id) + 1, len(places))
+            for m in self.visible
+            if len(places := self.places(m)) > 1
+        ]
+
+    def show_next(self, message_id):
+        places = self.places(self.said[message_id])
+        following = places[(places.index(message_id) + 1) % len(places)]
+        self.head = max(
+            m.id for m in self.said.values() if following in [up.id for up in self.branch(m.id)]
+        )
+
+    def begin(self, move, question_id, reply_id):
+        self.recovered()
+        self.used = True
+        match move:
+            case Send(text):
+                self._add(question_id, self.last_answered(), "user", text)
+            case Edit(old_id, text):
+                self._add(question_id, self.said[old_id].parent, "user", text)
+            case Regenerate(old_id):
+                assert question_id == self.said[old_id].parent
+            case Continue(old_id):
+                assert reply_id == old_id
+                self.said[old_id].state = "streaming"
+        if not isinstance(move, Continue):
+            self._add(reply_id, question_id, "assistant", "", "streaming")
+        self.head = reply_id
+        return self.said[reply_id]
+
+    def _add(self, message_id, parent, role, text, state="complete"):
+        assert message_id not in self.said
+        self.said[message_id] = Said(message_id, parent, role, text, state)
+
+    def recovered(self):
+        if self.orphan is not None:
+            reply = self.said[self.orphan]
+            reply.state = "interrupted" if reply.text else "failed"
+            self.orphan = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a turn ends, after so many pieces of text."""
+
+    how: str
+    after: int = 0
+    elsewhere: bool = False
+    """Stopped or deleted by the other process."""
+    saved: bool = False
+    """Before a crash: whether a second has passed since the last piece."""
+    recovered: bool = True
+    """After a crash: whether a keeper finds the reply, or the next question has to."""
+
+
+OVERLOADED = Fault.http(429, "ServerOverloaded")
+BROKEN = Fault.http(500, "InternalServiceError")
+BEFORE_THE_FIRST_WORD = {
+    "complete": [],
+    "busy once": [OVERLOADED],
+    "broken twice": [BROKEN, BROKEN],
+    "busy": [OVERLOADED] * 3,
+    "broken": [BROKEN, OVERLOADED, BROKEN],
+    "refused": [Fault.http(400, "InvalidParameter")],
+    "moderated": [Fault.http(400, "InputTextSensitiveContentDetected")],
+}
+IN_MID_REPLY = {
+    "drop": Fault.drop,
+    "error": Fault.stream_error,
+    "length": Fault.length,
+    "content_filter": Fault.content_filter,
+}
+WHILE_IT_RUNS = ("stop", "crash", "close", "delete")
+
+AFTER = st.integers(0, 7)
+ENDINGS = st.one_of(
+    st.just(Ending("complete")),
+    st.sampled_from(sorted(BEFORE_THE_FIRST_WORD)).map(Ending),
+    st.builds(Ending, st.sampled_from(sorted(IN_MID_REPLY)), AFTER),
+    st.builds(Ending, st.sampled_from(["stop", "stop", "stop", "delete"]), AFTER, st.booleans()),
+    st.builds(Ending, st.just("close"), AFTER),
+    st.builds(
+        Ending, st.sampled_from(["crash", "crash at the end"]), AFTER, st.just(False),
+        st.booleans(), st.booleans(),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens next. The numbers choose among what there is to choose from."""
+
+    do: str
+    who: int
+    """The process that is asked."""
+    at: int
+    """The conversation."""
+    which: int
+    """The message, or the kind of memory."""
+    words: str
+    ending: Ending
+
+
+# A turn that cannot be had here and now is a new question instead, so that no step is idle.
+TURNS = ["send", "edit", "regenerate", "go_on"]
+OTHERS = [
+    "undo", "show_next_version", "recall", "start_conversation", "delete", "restart",
+    "ark_forgets", "memory_is_known_to_have_expired",
+]  # fmt: skip
+STORIES = st.lists(
+    st.builds(
+        Step,
+        do=st.sampled_from(TURNS * 3 + OTHERS),
+        who=st.integers(0, 1),
+        at=st.integers(0, 2),
+        which=st.integers(0, 5),
+        words=st.sampled_from(WORDS),
+        ending=ENDINGS,
+    ),
+    min_size=STEPS[PROFILE] // 2,
+    max_size=STEPS[PROFILE],
+)
+
+
+class Story:
+    """Two processes, one person, up to three conversations."""
+
+    def __init__(self, lab, keeps_partial, shape):
+        self.lab, self.ark = lab, lab.ark
+        lab.new_file()
+        self.ark.contexts.clear()
+        self.ark.responses.clear()
+        self.ark._faults.clear()
+        self.ark.keeps_partial, self.ark.lost_shape = keeps_partial, shape
+        self.memory = "context" if lab.memory == "changing" else lab.memory
+        self.accounts = []
+        self.asked = 0
+        self.processes = []
+
+    async def play(self, steps):
+        await self.opened()
+        try:
+            await self.started()
+            for step in steps:
+                await getattr(self, step.do)(self.accounts[step.at % len(self.accounts)], step)
+                await self.check()
+            await self.come_back()
+        finally:
+            for process in self.processes:
+                await process.kill()
+            self.lab.storage.close()
+
+    async def opened(self):
+        lab = self.lab
+        lab.storage = open_storage(lab.url())
+        self.user_id = await lab.storage.write(
+            lambda: (
+                (
+                    User.by_name_key("ann")
+                    or User.create(name="ann", name_key="ann", password_hash="not used here")
+                ).id
+            )
+        )
+        await self.replaced(0)
+        await self.replaced(1)
+
+    async def replaced(self, place):
+        """A process starts, in that one's place if there is one."""
+        self.processes[place : place + 1] = [Process(self.lab, self.memory)]
+        await self.lab.seconds.settled(len(self.processes))
+        self.swept()
+
+    async def second_passes(self):
+        await self.lab.seconds.pass_one(len(self.processes))
+        self.swept()
+
+    def swept(self):
+        """Every keeper ends what dead processes left, whoever left it."""
+        for account in self.accounts:
+            account.recovered()
+
+    def service(self, place=0):
+        return self.processes[place % 2].service
+
+    async def started(self):
+        started = await self.service().start_conversation(self.user_id)
+        unused = [account.id for account in self.accounts if not account.used]
+        assert unused in ([], [started])
+        if not unused:
+            self.accounts.append(Account(started))
+
+    # What a person does
+
+    async def send(self, account, step):
+        await self.turn(account, Send(self.question(step.words)), step.who, step.ending)
+
+    async def edit(self, account, step):
+        questions = [m.id for m in account.visible if m.role == "user"]
+        if not questions:
+            return await self.send(account, step)
+        move = Edit(questions[step.which % len(questions)], self.question(step.words))
+        await self.turn(account, move, step.who, step.ending)
+
+    async def regenerate(self, account, step):
+        if account.head is None:
+            return await self.send(account, step)
+        await self.turn(account, Regenerate(account.head), step.who, step.ending)
+
+    async def go_on(self, account, step):
+        last = account.said.get(account.head)
+        if last is None or not last.text or last.state not in CONTINUABLE:
+            return await self.send(account, step)
+        await self.turn(account, Continue(last.id), step.who, step.ending)
+
+    async def undo(self, account, step):
+        if account.head is not None:
+            await self.undone(account, step.who)
+
+    async def show_next_version(self, account, step):
+        offered = account.versions()
+        if offered:
+            await self.shown_next(account, offered[step.which % len(offered)][0], step.who)
+
+    async def recall(self, account, step):
+        await self.recalled(account, step.who)
+
+    async def start_conversation(self, account, step):
+        if len(self.accounts) < 3:
+            await self.started()
+
+    async def delete(self, account, step):
+        await self.deleted(account, step.who)
+
+    # What happens to the processes and to Ark
+
+    async def restart(self, account, step):
+        if self.lab.memory == "changing":
+            self.memory = ("context", "responses", "chat")[step.which % 3]
+        await self.restarted()
+
+    async def ark_forgets(self, account, step):
+        # A response's expiry is asked for in real time, which does not jump.
+        if step.which % 2 and self.lab.memory == "context":
+            self.ark.clock.advance(3601)
+        else:
+            for ref in [*self.ark.contexts, *self.ark.responses]:
+                self.ark.forget(ref)
+
+    async def memory_is_known_to_have_expired(self, account, step):
+        await self.lab.storage.write(Conversation.update(memory_expires_at=now()).execute)
+
+    # How it is done
+
+    def question(self, words):
+        self.asked += 1
+        return words.format(f"q{self.asked}")
+
+    async def turn(self, account, move, who, ending):
+        """One turn from its beginning to its end, with all that must be seen of it."""
+        turn = await self.start(account, move, who, ending)
+        reply = await self.registered(account, move, turn)
+        question = account.said[reply.parent]
+        prompt = [SYSTEM, *account.remembered(question.parent), ("user", question.text)]
+        if reply.text:
+            prompt += [("assistant", reply.text), ("user", CONTINUE)]
+        answer = reply_to([{"role": role, "content": text} for role, text in prompt]).content
+        part = reply.text + "".join(pieces(answer)[: ending.after])
+
+        if ending.how in WHILE_IT_RUNS:
+            await self.fell_silent(turn, part)
+            await self.others_are_refused(account, reply)
+            self.given(prompt)
+            await getattr(self, f"ends_by_{ending.how}")(account, reply, turn, who, part, ending)
+        elif ending.how == "crash at the end":
+            await grown(turn, len(reply.text + answer))
+            await self.ends_by_crash(account, reply, turn, who, reply.text + answer, ending)
+        else:
+            await finished(turn)
+            self.settle(reply, ending.how, reply.text + answer, part)
+            if ending.how in ("complete", *IN_MID_REPLY):
+                self.given(prompt)
+        if account in self.accounts and reply.state != "streaming":
+            assert turn.text.startswith(reply.text)
+        await self.lab.ark_is_idle()
+        assert not self.ark.pending_faults()
+
+    async def start(self, account, move, who, ending):
+        await self.lab.ark_is_idle()
+        self.ark.requests.clear()
+        for fault in BEFORE_THE_FIRST_WORD.get(ending.how, []):
+            self.ark.fail_next(fault)
+        if ending.how in IN_MID_REPLY:
+            self.ark.fail_next(IN_MID_REPLY[ending.how](after=ending.after))
+        if ending.how in WHILE_IT_RUNS:
+            self.ark.fail_next(Fault.silence(after=ending.after))
+        process = self.processes[who % 2]
+        if ending.how == "crash at the end":
+            self.lab.dying.add(process.turns.owner)
+        user_id, service = self.user_id, process.service
+        match move:
+            case Send(text):
+                return await service.send(user_id, account.id, text)
+            case Edit(question_id, text):
+                return await service.edit(user_id, account.id, question_id, text)
+            case Regenerate(reply_id):
+                return await service.regenerate(user_id, account.id, reply_id)
+            case Continue(reply_id):
+                return await service.go_on(user_id, account.id, reply_id)
+
+    async def registered(self, account, move, turn):
+        row = await self.lab.storage.read(Message.get_by_id, turn.begun.reply_id)
+        return account.begin(move, row.parent_id, row.id)
+
+    async def fell_silent(self, turn, part):
+        async with asyncio.timeout(10):
+            while turn.text != part or not self.reached():
+                await asyncio.sleep(0)
+
+    def reached(self):
+        """Whether Ark has begun to answer."""
+        asked = [r for r in self.ark.requests if not r.path.endswith("create")]
+        return bool(asked) and asked[-1].status == 200
+
+    async def others_are_refused(self, account, reply):
+        for place in (0, 1):
+            with pytest.raises(TurnRunning):
+                await self.service(place).send(self.user_id, account.id, "not now")
+            with pytest.raises(TurnRunning):
+                await self.service(place).undo(self.user_id, account.id, reply.id)
+
+    def given(self, prompt):
+        """Where the history travels with the question, all of it can be seen."""
+        request = self.ark.requests[-1]
+        if request.path.endswith("v3/chat/completions"):
+            assert [(m["role"], m["content"]) for m in request.body["messages"]] == prompt
+
+    def settle(self, reply, how, whole, part):
+        match how:
+            case "complete" | "busy once" | "broken twice":
+                reply.text, reply.state = whole, "complete"
+            case "moderated":
+                reply.state = "filtered"
+            case "content_filter":
+                reply.text, reply.state = part, "filtered"
+            case "length":
+                reply.text = part
+                reply.state = "length" if part else "failed"
+            case "drop" | "error":
+                reply.text = part
+                reply.state = "interrupted" if part else "failed"
+            case "busy" | "broken" | "refused":
+                reply.state = "interrupted" if reply.text else "failed"
+
+    async def ends_by_stop(self, account, reply, turn, who, part, ending):
+        await self.service(who + ending.elsewhere).stop(self.user_id, account.id)
+        if ending.elsewhere:
+            await self.second_passes()
+        await finished(turn)
+        reply.text, reply.state = part, "stopped"
+
+    async def ends_by_close(self, account, reply, turn, who, part, ending):
+        await self.processes[who % 2].turns.close()
+        reply.text = part
+        reply.state = "interrupted" if part else "failed"
+        await self.replaced(who % 2)
+
+    async def ends_by_delete(self, account, reply, turn, who, part, ending):
+        await self.deleted(account, who + ending.elsewhere)
+        if ending.elsewhere:
+            await self.second_passes()
+        await finished(turn)
+
+    async def ends_by_crash(self, account, reply, turn, who, part, ending):
+        if ending.saved:
+            await self.second_passes()
+            reply.text = part
+        await self.processes[who % 2].kill()
+        self.lab.storage.close()
+        self.lab.storage = open_storage(self.lab.url())
+        await self.replaced(who % 2)
+        # The lease is still running, so the process might be alive.
+        await self.others_are_refused(account, reply)
+        await self.check()
+        await self.lease_runs_out()
+        account.orphan = reply.id
+        if ending.recovered:
+            await self.second_passes()
+
+    async def lease_runs_out(self):
+        past = Conversation.update(turn_until=now() - timedelta(seconds=1))
+        running = Conversation.turn_until.is_null(False)
+        await self.lab.storage.write(past.where(running).execute)
+
+    async def undone(self, account, who):
+        reply = account.said[account.head]
+        question = account.said[reply.parent]
+        words = await self.service(who).undo(self.user_id, account.id, reply.id)
+        assert words == question.text
+        account.head = question.parent
+
+    async def shown_next(self, account, message_id, who):
+        await self.service(who).show_next_version(self.user_id, account.id, message_id)
+        account.show_next(message_id)
+
+    async def recalled(self, account, who):
+        """Asked, compared and taken back; what comes of taking it back is compared as well."""
+        expected = [SYSTEM, *account.remembered(account.last_answered())]
+        await self.turn(account, Send("recall"), who, Ending("complete"))
+        told = json.loads(account.said[account.head].text)
+        assert [tuple(line) for line in told] == expected
+        await self.undone(account, who)
+
+    async def deleted(self, account, who):
+        await self.service(who).delete(self.user_id, account.id)
+        self.accounts.remove(account)
+        with pytest.raises(ConversationNotFound):
+            await self.service(who + 1).open(self.user_id, account.id, 1)
+        if not self.accounts:
+            await self.started()
+
+    async def restarted(self):
+        for process in self.processes:
+            await process.turns.close()
+        self.lab.storage.close()
+        self.processes.clear()
+        await self.opened()
+
+    # What must be true
+
+    async def check(self):
+        rows = await self.lab.storage.read(lambda: list(Message.select()))
+        assert {
+            row.id: (str(row.conversation_id), row.parent_id, row.role, row.content, row.state)
+            for row in rows
+        } == {
+            m.id: (account.id, m.parent, m.role, m.text, m.state)
+            for account in self.accounts
+            for m in account.said.values()
+        }
+        listed = await self.service().list_conversations(self.user_id)
+        assert {entry.id for entry in listed} == {account.id for account in self.accounts}
+        for account in self.accounts:
+            await self.check_view(account)
+            await self.check_memory(account)
+
+    async def check_view(self, account):
+        thread = await self.service().open(self.user_id, account.id, 1000)
+        assert [(m.id, m.role, m.content, m.state) for m in thread.messages] == [
+            (m.id, m.role, m.text, m.state) for m in account.visible
+        ]
+        offered = [(v.message_id, v.number, v.count) for v in thread.versions]
+        assert offered == account.versions()
+
+    async def check_memory(self, account):
+        """What is said to be known at Ark is known there, to the letter."""
+        row = await self.lab.storage.read(Conversation.get_by_id, account.id)
+        held = self.ark.contexts.get(row.memory_ref) or self.ark.responses.get(row.memory_ref)
+        if row.memory_upto is not None and held is not None:
+            known = [(m["role"], m["content"]) for m in held.messages]
+            assert known == [SYSTEM, *account.remembered(row.memory_upto)]
+
+    async def come_back(self):
+        """On another day everything is looked at once more."""
+        await self.restarted()
+        for account in self.accounts:
+            await self.recalled(account, 0)
+            # What was taken back is seen again as soon as something is asked in its place.
+            await self.turn(account, Send(self.question(WORDS[0])), 0, Ending("complete"))
+            seen = set()
+            await self.walk(account, 0, seen)
+            assert seen == set(account.said)
+
+    async def walk(self, account, depth, seen):
+        """Every version of every message from this depth on, as a person would look them up."""
+        if depth == len(account.visible):
+            await self.check_view(account)
+            seen.update(m.id for m in account.visible)
+            return
+        for _ in account.places(account.visible[depth]):
+            await self.walk(account, depth + 1, seen)
+            message = account.visible[depth]
+            if len(account.places(message)) > 1:
+                await self.shown_next(account, message.id, 0)
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    passing = Seconds()
+    monkeypatch.setattr("chatbot.turns.asyncio", passing)
+    monkeypatch.setattr("chatbot.turns.RECOVER_TICKS", 1)
+    monkeypatch.setattr("chatbot.ark.memory.RETRY_SECONDS", 0)
+    return passing
+
+
+@pytest.fixture
+def dying(monkeypatch):
+    """Put an owner of turns in, and it never gets through with a final save."""
+    owners = set()
+    finish = journal.finish
+
+    def finish_or_die(begun, owner, outcome):
+        finish(begun, owner, outcome)
+        if owner in owners:
+            raise Killed
+
+    monkeypatch.setattr(journal, "finish", finish_or_die)
+    return owners
+
+
+@pytest.fixture(params=["context", "responses", "chat", "changing"])
+def lab(request, tmp_path, ark, seconds, dying):
+    with asyncio.Runner() as runner:
+        client = ArkClient(
+            api_key="test-key", base_url=ark.base_url, first_token_seconds=20, idle_seconds=20
+        )
+        yield Lab(tmp_path, ark, seconds, request.param, runner, client, dying)
+        runner.run(client.close())
+
+
+@settings(settings.get_profile(PROFILE))
+@given(
+    keeps_partial=st.booleans(),
+    shape=st.sampled_from(["not_found", "previous_response", "previous_response_param"]),
+    steps=STORIES,
+)
+def test_nothing_is_lost_and_the_memory_is_what_is_seen(lab, keeps_partial, shape, steps):
+    lab.runner.run(Story(lab, keeps_partial, shape).play(steps))
