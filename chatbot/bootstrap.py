@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -18,7 +17,7 @@ from chatbot.accounts import Accounts
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
-from chatbot.budget import Budget, prices_for
+from chatbot.budget import Budget
 from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
 from chatbot.owner import Owner
@@ -160,21 +159,7 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         max_turns_per_user=settings.max_turns_per_user,
     )
     memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
-    prices = prices_for(
-        model,
-        input=settings.price_input,
-        cached=settings.price_cached,
-        output=settings.price_output,
-        storage=settings.price_storage,
-    )
-    budget = Budget(
-        prices=prices,
-        user_daily_tokens=settings.user_daily_tokens,
-        daily_yuan=settings.daily_yuan,
-        monthly_yuan=settings.monthly_yuan,
-        zone=ZoneInfo(settings.budget_zone),
-        paused=settings.paused,
-    )
+    budget = Budget.of(settings, model)
     turns = Turns(storage, memories, budget, limits)
     registration = settings.registration
     if registration == "auto":

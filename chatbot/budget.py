@@ -7,11 +7,13 @@ turns that start at once, in several processes, too. Knows nothing of Ark's API.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import peewee
 
+from chatbot.config import Settings
 from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused
 from chatbot.storage.fields import now
 from chatbot.storage.models import Message, State, Switch, Usage, User, database
@@ -77,6 +79,25 @@ class Budget:
     zone: tzinfo
     paused: bool = False
 
+    @classmethod
+    def of(cls, settings: Settings, model: str) -> Self:
+        """The budget that the settings say, at the prices of this model."""
+        prices = prices_for(
+            model,
+            input=settings.price_input,
+            cached=settings.price_cached,
+            output=settings.price_output,
+            storage=settings.price_storage,
+        )
+        return cls(
+            prices=prices,
+            user_daily_tokens=settings.user_daily_tokens,
+            daily_yuan=settings.daily_yuan,
+            monthly_yuan=settings.monthly_yuan,
+            zone=ZoneInfo(settings.budget_zone),
+            paused=settings.paused,
+        )
+
     def reserve(
         self, user_id: int, conversation_id: UUID, reply_id: int, model: str,
         prompt_tokens: int, completion_tokens: int,
@@ -105,7 +126,13 @@ class Budget:
         )
 
     def settle(
-        self, reply_id: int, prompt: int, cached: int, completion: int, reasoning: int
+        self,
+        conversation_id: UUID,
+        reply_id: int,
+        prompt: int,
+        cached: int,
+        completion: int,
+        reasoning: int,
     ) -> int:
         """Replace the reservation of a reply by what it used; returns its cost, micro-yuan."""
         cost = self.prices.micro_yuan(prompt, cached, completion)
@@ -117,7 +144,9 @@ class Budget:
             micro_yuan=cost,
             saved_micro_yuan=self.prices.saved(cached),
             settled=True,
-        ).where(Usage.reply_id == reply_id, ~Usage.settled).execute()
+        ).where(
+            Usage.reply_id == reply_id, Usage.conversation_id == conversation_id, ~Usage.settled
+        ).execute()
         return cost
 
     def reserved_prompt(self, reply_id: int) -> int:
@@ -135,7 +164,7 @@ class Budget:
             reply: Any = Message.get_or_none(Message.id == row.reply_id)
             said = reply.thought + reply.content if reply else ""
             completion = estimate(said) if said else row.completion_tokens
-            self.settle(row.reply_id, row.prompt_tokens, 0, completion, 0)
+            self.settle(row.conversation_id, row.reply_id, row.prompt_tokens, 0, completion, 0)
 
     def used_share(self, user_id: int) -> float:
         """How much of today's tokens a person has used, 0 to 1 and above; 0 without a limit."""

@@ -14,10 +14,10 @@ from typing import Any
 
 from chatbot.accounts import Person
 from chatbot.service import ChatService
-from chatbot.storage import erase
+from chatbot.storage import erase, export
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Login, Message, Usage, User
+from chatbot.storage.models import Conversation, Login
 from chatbot.turns import Turns
 
 STOP_SECONDS = 3
@@ -83,7 +83,8 @@ class SelfService:
 
     async def export(self, user_id: int) -> dict[str, Any]:
         """All that is stored about this person, in plain values; nothing that opens a door."""
-        return await self._storage.read(_export, user_id)
+        stored = await self._storage.read(export.account, user_id)
+        return {"exported_at": now().isoformat(), **(stored or {})}
 
     async def delete_account(self, person: Person) -> None:
         """Delete the account with everything, here and as far as possible at Ark's.
@@ -152,87 +153,3 @@ def _running(user_id: int) -> list[str]:
         Conversation.user == user_id, Conversation.turn_until > now()
     )
     return [str(row.id) for row in rows]
-
-
-def _export(user_id: int) -> dict[str, Any]:
-    user: Any = User.get_by_id(user_id)
-    logins: Any = Login.select().where(Login.user == user_id).order_by(Login.id)
-    conversations: Any = (
-        Conversation.select().where(Conversation.user == user_id).order_by(Conversation.created_at)
-    )
-    said: dict[Any, list[dict[str, Any]]] = {}
-    mine = Conversation.select(Conversation.id).where(Conversation.user == user_id)
-    messages: Any = Message.select().where(Message.conversation.in_(mine)).order_by(Message.id)
-    for message in messages:
-        said.setdefault(message.conversation_id, []).append(_message(message))
-    usage: Any = Usage.select().where(Usage.user_id == user_id).order_by(Usage.id)
-    return {
-        "exported_at": _moment(now()),
-        "account": {
-            "name": user.name,
-            "is_admin": user.is_admin,
-            "daily_tokens": user.daily_tokens,
-            "created_at": _moment(user.created_at),
-        },
-        "logins": [
-            {
-                "created_at": _moment(row.created_at),
-                "seen_at": _moment(row.seen_at),
-                "expires_at": _moment(row.expires_at),
-                "agent": row.agent,
-            }
-            for row in logins
-        ],
-        "sessions": [
-            {
-                "id": str(row.id),
-                "title": row.title,
-                "created_at": _moment(row.created_at),
-                "updated_at": _moment(row.updated_at),
-                # The visible version ends here; each message names the one before it.
-                "newest_message": row.head_id,
-                "messages": said.get(row.id, []),
-            }
-            for row in conversations
-        ],
-        "usage": [_used(row) for row in usage],
-    }
-
-
-def _message(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "after": row.parent_id,
-        "role": row.role,
-        "content": row.content,
-        "thought": row.thought,
-        "state": row.state,
-        "error": row.error,
-        "created_at": _moment(row.created_at),
-        "finished_at": _moment(row.finished_at),
-        "model": row.model,
-        "prompt_tokens": row.prompt_tokens,
-        "cached_tokens": row.cached_tokens,
-        "completion_tokens": row.completion_tokens,
-        "reasoning_tokens": row.reasoning_tokens,
-        "micro_yuan": row.micro_yuan,
-    }
-
-
-def _used(row: Any) -> dict[str, Any]:
-    return {
-        "at": _moment(row.at),
-        "session": str(row.conversation_id) if row.conversation_id else None,
-        "message": row.reply_id,
-        "model": row.model,
-        "prompt_tokens": row.prompt_tokens,
-        "cached_tokens": row.cached_tokens,
-        "completion_tokens": row.completion_tokens,
-        "reasoning_tokens": row.reasoning_tokens,
-        "micro_yuan": row.micro_yuan,
-        "settled": row.settled,
-    }
-
-
-def _moment(value: datetime | None) -> str | None:
-    return value.isoformat() if value is not None else None

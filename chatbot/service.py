@@ -12,7 +12,7 @@ from typing import Any
 
 from chatbot.budget import Budget
 from chatbot.errors import EmptyMessage, MessageTooLong
-from chatbot.storage import branches, journal
+from chatbot.storage import branches, erase, journal
 from chatbot.storage.branches import Versions
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
@@ -123,7 +123,7 @@ class ChatService:
         A running reply is stopped first. The ledger keeps its numbers.
         """
         await self.stop(user_id, conversation_id)
-        refs = await self._storage.write(_delete, user_id, conversation_id)
+        refs = await self._storage.write(erase.conversation, user_id, conversation_id)
         self._turns.forget(refs)
 
     async def send(self, user_id: int, conversation_id: str, text: str) -> Turn:
@@ -226,16 +226,6 @@ def _open(budget: Budget, user_id: int, conversation_id: str, window: int) -> Th
 def _rename(user_id: int, conversation_id: str, title: str) -> None:
     conversation = Conversation.of(user_id, conversation_id)
     Conversation.update(title=title).where(Conversation.id == conversation.id).execute()
-
-
-def _delete(user_id: int, conversation_id: str) -> list[str]:
-    conversation = Conversation.of(user_id, conversation_id)
-    rows: Any = Message.select(Message.ref).where(
-        Message.conversation == conversation.id, Message.ref.is_null(False)
-    )
-    refs = [row.ref for row in rows]
-    conversation.delete_instance()
-    return refs
 
 
 def _entry(row: Any) -> Entry:

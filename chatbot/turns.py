@@ -303,7 +303,12 @@ class Turns:
             said = turn.thought + turn.text.removeprefix(turn.begun.prefix)
             completion = estimate_tokens(said) if said else 0
         cost = self.budget.settle(
-            reply_id, prompt or 0, cached or 0, completion or 0, reasoning or 0
+            turn.begun.conversation_id,
+            reply_id,
+            prompt or 0,
+            cached or 0,
+            completion or 0,
+            reasoning or 0,
         )
         journal.finish(turn.begun, self.owner, replace(outcome, micro_yuan=cost))
 

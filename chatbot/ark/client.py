@@ -22,6 +22,7 @@ from volcenginesdkarkruntime._exceptions import (
 )
 
 from chatbot.ark.chunks import Chunk, Line, Tokens
+from chatbot.ark.sse import read_events
 from chatbot.errors import (
     AccessRefused,
     AccountOverdue,
@@ -42,6 +43,7 @@ from chatbot.errors import (
     StreamBroken,
 )
 
+Event = dict[str, Any]
 CONNECT_SECONDS = 10
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 SDK_FAILURES = (ArkAPIError, httpx.HTTPError, json.JSONDecodeError)
@@ -183,13 +185,14 @@ class ArkClient:
         try:
             async with asyncio.timeout(limit):
                 stream = await call()
-            async with aclosing(aiter(stream)) as events:
+            async with aclosing(read_events(stream.response)) as events:  # type: ignore[type-var]
                 while True:
                     async with asyncio.timeout(limit):
                         event = await anext(events, None)
                     if event is None:
                         break
                     limit = self._idle_seconds
+                    _raise_told(event)
                     chunk = read(event)
                     finished = finished or bool(chunk.finish)
                     yield chunk
@@ -233,71 +236,76 @@ def _wire(lines: Iterable[Line]) -> list[dict[str, str]]:
     return [{"role": line.role, "content": line.content} for line in lines]
 
 
-def _chunk(event: Any) -> Chunk:
-    # `choices` is [] on the usage chunk and may be None or a string on a bad one; `delta` and
-    # its fields may be None.
-    choices = event.choices if isinstance(event.choices, list) else []
-    text = thought = finish = ""
-    if choices:
-        delta = choices[0].delta
-        text = _read(delta, "content") or ""
-        # `reasoning` is what Ollama and newer vLLM call it.
-        thought = _read(delta, "reasoning_content") or _read(delta, "reasoning") or ""
-        finish = choices[0].finish_reason or ""
-    return Chunk(text, thought, finish, _tokens(event.usage))
+def _raise_told(event: Event) -> None:
+    """Raise the error that an event tells in the middle of a stream, in any of its forms."""
+    error = event.get("error")
+    if event.get("type") == "response.failed":
+        error = (event.get("response") or {}).get("error") or {}
+    elif error is None and "code" in event and "choices" not in event:
+        # `event: error`, and the Responses API's own: code and message stand outermost.
+        error = event
+    if error is None:
+        return
+    fields = error if isinstance(error, dict) else {"message": error}
+    code = str(fields.get("code") or "")
+    kind = Moderated if _is_moderation(code) else StreamBroken
+    message = str(fields.get("message") or "")
+    raise kind(message, ark_code=code, request_id=_request_id_in(message))
 
 
-def _response_chunk(event: Any) -> Chunk:
-    """A chunk from an event of the Responses API (docs/82379/1599499).
+def _request_id_in(message: str) -> str:
+    named = re.search(r"[Rr]equest id: (\S+)", message)
+    return named.group(1).rstrip(".") if named else ""
 
-    By `event.type`, never by class: the SDK parses a type it does not know as another's class.
-    """
-    match event.type:
+
+def _chunk(event: Event) -> Chunk:
+    # `choices` is [] on the usage chunk and may be null or a string on a bad one; `delta` and
+    # its fields may be null.
+    choices = event.get("choices")
+    tokens = _tokens(event.get("usage"))
+    if not isinstance(choices, list) or not choices:
+        return Chunk(tokens=tokens)
+    delta = choices[0].get("delta") or {}
+    # `reasoning` is what Ollama and newer vLLM call it.
+    thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
+    return Chunk(delta.get("content") or "", thought, choices[0].get("finish_reason") or "", tokens)
+
+
+def _response_chunk(event: Event) -> Chunk:
+    """A chunk from an event of the Responses API (docs/82379/1599499)."""
+    match event.get("type"):
         case "response.output_text.delta":
-            return Chunk(text=event.delta or "")
+            return Chunk(text=event.get("delta") or "")
         case "response.reasoning_summary_text.delta":
-            return Chunk(thought=event.delta or "")
+            return Chunk(thought=event.get("delta") or "")
         case "response.completed":
-            response = event.response
-            return Chunk(finish="stop", tokens=_tokens(response.usage), ref=response.id or "")
+            response = event.get("response") or {}
+            tokens = _tokens(response.get("usage"))
+            return Chunk(finish="stop", tokens=tokens, ref=response.get("id") or "")
         case "response.incomplete":
-            details = event.response.incomplete_details
-            filtered = "content_filter" in str(_read(details, "reason"))
+            response = event.get("response") or {}
+            filtered = "content_filter" in str(response.get("incomplete_details"))
             finish = "content_filter" if filtered else "length"
-            return Chunk(finish=finish, tokens=_tokens(event.response.usage))
-        case "response.failed":
-            raise _told_in_stream(event.response.error)
-        case "error":
-            raise _told_in_stream(event)
+            return Chunk(finish=finish, tokens=_tokens(response.get("usage")))
     return Chunk()
 
 
-def _told_in_stream(error: Any) -> ArkError:
-    code = str(_read(error, "code") or "")
-    kind = Moderated if _is_moderation(code) else StreamBroken
-    return kind(str(_read(error, "message") or ""), ark_code=code)
-
-
-def _tokens(usage: Any) -> Tokens | None:
-    """Usage as Ark reports it: two spellings of its fields, and objects or, in part, dicts."""
+def _tokens(usage: dict[str, Any] | None) -> Tokens | None:
+    """Usage as Ark reports it, in the spelling of either API."""
     if not usage:
         return None
 
-    def count(holder: Any, *names: str) -> int:
-        return next((found for name in names if (found := _read(holder, name))), 0)
+    def count(holder: dict[str, Any], *names: str) -> int:
+        return next((found for name in names if (found := holder.get(name))), 0)
 
-    given = _read(usage, "prompt_tokens_details") or _read(usage, "input_tokens_details")
-    made = _read(usage, "completion_tokens_details") or _read(usage, "output_tokens_details")
+    given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
+    made = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
     return Tokens(
         prompt=count(usage, "prompt_tokens", "input_tokens"),
         cached=count(given, "cached_tokens"),
         completion=count(usage, "completion_tokens", "output_tokens"),
         reasoning=count(made, "reasoning_tokens"),
     )
-
-
-def _read(holder: Any, name: str) -> Any:
-    return holder.get(name) if isinstance(holder, dict) else getattr(holder, name, None)
 
 
 def _describe(error: Exception, api: str) -> tuple[type[ArkError], dict[str, str]]:
@@ -307,8 +315,7 @@ def _describe(error: Exception, api: str) -> tuple[type[ArkError], dict[str, str
     code = str(getattr(error, "code", None) or "")
     response = getattr(error, "response", None)
     request_id = response.headers.get("x-request-id", "") if response is not None else ""
-    if not request_id and (named := re.search(r"[Rr]equest id: (\S+)", message)):
-        request_id = named.group(1).rstrip(".")
+    request_id = request_id or _request_id_in(message)
     details = {"code": code, "request_id": request_id, "detail": message or repr(error)}
 
     if isinstance(error, ArkAPIStatusError):
@@ -316,9 +323,6 @@ def _describe(error: Exception, api: str) -> tuple[type[ArkError], dict[str, str
         return _by_status(error.status_code, code, param, api), details
     if isinstance(error, ArkAPITimeoutError | ArkAPIConnectionError):
         return ArkUnavailable, details
-    if isinstance(error, ArkAPIError):
-        # An error payload in the middle of a stream: no status, only a code.
-        return (Moderated if _is_moderation(code) else StreamBroken), details
     return StreamBroken, details
 
 

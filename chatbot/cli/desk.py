@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from chatbot.accounts import Accounts
-from chatbot.budget import Budget, prices_for
+from chatbot.budget import Budget
 from chatbot.config import Settings
 from chatbot.owner import Owner
 from chatbot.storage.database import Storage, open_storage
@@ -72,29 +72,12 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
                 bcrypt_cost=settings.bcrypt_cost,
             )
             try:
-                owner = Owner(storage, accounts, _budget(settings))
+                owner = Owner(storage, accounts, Budget.of(settings, settings.ark_model))
                 return await work(Desk(settings, storage, owner))
             finally:
                 await accounts.close()
 
     return asyncio.run(done())
-
-
-def _budget(settings: Settings) -> Budget:
-    return Budget(
-        prices=prices_for(
-            settings.ark_model,
-            input=settings.price_input,
-            cached=settings.price_cached,
-            output=settings.price_output,
-            storage=settings.price_storage,
-        ),
-        user_daily_tokens=settings.user_daily_tokens,
-        daily_yuan=settings.daily_yuan,
-        monthly_yuan=settings.monthly_yuan,
-        zone=ZoneInfo(settings.budget_zone),
-        paused=settings.paused,
-    )
 
 
 def password(from_stdin: bool) -> str:

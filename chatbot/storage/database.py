@@ -105,6 +105,8 @@ def open_storage(url: str) -> Storage:
         if scheme == "sqlite":
             path = Path(urlsplit(url).path.removeprefix("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Messages are nobody else's business on a shared machine.
+            path.touch(mode=0o600)
             # The pool hands a connection to whichever worker asks, one at a time.
             opened = db_url.connect(
                 pooled, pragmas=SQLITE_PRAGMAS, timeout=BUSY_SECONDS, check_same_thread=False
@@ -118,4 +120,7 @@ def open_storage(url: str) -> Storage:
     except (peewee.PeeweeException, OSError) as error:
         place = url.rpartition("@")[2]
         raise BadSettings([f"DATABASE_URL: {place} cannot be used: {error}"]) from error
+    except ValueError:
+        # What is wrong with the URL is told without it: it may hold a password.
+        raise BadSettings(["DATABASE_URL: names no database"]) from None
     return Storage(opened)

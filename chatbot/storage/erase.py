@@ -1,7 +1,7 @@
-"""Deleting a person so that nothing of them is left, in the rows or in the file.
+"""Deleting a conversation or a person so that nothing is left, in the rows or in the file.
 
-`account` runs in a `Storage` transaction, `empty_log` after it, outside of any. The ledger keeps
-its numbers, without the person and the conversation they belonged to.
+`conversation` and `account` run in a `Storage` transaction, `empty_log` after it, outside of any.
+The ledger keeps its numbers, without a person they belonged to.
 """
 
 import logging
@@ -14,22 +14,34 @@ from chatbot.storage.models import Conversation, Login, Message, Usage, User, da
 log = logging.getLogger("chatbot.storage")
 
 
+def conversation(user_id: int, conversation_id: str) -> list[str]:
+    """Delete one conversation; the ids under which Ark still stores its replies."""
+    found = Conversation.of(user_id, conversation_id)
+    refs = _delete_messages(Message.conversation == found.id)
+    found.delete_instance()
+    return refs
+
+
 def account(user_id: int) -> list[str]:
     """Delete the user with all that is theirs; the ids under which Ark still stores replies."""
-    if _is_sqlite():
-        # Overwrite what is deleted; else its text would stay in free pages of the file.
-        database.execute_sql("PRAGMA secure_delete = ON")
     conversations = Conversation.select(Conversation.id).where(Conversation.user == user_id)
-    messages = Message.conversation.in_(conversations)
-    stored: Any = Message.select(Message.ref).where(messages, Message.ref.is_null(False))
-    refs = [row.ref for row in stored]
+    refs = _delete_messages(Message.conversation.in_(conversations))
     Usage.update(user_id=None, conversation_id=None).where(Usage.user_id == user_id).execute()
-    # A chain of parents would be deleted step into step, and SQLite goes 1,000 steps deep.
-    Message.update(parent=None).where(messages).execute()
-    Message.delete().where(messages).execute()
     Conversation.delete().where(Conversation.user == user_id).execute()
     Login.delete().where(Login.user == user_id).execute()
     User.delete().where(User.id == user_id).execute()
+    return refs
+
+
+def _delete_messages(which: Any) -> list[str]:
+    if _is_sqlite():
+        # Overwrite what is deleted; else its text would stay in free pages of the file.
+        database.execute_sql("PRAGMA secure_delete = ON")
+    stored: Any = Message.select(Message.ref).where(which, Message.ref.is_null(False))
+    refs = [row.ref for row in stored]
+    # A chain of parents would be deleted step into step, and SQLite goes 1,000 steps deep.
+    Message.update(parent=None).where(which).execute()
+    Message.delete().where(which).execute()
     return refs
 
 

@@ -175,6 +175,7 @@ def save(
         Message.update(content=progress.content, thought=progress.thought).where(
             # The final save may have come first.
             Message.id == progress.reply_id,
+            Message.conversation == conversation_id,
             Message.state == State.STREAMING,
         ).execute()
         replies.append(progress.reply_id)
@@ -200,7 +201,11 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         first_token_ms=outcome.first_token_ms,
         micro_yuan=outcome.micro_yuan,
         request_id=outcome.request_id,
-    ).where(Message.id == begun.reply_id).execute()
+    ).where(
+        Message.id == begun.reply_id,
+        # SQLite gives the id of a deleted row to a new one, which may be somebody else's.
+        Message.conversation == begun.conversation_id,
+    ).execute()
     # A lease that ran out may have been taken over; the memory is then not ours to describe.
     Conversation.update(
         turn_owner=None,

@@ -48,14 +48,18 @@ window.chatbot.account = (() => {
   const look = async () => list(await ask("logins", undefined, "GET"));
 
   const close = () => {
-    if (!isOpen()) return;
-    view().removeAttribute("data-open");
-    list({ logins: [] });
-    document.getElementById("account-open")?.focus();
+    if (isOpen()) {
+      view().removeAttribute("data-open");
+      list({ logins: [] });
+      document.getElementById("account-open")?.focus();
+    }
+    return BLANK;
   };
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !event.isComposing) close();
+    if (event.key === "Escape" && !event.isComposing && isOpen()) {
+      document.getElementById("account-close").click();
+    }
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("#account-name")) document.getElementById("account-open")?.click();

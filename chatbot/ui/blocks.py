@@ -177,18 +177,16 @@ def _wire(
 
 def _wire_account(side: Sidebar, page: AccountPanel) -> None:
     page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
-    side.open_account.click(
-        **page_only,
-        js="() => chatbot.account.open()",
-        outputs=[
-            page.current_password, page.new_password, page.password_told, page.export_told,
-            page.delete_password, page.delete_told,
-        ],
-    )  # fmt: skip
+    blank = [
+        page.current_password, page.new_password, page.password_told, page.export_told,
+        page.delete_password, page.delete_told,
+    ]  # fmt: skip
+    side.open_account.click(**page_only, js="() => chatbot.account.open()", outputs=blank)
     gr.on(
         [page.close.click, side.conversations.select, side.start.click, side.log_out.click],
         **page_only,
-        js="() => { chatbot.account.close(); }",
+        js="() => chatbot.account.close()",
+        outputs=blank,
     )
     gr.on(
         [page.change_password.click, page.new_password.submit],

@@ -25,6 +25,9 @@ from chatbot.ui.texts import error_text, language_of
 PREFIX = "/gradio_api/chatbot"
 COOKIE = "chatbot_login"
 MAX_BODY = 16 * 1024
+MAX_REQUEST = 2 * 1024 * 1024
+"""The longest body of any request: an event of the page with the longest message is far below."""
+UPLOADS = "/gradio_api/upload"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -41,6 +44,14 @@ class BodyTooLarge(BadInput):
     """The body of a request is longer than any that this app's page sends."""
 
     status = 413
+
+
+class NoUploads(ChatbotError):
+    """Gradio's upload route asks nobody for a login, and this app takes no files."""
+
+    code = "no_uploads"
+    sentence = "This app takes no files."
+    status = 403
 
 
 class CrossSite(ChatbotError):
@@ -251,11 +262,32 @@ class Guard:
                 MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
+        received = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message if received <= MAX_REQUEST else {"type": "http.disconnect"}
+
         headers = Headers(scope=scope)
-        if scope["method"] in ("GET", "HEAD", "OPTIONS") or _is_same_origin(headers):
-            await self._app(scope, receive, send_guarded)
+        refusal = _refusal(scope, headers)
+        if refusal is None:
+            await self._app(scope, receive_bounded, send_guarded)
         else:
-            await _error(CrossSite(), headers)(scope, receive, send_guarded)
+            await _error(refusal, headers)(scope, receive, send_guarded)
+
+
+def _refusal(scope: Scope, headers: Headers) -> ChatbotError | None:
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return None
+    if not _is_same_origin(headers):
+        return CrossSite()
+    if UPLOADS in scope["path"]:
+        return NoUploads()
+    declared = headers.get("content-length", "0")
+    too_large = len(declared) > 9 or (declared.isdigit() and int(declared) > MAX_REQUEST)
+    return BodyTooLarge() if too_large else None
 
 
 def _is_same_origin(headers: Headers) -> bool:

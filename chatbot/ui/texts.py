@@ -213,6 +213,7 @@ ERRORS_ZH: dict[str, str] = {
     "message_too_long": "消息有 {length} 个字符，最多允许 {limit} 个。",
     "bad_name": "用户名须为 2 到 32 个可见字符。",
     "bad_password": "密码须为 8 到 128 个字符，且不能是常见密码。",
+    "no_uploads": "本应用不接收文件。",
     "cross_site": "该请求来自其他网站，已被拒绝。",
     "not_logged_in": "请先登录。",
     "owners_only": "只有演示的主人可以这样做。",

@@ -81,11 +81,13 @@ def test_logins_are_seen_and_ended(someone):
     other.page.reload()
     other.is_out()
 
-    # Back in the chat, by key or by button.
+    # Back in the chat, by key or by button; what was typed is gone.
+    here.fill("current-password", PASSWORD)
     here.page.keyboard.press("Escape")
     expect(here.page.locator("#account-view")).to_be_hidden()
     expect(here.prompt).to_be_visible()
     account(here)
+    expect(here.page.locator("#current-password input")).to_have_value("")
     here.page.click("#account-close")
     expect(here.prompt).to_be_visible()
 

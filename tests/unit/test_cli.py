@@ -340,6 +340,11 @@ def test_a_model_that_does_not_answer_fails_the_check(ark):
     assert KEY not in told
 
 
+def test_a_key_that_ark_refuses_fails_the_check(ark, monkeypatch):
+    monkeypatch.setenv("ARK_API_KEY", "wrong-key")
+    assert findings("--call", code=1)["ark"] == (False, "Reached, but it refuses the key (401).")
+
+
 def test_ark_that_cannot_be_reached_fails_the_check(ark, monkeypatch):
     monkeypatch.setenv("ARK_BASE_URL", "http://127.0.0.1:1/api/v3")
     good, told = findings(code=1)["ark"]

@@ -215,6 +215,7 @@ async def test_a_database_locked_for_good_is_told_as_such(tmp_path):
         "sqlite:////proc/nowhere/chat.db",
         "sqlite:////dev/null/chat.db",
         "postgresql://nobody:secret@127.0.0.1:1/none",
+        "postgresql://nobody:secret@127.0.0.1",
     ],
 )
 def test_a_place_that_cannot_be_used_is_named_without_its_password(url):

@@ -97,6 +97,12 @@ def test_every_answer_has_the_headers(tmp_path):
             "/gradio_api/queue/join", json={}, headers={"origin": "https://evil.test"}
         )
         assert crossed.status_code == 403
+        upload = client.post("/gradio_api/upload", files={"files": ("x.txt", b"x")})
+        assert upload.json()["error"]["code"] == "no_uploads"
+        huge = client.post("/gradio_api/queue/join", content=b"x" * 3_000_000)
+        assert huge.status_code == 413
+        chunked = client.post("/gradio_api/queue/join", content=(b"x" * 100_000 for _ in range(40)))
+        assert chunked.status_code >= 400
 
 
 def test_an_event_of_the_page_is_refused_without_a_login(tmp_path):

@@ -14,7 +14,8 @@ from chatbot.errors import (
     TooManyTurns,
     TurnRunning,
 )
-from chatbot.storage.models import Conversation, Message, Usage
+from chatbot.storage import erase
+from chatbot.storage.models import Conversation, Message, State, Usage
 from tests.conftest import finished, grown
 
 pytestmark = pytest.mark.anyio
@@ -287,6 +288,42 @@ async def test_deleting_a_conversation_with_a_running_reply_leaves_nothing(chat,
     with pytest.raises(ConversationNotFound):
         await chat.messages(one)
     assert await chat.storage.read(Message.select().count) == 0
+
+
+async def test_a_conversation_of_two_thousand_messages_is_deleted(chat):
+    one = await chat.started()
+    await chat.ask(one, "echo: one")
+
+    def grow() -> None:
+        last = Message.select().order_by(Message.id.desc()).get()
+        for _ in range(2000):
+            last = Message.create(conversation=one, parent=last, role="user", content="x")
+
+    await chat.storage.write(grow)
+    await chat.service.delete(chat.user_id, one)
+    assert await chat.storage.read(Message.select().count) == 0
+
+
+async def test_a_turn_that_ends_after_its_deletion_touches_no_other_message(chat, ark):
+    ark.fail_next(Fault.silence(after=2))
+    one = await chat.started()
+    turn = await chat.send(one, "count 9")
+    await grown(turn)
+    # Another process deletes the conversation, and a new message gets the same id.
+    await chat.storage.write(erase.conversation, chat.user_id, one)
+    other = await chat.user("eve")
+    new = await chat.service.start_conversation(other)
+
+    def same_id() -> None:
+        Message.create(
+            id=turn.begun.reply_id, conversation=new, role="assistant", content="Eve's own"
+        )
+
+    await chat.storage.write(same_id)
+    turn.stop(State.STOPPED)
+    await finished(turn)
+    stored = await chat.storage.read(Message.get_by_id, turn.begun.reply_id)
+    assert (stored.content, stored.state) == ("Eve's own", "complete")
 
 
 async def test_a_turn_nobody_watches_ends(open_chat, ark):

@@ -1,0 +1,40 @@
+"""Server-sent events (WHATWG HTML, 9.2) as Ark and OpenAI-compatible servers send them.
+
+Read here and not by the SDK, whose objects per event take seven times as long as the JSON.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+DONE = b"[DONE]"
+
+
+async def read_events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    """The data of each event up to `[DONE]` or the end; raises `json.JSONDecodeError`.
+
+    Lines are split as bytes: a JSON string may hold U+2028, at which text lines would break.
+    """
+    data: list[bytes] = []
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            line = line.rstrip(b"\r")
+            if line.startswith(b"data:"):
+                data.append(line[5:].lstrip())
+            elif not line and data:
+                if data[0].startswith(DONE):
+                    return
+                yield _event(data)
+                data = []
+    if data and not data[0].startswith(DONE):
+        # The last blank line is missing.
+        yield _event(data)
+
+
+def _event(data: list[bytes]) -> dict[str, Any]:
+    event = json.loads(b"\n".join(data))
+    return event if isinstance(event, dict) else {}
