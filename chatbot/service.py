@@ -15,7 +15,7 @@ from chatbot.errors import EmptyMessage, MessageTooLong
 from chatbot.storage import branches, erase, journal
 from chatbot.storage.branches import Versions
 from chatbot.storage.database import Storage
-from chatbot.storage.fields import now
+from chatbot.storage.fields import now, storable
 from chatbot.storage.journal import Continue, Edit, Regenerate, Send
 from chatbot.storage.models import Conversation, Message, State
 from chatbot.turns import Snapshot, Turn, Turns
@@ -112,7 +112,7 @@ class ChatService:
 
     async def rename(self, user_id: int, conversation_id: str, title: str) -> None:
         """Give the conversation another title; an empty one is not taken."""
-        title = " ".join(title.split())[:TITLE_CHARS]
+        title = " ".join(storable(title).split())[:TITLE_CHARS]
         if not title:
             raise EmptyMessage()
         await self._storage.write(_rename, user_id, conversation_id, title)
@@ -191,8 +191,7 @@ class ChatService:
             await asyncio.sleep(STORED_FRAME_SECONDS)
 
     def _checked(self, text: str) -> str:
-        # NUL is the one character that PostgreSQL text cannot hold.
-        text = text.strip().replace("\x00", "")
+        text = storable(text).strip()
         if not text:
             raise EmptyMessage()
         if len(text) > self._max_input_chars:

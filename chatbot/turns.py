@@ -10,29 +10,40 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from chatbot.ark.chunks import Chunk, Held, Line, Note, Spent, Tokens
 from chatbot.ark.memory import Ask, Event, Memories
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.budget import Budget
-from chatbot.errors import ArkError, ChatbotError, Moderated, StorageUnavailable, TooManyTurns
+from chatbot.errors import (
+    ArkError,
+    ChatbotError,
+    Moderated,
+    StorageUnavailable,
+    TooManyTurns,
+    TurnRunning,
+)
 from chatbot.storage import journal
 from chatbot.storage.branches import remembered
 from chatbot.storage.database import Storage
+from chatbot.storage.fields import storable
 from chatbot.storage.journal import Begun, Move, Outcome, Terms
 from chatbot.storage.models import State
 
 log = logging.getLogger("chatbot.turns")
+T = TypeVar("T")
 
 SAVE_SECONDS = 1.0
 RECOVER_TICKS = 5
 LEASE_SECONDS = 10.0
 """How long a dead process can keep a conversation to itself."""
 KEEPALIVE_SECONDS = 0.25
-FINAL_SAVE_TRIES = 8
+CLOSING_TRIES = 2
+LONGEST_PAUSE = 15
 HISTORY_LIMIT = 2_000
 """Most messages read to rebuild a memory; HISTORY_TOKENS is what really limits it."""
 CONTINUE = (
@@ -87,7 +98,7 @@ class Turn:
         self.first_token_ms: int | None = None
         self.version = 0
         self._text: list[str] = [begun.prefix]
-        self._thought: list[str] = []
+        self._thought: list[str] = [begun.prefix_thought]
         self._notes: list[str] = []
         self._changed = asyncio.Event()
         self.reader: asyncio.Task[None] | None = None
@@ -170,9 +181,10 @@ class Turn:
 
 
 def _joined(pieces: list[str]) -> str:
+    """The whole text; halves of a character that have no other half (yet) are replaced."""
     if len(pieces) > 1:
         pieces[:] = ["".join(pieces)]
-    return pieces[0] if pieces else ""
+    return storable(pieces[0]) if pieces else ""
 
 
 class Turns:
@@ -186,7 +198,7 @@ class Turns:
         self.limits = limits
         self._memories = memories
         self._turns: dict[int, Turn] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._closing = False
         self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
@@ -201,8 +213,16 @@ class Turns:
         Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`,
         `Paused`, `BudgetUsedUp`, `StorageUnavailable`; nothing is stored then.
         """
+        # What is stored is answered, even if the caller leaves while it is being stored.
+        return await asyncio.shield(self._spawn(self._start(user_id, conversation_id, move)))
+
+    async def _start(self, user_id: int, conversation_id: str, move: Move) -> Turn:
         if self._closing or len(self._turns) >= self.limits.max_turns:
             raise TooManyTurns()
+        running = (str(turn.begun.conversation_id) for turn in self._turns.values())
+        if conversation_id in running:
+            # Its lease may have run out: a clock that jumps, a disk that was full for long.
+            raise TurnRunning()
         terms = Terms(
             model=self.limits.model,
             memory_kind=self._memories.kind_for(self.limits.model),
@@ -212,6 +232,8 @@ class Turns:
         )
         begun = await self.storage.write(self._begin, user_id, conversation_id, move, terms)
         turn = Turn(begun, move)
+        if self._closing:
+            turn.stop(State.INTERRUPTED, "server_stopped")
         self._turns[begun.reply_id] = turn
         self._spawn(self._run(turn))
         return turn
@@ -257,11 +279,12 @@ class Turns:
         if self._keeper is not None:
             self._keeper.cancel()
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         # The loop keeps only weak references to tasks.
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _begin(self, user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun:
         begun = journal.begin(user_id, conversation_id, move, terms)
@@ -373,14 +396,15 @@ class Turns:
     async def _finish(self, turn: Turn) -> None:
         """Save the end of the turn, patiently: a reply is not lost to a full or locked disk."""
         outcome = self._outcome(turn)
-        for attempt in range(FINAL_SAVE_TRIES):
+        for attempt in itertools.count():
             try:
                 await self.storage.write(self._end, turn, outcome)
                 return
             except StorageUnavailable:
-                if not self._closing:
-                    await asyncio.sleep(min(2**attempt, 15))
-        log.error("reply %s could not be saved", turn.begun.reply_id)
+                if self._closing and attempt >= CLOSING_TRIES:
+                    log.error("reply %s could not be saved", turn.begun.reply_id)
+                    return
+                await asyncio.sleep(0 if self._closing else min(2**attempt, LONGEST_PAUSE))
 
     def _outcome(self, turn: Turn) -> Outcome:
         state = turn.state
@@ -412,12 +436,17 @@ class Turns:
 
     async def _keep(self) -> None:
         for tick in itertools.count():
-            # Told in the log already; the next tick tries again.
-            with suppress(StorageUnavailable):
+            try:
                 if self._turns:
                     await self._save()
                 if tick % RECOVER_TICKS == 0:
                     await self.storage.write(self._recover)
+            except StorageUnavailable:
+                # Told in the log already; the next tick tries again.
+                pass
+            except Exception:
+                # Without this task leases run out and nothing is saved: it must outlive a bug.
+                log.exception("keeping turns saved")
             await asyncio.sleep(SAVE_SECONDS)
 
     def _recover(self) -> None:

@@ -11,6 +11,18 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def storable(text: str) -> str:
+    """The text as a database can hold it: without NUL, which PostgreSQL refuses, and with halves
+    of a surrogate pair, which no encoding has, replaced by U+FFFD."""
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 class InstantField(BigIntegerField):
     """A moment in time: an aware UTC datetime in Python, milliseconds since 1970 in the database.
 

@@ -15,6 +15,7 @@ from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Message, Role, State
 
 TITLE_CHARS = 60
+PROCESS_DIED = "process_died"
 EXPIRY_MARGIN = timedelta(seconds=10)
 """A memory that expires within this is taken as expired."""
 
@@ -75,6 +76,7 @@ class Begun:
     reply_id: int
     prefix: str
     """The text of the reply so far, when it is continued."""
+    prefix_thought: str
     ref: str | None
     """What Ark holds, if that is exactly the branch up to `before_id`."""
     tokens_before: int | None
@@ -156,6 +158,7 @@ def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun
         question=question.content,
         reply_id=reply.id,
         prefix=reply.content if continued else "",
+        prefix_thought=reply.thought if continued else "",
         ref=ref,
         tokens_before=_tokens_of(before),
     )
@@ -172,6 +175,7 @@ def save(
         if not Conversation.renew_turn(conversation_id, owner, until):
             # Deleted, or taken over while this process slept through its lease.
             lost.add(progress.reply_id)
+            continue
         Message.update(content=progress.content, thought=progress.thought).where(
             # The final save may have come first.
             Message.id == progress.reply_id,
@@ -184,7 +188,30 @@ def save(
 
 
 def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
-    """Store how the turn ended, and release the lock."""
+    """Store how the turn ended, and release the lock.
+
+    When the lease had run out, the text is stored only if nobody has gone on since.
+    """
+    this = Conversation.id == begun.conversation_id
+    kept = this & (Conversation.turn_owner == owner)
+    untouched = Message.select(Message.id).where(
+        Message.id == begun.reply_id, Message.error == PROCESS_DIED
+    )
+    recovered = this & Conversation.turn_owner.is_null() & Conversation.head_id.in_(untouched)
+    in_step = bool(Conversation.select().where(kept).count())
+    ref = outcome.ref if in_step else None
+    freed = Conversation.update(
+        turn_owner=None,
+        turn_until=None,
+        updated_at=now(),
+        model=outcome.model,
+        memory_kind=outcome.memory_kind,
+        memory_ref=ref,
+        memory_expires_at=outcome.ref_expires_at,
+        memory_upto=begun.reply_id if ref else None,
+    ).where(kept if in_step else recovered)
+    if not freed.execute():
+        return
     Message.update(
         content=outcome.content,
         thought=outcome.thought,
@@ -206,17 +233,6 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         # SQLite gives the id of a deleted row to a new one, which may be somebody else's.
         Message.conversation == begun.conversation_id,
     ).execute()
-    # A lease that ran out may have been taken over; the memory is then not ours to describe.
-    Conversation.update(
-        turn_owner=None,
-        turn_until=None,
-        updated_at=now(),
-        model=outcome.model,
-        memory_kind=outcome.memory_kind,
-        memory_ref=outcome.ref,
-        memory_expires_at=outcome.ref_expires_at,
-        memory_upto=begun.reply_id if outcome.ref else None,
-    ).where(Conversation.id == begun.conversation_id, Conversation.turn_owner == owner).execute()
 
 
 def recover(conversation_id: uuid.UUID | None = None) -> int:
@@ -231,7 +247,11 @@ def recover(conversation_id: uuid.UUID | None = None) -> int:
     else:
         alive = Conversation.select(Conversation.id).where(Conversation.turn_until > now())
         orphaned = streaming & Message.conversation.not_in(alive)
-    ended = {"error": "process_died", "finished_at": now()}
+    if conversation_id is None:
+        Conversation.update(turn_owner=None, turn_until=None).where(
+            Conversation.turn_until <= now()
+        ).execute()
+    ended = {"error": PROCESS_DIED, "finished_at": now()}
     with_text = Message.update(state=State.INTERRUPTED, **ended).where(
         orphaned, Message.content != ""
     )
