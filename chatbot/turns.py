@@ -5,6 +5,7 @@ Knows nothing of who may start one; that is decided with the rows (`storage/jour
 """
 
 import asyncio
+import hashlib
 import itertools
 import logging
 import os
@@ -91,6 +92,7 @@ class Turn:
         self.error = ""
         self.request_id = ""
         self.setup = Tokens()
+        self.stored = begun.stored.split()
         self.may_have_cost = True
         self.done = False
         self.followers = 0
@@ -137,6 +139,8 @@ class Turn:
             self._text.append(chunk.text)
         if chunk.thought:
             self._thought.append(chunk.thought)
+        if chunk.ref and chunk.ref not in self.stored:
+            self.stored.append(chunk.ref)
         if chunk.tokens:
             self.tokens = chunk.tokens
         if chunk.finish:
@@ -229,6 +233,7 @@ class Turns:
             owner=self.owner,
             lease_seconds=LEASE_SECONDS,
             max_turns_per_user=self.limits.max_turns_per_user,
+            prompt_hash=hashlib.sha256(self.limits.system_prompt.encode()).hexdigest()[:16],
         )
         begun = await self.storage.write(self._begin, user_id, conversation_id, move, terms)
         turn = Turn(begun, move)
@@ -320,11 +325,13 @@ class Turns:
         prompt, cached = outcome.prompt_tokens, outcome.cached_tokens
         completion, reasoning = outcome.completion_tokens, outcome.reasoning_tokens
         reply_id = turn.begun.reply_id
-        if turn.tokens is None and turn.may_have_cost:
-            # Ark says what a reply used only at its end; what was cut off is estimated.
-            prompt = prompt or self.budget.reserved_prompt(reply_id)
+        if turn.may_have_cost:
+            # Ark says what a reply used only at its end; what it left out is estimated.
             said = turn.thought + turn.text.removeprefix(turn.begun.prefix)
-            completion = estimate_tokens(said) if said else 0
+            if turn.tokens is None or not turn.tokens.prompt:
+                prompt = prompt or self.budget.reserved_prompt(reply_id)
+            if (turn.tokens is None or not turn.tokens.completion) and said:
+                completion = estimate_tokens(said)
         cost = self.budget.settle(
             turn.begun.conversation_id,
             reply_id,
@@ -422,8 +429,9 @@ class Turns:
             error=turn.error,
             notes=" ".join(turn.notes),
             model=self.limits.model,
-            memory_kind=self._memories.kind_for(self.limits.model),
+            memory_kind=held.kind if held else self._memories.kind_for(self.limits.model),
             ref=held.ref if held else None,
+            stored=" ".join(turn.stored),
             ref_expires_at=held.expires_at if held else None,
             prompt_tokens=tokens.prompt,
             cached_tokens=tokens.cached,

@@ -32,7 +32,8 @@ class Chunk:
     """Ark's finish_reason, on the chunk that has it: stop, length, content_filter, …"""
     tokens: Tokens | None = None
     ref: str = ""
-    """The id a finished reply is stored under, where it is."""
+    """The id the reply is stored under, where it is; told as soon as it is known, and with the
+    finish_reason."""
 
 
 @dataclass(frozen=True, slots=True)

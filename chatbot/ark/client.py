@@ -45,6 +45,10 @@ from chatbot.errors import (
 
 Event = dict[str, Any]
 CONNECT_SECONDS = 10
+ARK_PATH = re.compile(r"/api/(?:\w+/)?v3$")
+"""How Ark's addresses end, those of its plans (`/api/coding/v3`) included."""
+ODD = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading an answer of an unexpected shape raises."""
 LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 SDK_FAILURES = (ArkAPIError, httpx.HTTPError, json.JSONDecodeError)
 """Everything a call or a running stream can raise; the last two come bare out of a stream."""
@@ -57,8 +61,7 @@ class ArkClient:
         self, *, api_key: str, base_url: str, first_token_seconds: float, idle_seconds: float
     ) -> None:
         self._key = api_key
-        # Ark's addresses have `/api/` in their path; other servers' end in `/v1`.
-        self.speaks_ark = "/api/" in base_url
+        self.speaks_ark = bool(ARK_PATH.search(base_url))
         self._first_token_seconds = first_token_seconds
         self._idle_seconds = idle_seconds
         # The SDK's own retry re-sends a POST after a timeout, which would apply one turn twice
@@ -95,9 +98,11 @@ class ArkClient:
             raise ArkSilent("context.create") from None
         except SDK_FAILURES as error:
             raise self._translate(error, "create") from error
-        if not context.id:
-            raise StreamBroken("context.create answered without an id")
-        return str(context.id), _tokens(context.usage) or Tokens()
+        try:
+            return str(context.id), _tokens(context.usage) or Tokens()
+        except ODD:
+            # Such as a page of a proxy in its place.
+            raise StreamBroken("context.create answered something else") from None
 
     def stream_context(
         self, model: str, context_id: str, lines: Iterable[Line], max_tokens: int
@@ -191,9 +196,13 @@ class ArkClient:
                         event = await anext(events, None)
                     if event is None:
                         break
-                    limit = self._idle_seconds
-                    _raise_told(event)
-                    chunk = read(event)
+                    try:
+                        _raise_told(event)
+                        chunk = read(event)
+                    except ODD as error:
+                        raise StreamBroken(f"an event of an odd shape: {error}") from None
+                    if chunk.text or chunk.thought:
+                        limit = self._idle_seconds
                     finished = finished or bool(chunk.finish)
                     yield chunk
             if not finished:
@@ -267,17 +276,20 @@ def _chunk(event: Event) -> Chunk:
         return Chunk(tokens=tokens)
     delta = choices[0].get("delta") or {}
     # `reasoning` is what Ollama and newer vLLM call it.
-    thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
-    return Chunk(delta.get("content") or "", thought, choices[0].get("finish_reason") or "", tokens)
+    thought = _text(delta.get("reasoning_content") or delta.get("reasoning"))
+    finish = _text(choices[0].get("finish_reason"))
+    return Chunk(_text(delta.get("content")), thought, finish, tokens)
 
 
 def _response_chunk(event: Event) -> Chunk:
     """A chunk from an event of the Responses API (docs/82379/1599499)."""
     match event.get("type"):
+        case "response.created":
+            return Chunk(ref=_text((event.get("response") or {}).get("id")))
         case "response.output_text.delta":
-            return Chunk(text=event.get("delta") or "")
+            return Chunk(text=_text(event.get("delta")))
         case "response.reasoning_summary_text.delta":
-            return Chunk(thought=event.get("delta") or "")
+            return Chunk(thought=_text(event.get("delta")))
         case "response.completed":
             response = event.get("response") or {}
             tokens = _tokens(response.get("usage"))
@@ -288,6 +300,14 @@ def _response_chunk(event: Event) -> Chunk:
             finish = "content_filter" if filtered else "length"
             return Chunk(finish=finish, tokens=_tokens(response.get("usage")))
     return Chunk()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} in the place of text")
+    return value
 
 
 def _tokens(usage: dict[str, Any] | None) -> Tokens | None:
@@ -361,10 +381,10 @@ def _not_found(code: str, api: str) -> type[ArkError]:
         return ContextLost
     if code == "UnsupportedModel":
         return NotSupported
-    # A server that is not Ark has no such path; and the Context API takes endpoint ids only.
-    if api != "chat" and code in ("", "InvalidEndpointOrModel.ModelIDAccessDisabled"):
-        return NotSupported
-    return ModelNotFound
+    # A server that is not Ark has no such path, and says so in its own words; and the Context
+    # API takes endpoint ids only.
+    missing = code.startswith(("InvalidEndpointOrModel.NotFound", "ModelNotOpen", "NotFound"))
+    return ModelNotFound if api == "chat" or missing else NotSupported
 
 
 def _bad_request(code: str, param: str, api: str) -> type[ArkError]:

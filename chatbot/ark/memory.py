@@ -189,7 +189,7 @@ class ResponsesMemory:
             )
         ) as chunks:
             async for chunk in chunks:
-                if chunk.ref:
+                if chunk.ref and chunk.finish:
                     yield Held("responses", chunk.ref, expires_at)
                 yield chunk
 

@@ -38,7 +38,7 @@ def _delete_messages(which: Any) -> list[str]:
         # Overwrite what is deleted; else its text would stay in free pages of the file.
         database.execute_sql("PRAGMA secure_delete = ON")
     stored: Any = Message.select(Message.ref).where(which, Message.ref.is_null(False))
-    refs = [row.ref for row in stored]
+    refs = [ref for row in stored for ref in row.ref.split()]
     # A chain of parents would be deleted step into step, and SQLite goes 1,000 steps deep.
     Message.update(parent=None).where(which).execute()
     Message.delete().where(which).execute()

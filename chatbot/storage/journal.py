@@ -62,6 +62,8 @@ class Terms:
     owner: str
     lease_seconds: float
     max_turns_per_user: int
+    prompt_hash: str
+    """Of the system prompt, which a memory holds as well."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Begun:
     prefix: str
     """The text of the reply so far, when it is continued."""
     prefix_thought: str
+    stored: str
+    """The ids under which Ark stores the reply so far, separated by spaces."""
     ref: str | None
     """What Ark holds, if that is exactly the branch up to `before_id`."""
     tokens_before: int | None
@@ -104,6 +108,7 @@ class Outcome:
     model: str
     memory_kind: str
     ref: str | None
+    stored: str
     ref_expires_at: datetime | None
     prompt_tokens: int | None
     cached_tokens: int | None
@@ -150,6 +155,7 @@ def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun
         updated_at=now(),
         # From here until the turn has ended well nobody can say what Ark holds.
         memory_upto=None,
+        prompt_hash=terms.prompt_hash,
     ).where(Conversation.id == conversation.id).execute()
     return Begun(
         user_id=user_id,
@@ -159,6 +165,7 @@ def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun
         reply_id=reply.id,
         prefix=reply.content if continued else "",
         prefix_thought=reply.thought if continued else "",
+        stored=reply.ref or "",
         ref=ref,
         tokens_before=_tokens_of(before),
     )
@@ -220,7 +227,7 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         notes=outcome.notes,
         finished_at=now(),
         model=outcome.model,
-        ref=outcome.ref,
+        ref=outcome.stored or None,
         prompt_tokens=outcome.prompt_tokens,
         cached_tokens=outcome.cached_tokens,
         completion_tokens=outcome.completion_tokens,
@@ -339,6 +346,7 @@ def _usable_ref(conversation: Any, before: Any, terms: Terms) -> str | None:
         and conversation.memory_upto == before.id
         and conversation.memory_kind == terms.memory_kind
         and conversation.model == terms.model
+        and conversation.prompt_hash == terms.prompt_hash
         and expires_at is not None
         and expires_at > now() + EXPIRY_MARGIN
     )

@@ -144,6 +144,9 @@ class Conversation(Table):
     memory_upto = BigIntegerField(null=True)
     """The last message this memory is known to contain; null when nobody can say."""
 
+    prompt_hash = CharField(max_length=16, default="")
+    """Of the system prompt that the memory was made with."""
+
     turn_owner = CharField(max_length=64, null=True)
     """The process that writes a reply here now; its lease ends at `turn_until`."""
     turn_until = InstantField(null=True)
@@ -227,8 +230,8 @@ class Message(Table):
     created_at = InstantField(default=now)
     finished_at = InstantField(null=True)
     model = CharField(max_length=120, default="")
-    ref = CharField(max_length=200, null=True)
-    """The response this reply is stored as at Ark's side, where that can be deleted."""
+    ref = TextField(null=True)
+    """The responses this reply is stored as at Ark's side, where they can be deleted."""
     prompt_tokens = IntegerField(null=True)
     cached_tokens = IntegerField(null=True)
     completion_tokens = IntegerField(null=True)
