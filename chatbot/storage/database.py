@@ -76,7 +76,7 @@ class Storage:
             with self.database.connection_context(), transaction():
                 return work(*args, **kwargs)
         except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
-            log.error("database: %s", error)
+            log.error("database: %s", _first(error))
             raise StorageUnavailable() from error
 
     def _reading(self) -> AbstractContextManager[Any]:
@@ -92,6 +92,13 @@ class Storage:
     def close(self) -> None:
         self._workers.shutdown(wait=True)
         self.database.close_all()
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first: a full disk ends the transaction, whose rollback then fails, too."""
+    while isinstance(error.__context__, peewee.DatabaseError):
+        error = error.__context__
+    return error
 
 
 def open_storage(url: str) -> Storage:

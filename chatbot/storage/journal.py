@@ -197,7 +197,8 @@ def save(
 def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
     """Store how the turn ended, and release the lock.
 
-    When the lease had run out, the text is stored only if nobody has gone on since.
+    When the lease had run out and somebody has gone on since, the text becomes another version
+    of the reply: neither the visible branch nor what is known of the memory changes.
     """
     this = Conversation.id == begun.conversation_id
     kept = this & (Conversation.turn_owner == owner)
@@ -217,29 +218,36 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         memory_expires_at=outcome.ref_expires_at,
         memory_upto=begun.reply_id if ref else None,
     ).where(kept if in_step else recovered)
-    if not freed.execute():
+    # SQLite gives the id of a deleted row to a new one, which may be somebody else's.
+    this_reply = (Message.id == begun.reply_id) & (Message.conversation == begun.conversation_id)
+    values = {
+        "content": outcome.content,
+        "thought": outcome.thought,
+        "state": outcome.state,
+        "error": outcome.error,
+        "notes": outcome.notes,
+        "finished_at": now(),
+        "model": outcome.model,
+        "ref": outcome.stored or None,
+        "prompt_tokens": outcome.prompt_tokens,
+        "cached_tokens": outcome.cached_tokens,
+        "completion_tokens": outcome.completion_tokens,
+        "reasoning_tokens": outcome.reasoning_tokens,
+        "first_token_ms": outcome.first_token_ms,
+        "micro_yuan": outcome.micro_yuan,
+        "request_id": outcome.request_id,
+    }
+    if freed.execute():
+        Message.update(**values).where(this_reply).execute()
         return
-    Message.update(
-        content=outcome.content,
-        thought=outcome.thought,
-        state=outcome.state,
-        error=outcome.error,
-        notes=outcome.notes,
-        finished_at=now(),
-        model=outcome.model,
-        ref=outcome.stored or None,
-        prompt_tokens=outcome.prompt_tokens,
-        cached_tokens=outcome.cached_tokens,
-        completion_tokens=outcome.completion_tokens,
-        reasoning_tokens=outcome.reasoning_tokens,
-        first_token_ms=outcome.first_token_ms,
-        micro_yuan=outcome.micro_yuan,
-        request_id=outcome.request_id,
-    ).where(
-        Message.id == begun.reply_id,
-        # SQLite gives the id of a deleted row to a new one, which may be somebody else's.
-        Message.conversation == begun.conversation_id,
-    ).execute()
+    reply: Any = Message.get_or_none(this_reply)
+    if reply is not None and not reply.content.startswith(outcome.content):
+        Message.create(
+            conversation=reply.conversation_id,
+            parent=reply.parent_id,
+            role=Role.ASSISTANT,
+            **values,
+        )
 
 
 def recover(conversation_id: uuid.UUID | None = None) -> int:
@@ -252,11 +260,11 @@ def recover(conversation_id: uuid.UUID | None = None) -> int:
     if conversation_id is not None:
         orphaned = streaming & (Message.conversation == conversation_id)
     else:
-        alive = Conversation.select(Conversation.id).where(Conversation.turn_until > now())
+        alive = Conversation.select(Conversation.id).where(Conversation.lease_runs())
         orphaned = streaming & Message.conversation.not_in(alive)
     if conversation_id is None:
         Conversation.update(turn_owner=None, turn_until=None).where(
-            Conversation.turn_until <= now()
+            Conversation.turn_until.is_null(False), ~Conversation.lease_runs()
         ).execute()
     ended = {"error": PROCESS_DIED, "finished_at": now()}
     with_text = Message.update(state=State.INTERRUPTED, **ended).where(

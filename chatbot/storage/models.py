@@ -6,7 +6,7 @@ named also takes the user; what belongs to somebody else is not found.
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -31,6 +31,9 @@ from chatbot.errors import ConversationNotFound
 from chatbot.storage.fields import InstantField, now
 
 database: Any = DatabaseProxy()
+
+
+LONGEST_LEASE = timedelta(minutes=1)
 
 
 class Role(StrEnum):
@@ -181,13 +184,20 @@ class Conversation(Table):
         return cls.get_or_none(cls.user == user_id, cls.head_id.is_null(), cls.title == "")
 
     @classmethod
+    def lease_runs(cls) -> Any:
+        """The condition that somebody holds the turn lock now. A lease that would end later than
+        any lease can was made before the clock was set back."""
+        moment = now()
+        return (cls.turn_until > moment) & (cls.turn_until <= moment + LONGEST_LEASE)
+
+    @classmethod
     def claim_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
         """Take the turn lock; False when somebody holds it and their lease has not run out."""
         return bool(
             cls.update(turn_owner=owner, turn_until=until)
             .where(
                 cls.id == conversation_id,
-                cls.turn_until.is_null() | (cls.turn_until < now()),
+                cls.turn_until.is_null() | ~cls.lease_runs(),
             )
             .execute()
         )
@@ -203,11 +213,12 @@ class Conversation(Table):
 
     @classmethod
     def running_turns(cls, user_id: int) -> int:
-        return cls.select().where(cls.user == user_id, cls.turn_until > now()).count()
+        return cls.select().where(cls.user == user_id, cls.lease_runs()).count()
 
     @property
     def turn_is_running(self) -> bool:
-        return self.turn_until is not None and self.turn_until > now()
+        until = self.turn_until
+        return until is not None and now() < until <= now() + LONGEST_LEASE
 
 
 class Message(Table):

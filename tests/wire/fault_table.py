@@ -259,3 +259,26 @@ STRUCK = [
     Struck("partial usage", "never", FAULTS["partial_usage"], WHOLE, "complete", "",
            counted=KINDS),
 ]  # fmt: skip
+
+# Valid JSON that is no event as documented, and where it may come.
+ODD_EVENTS: list[tuple[str, tuple[Kind, ...]]] = [
+    ("null", KINDS),
+    ("5", KINDS),
+    ('"text"', KINDS),
+    ("[]", KINDS),
+    ("{}", KINDS),
+    ('{"choices": "text"}', BOTH_CHATS),
+    ('{"choices": [null]}', BOTH_CHATS),
+    ('{"choices": [{"index": 0}]}', BOTH_CHATS),
+    ('{"choices": [{"delta": null, "finish_reason": null}]}', BOTH_CHATS),
+    ('{"choices": [{"delta": "text"}]}', BOTH_CHATS),
+    ('{"choices": [{"delta": {"content": 5}}]}', BOTH_CHATS),
+    ('{"choices": [{"delta": {"content": [{"type": "text", "text": ""}]}}]}', BOTH_CHATS),
+    ('{"choices": [], "usage": "text"}', BOTH_CHATS),
+    ('{"choices": [], "usage": {"prompt_tokens": 7, "prompt_tokens_details": 5}}', BOTH_CHATS),
+    ('{"type": 5}', RESPONSES),
+    ('{"type": "response.output_text.delta"}', RESPONSES),
+    ('{"type": "response.output_text.delta", "delta": 5}', RESPONSES),
+    ('{"type": "response.completed"}', RESPONSES),
+    ('{"type": "response.completed", "response": "text"}', RESPONSES),
+]

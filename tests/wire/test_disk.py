@@ -15,11 +15,11 @@ import peewee
 import pytest
 
 from chatbot.ark.offline import Fault
-from chatbot.errors import StorageUnavailable, TurnRunning
+from chatbot.errors import StorageUnavailable
 from chatbot.storage import database, fields, journal
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
-from chatbot.storage.models import TABLES, Conversation, Message
+from chatbot.storage.models import TABLES, Conversation
 from tests.conftest import finished, grown
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +40,7 @@ class Hurry:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     monkeypatch.setattr("chatbot.turns.asyncio", Hurry())
+    monkeypatch.setattr("chatbot.turns.LONGEST_PAUSE", 0.05)
     # Five seconds of patience for each try would only make these tests long.
     monkeypatch.setitem(database.SQLITE_PRAGMAS, "busy_timeout", 20)
 
@@ -208,9 +209,7 @@ async def test_a_question_to_a_full_disk_is_refused_as_a_whole(open_chat, ark, v
 
 
 @pytest.mark.parametrize("how", ["complete", "stopped", "interrupted"])
-async def test_a_reply_for_which_there_is_no_room_waits_for_it(
-    open_chat, ark, volume, caplog, how
-):
+async def test_a_reply_for_which_there_is_no_room_waits_for_it(open_chat, ark, volume, caplog, how):
     fault = {
         "complete": Fault.silence(after=3, seconds=0.1),
         "stopped": Fault.silence(after=2000),
@@ -336,15 +335,167 @@ async def test_a_clock_that_jumps_in_a_running_turn_loses_nothing(open_chat, ark
         await grown(turn, 5)
         clock.ahead = timedelta(hours=hours)
 
-        async def renewed():
+        async def noticed():
             row = await here.storage.read(Conversation.get_by_id, one)
-            return abs(row.turn_until - now()) < timedelta(minutes=1)
+            return turn.done or abs(row.turn_until - now()) < timedelta(minutes=1)
 
-        await until(renewed)
-        with pytest.raises(TurnRunning):
-            await there.send(one, "meanwhile")
+        # Either its own process is the first to notice, and renews the lease; or the other is,
+        # and takes it for dead.
+        await until(noticed)
         await there.service.stop(there.user_id, one)
         await finished(turn)
         reply = await stored(here, one)
-        assert (reply.content, reply.state) == ("1 2 3", "stopped")
+        assert reply.content == "1 2 3"
+        assert reply.state in ("stopped", "interrupted")
         assert await memory_is_what_is_seen(there, one)
+
+
+async def test_a_running_reply_keeps_its_lease(open_chat, ark):
+    ark.fail_next(Fault.silence(after=3))
+    async with open_chat() as chat:
+        one = await chat.started()
+        turn = await chat.send(one, "count 30")
+        first = (await chat.storage.read(Conversation.get_by_id, one)).turn_until
+
+        async def renewed():
+            return (await chat.storage.read(Conversation.get_by_id, one)).turn_until > first
+
+        await until(renewed)
+        await chat.service.stop(chat.user_id, one)
+        await finished(turn)
+
+
+async def test_a_reply_waits_for_room_for_as_long_as_it_takes(open_chat, volume, monkeypatch):
+    async with open_chat(max_output_tokens=30_000) as chat:
+        one = await chat.started()
+        tries, end = [], journal.finish
+        monkeypatch.setattr(journal, "finish", lambda *args: tries.append(1) or end(*args))
+        volume.full = True
+        turn = await chat.send(one, "count 3000")
+
+        async def tried_often():
+            return turn.done or len(tries) > 12
+
+        await until(tried_often)
+        volume.full = False
+        await finished(turn)
+        assert (await stored(chat, one)).content == turn.text
+
+
+def said(*texts):
+    """An answer of Ark in so many pieces; the texts are JSON strings."""
+    frame = '{"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[%s]}'
+    delta = '{"index":0,"delta":{"role":"assistant","content":%s},"finish_reason":%s}'
+    deltas = [delta % (text, "null") for text in texts] + [delta % ('""', '"stop"')]
+    lines = [f"data: {frame % one}\n\n" for one in deltas]
+    body = "".join([*lines, "data: [DONE]\n\n"]).encode()
+    return Fault("body", status=200, type="text/event-stream", body=body)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ([r'"half \ud83d a character"'], "half \ufffd a character"),
+        ([r'"in two \ud83d"', r'"\ude00 pieces"'], "in two 😀 pieces"),
+        ([r'"a NUL \u0000 in it"'], "a NUL  in it"),
+    ],
+)
+async def test_a_reply_that_no_database_can_hold_is_made_fit(open_chat, ark, pieces, text):
+    async with open_chat() as chat:
+        one = await chat.started()
+        ark.fail_next(said(*pieces))
+        turn = await chat.send(one, "hello")
+        await asyncio.wait(chat.turns._tasks)
+        assert turn.done
+        reply = await stored(chat, one)
+        assert (reply.state, reply.content) == ("complete", text)
+        assert (await chat.ask(one, "echo: next")).content == "next"
+
+
+async def test_a_question_that_no_database_can_hold_is_made_fit(chat):
+    one = await chat.started()
+    reply = await chat.ask(one, "echo: half \ud83d a character")
+    assert reply.content == "half \ufffd a character"
+
+
+async def test_the_keeper_outlives_whatever_goes_wrong_in_one_round(open_chat, ark, monkeypatch):
+    wrong = [peewee.DataError("one row cannot be stored")]
+    save = journal.save
+
+    def save_or_fail(*args):
+        if wrong:
+            raise wrong.pop()
+        return save(*args)
+
+    monkeypatch.setattr(journal, "save", save_or_fail)
+    ark.fail_next(Fault.silence(after=3))
+    async with open_chat() as chat:
+        one = await chat.started()
+        turn = await chat.send(one, "count 30")
+
+        async def saved():
+            return (await stored(chat, one)).content == "1 2 3"
+
+        try:
+            await until(saved, 3)
+        finally:
+            await chat.service.stop(chat.user_id, one)
+            await finished(turn)
+
+
+# Not so yet
+
+
+def not_yet(reason):
+    return pytest.mark.xfail(reason=reason, strict=True)
+
+
+@not_yet("what is logged is that the rollback failed, which a full disk has done already")
+async def test_the_log_says_that_the_disk_is_full(open_chat, volume, caplog):
+    async with open_chat() as chat:
+        one = await chat.started()
+        volume.full = True
+        with pytest.raises(StorageUnavailable):
+            await chat.send(one, LONG)
+        volume.full = False
+    assert "disk is full" in caplog.text
+
+
+@not_yet("a lease is believed however far ahead it lies")
+async def test_a_clock_set_back_does_not_make_a_dead_process_immortal(open_chat, clock):
+    async with open_chat() as chat:
+        one = await chat.started()
+        await chat.ask(one, "echo: one")
+        soon = now() + timedelta(seconds=10)
+        died = Conversation.update(turn_owner="dead", turn_until=soon)
+        await chat.storage.write(died.execute)
+        clock.ahead = timedelta(hours=-1)
+        assert (await chat.ask(one, "echo: two")).content == "two"
+
+
+@not_yet("the end of the process waits for the pause of a final save, which can be longer")
+async def test_a_process_that_ends_does_not_sleep_before_the_last_save(
+    open_chat, volume, monkeypatch
+):
+    class Endless(Hurry):
+        async def sleep(self, _):
+            await asyncio.Event().wait()
+
+    async with open_chat(max_output_tokens=30_000) as chat:
+        one = await chat.started()
+        volume.full = True
+        turn = await chat.send(one, "count 3000")
+        monkeypatch.setattr("chatbot.turns.asyncio", Endless())
+
+        async def sleeps():
+            return turn.state != "streaming" and not turn.done
+
+        await until(sleeps)
+        volume.full = False
+        try:
+            async with asyncio.timeout(2):
+                await chat.turns.close()
+        finally:
+            for task in chat.turns._tasks:
+                task.cancel()
+        assert (await stored(chat, one)).content == turn.text

@@ -1,0 +1,303 @@
+"""The app as a process, killed in mid-reply and started again: what was asked and answered is
+there, and people can go on.
+
+The pages are played over the HTTP that browsers use, so that it is known what had been shown at
+the moment of a kill.
+"""
+
+import asyncio
+import json
+import random
+import re
+import secrets
+import shutil
+import signal
+import sqlite3
+import time
+import uuid
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from gradio_client.utils import apply_diff
+
+from chatbot.turns import LEASE_SECONDS, RECOVER_TICKS, SAVE_SECONDS
+from tests.server import running_server
+
+pytestmark = pytest.mark.anyio
+
+SYSTEM = ["system", "Be brief."]
+UNLIMITED = {
+    "MAX_TURNS_PER_USER": "60",
+    "USER_DAILY_TOKENS": "0",
+    "DAILY_YUAN": "0",
+    "MONTHLY_YUAN": "0",
+    "SYSTEM_PROMPT": SYSTEM[1],
+}
+LATE = 1.0
+"""Seconds by which a busy machine may be late with its save."""
+
+
+def counted(last):
+    return " ".join(map(str, range(1, last + 1)))
+
+
+@dataclass
+class Asked:
+    """A question, and what the page has shown of its reply: when, and how much."""
+
+    conversation: str
+    last: int
+    accepted: bool = False
+    """Whether the page has shown the question as sent."""
+    seen: list[tuple[float, str]] = field(default_factory=list)
+    ended: bool = False
+    stored: str = ""
+    """What was stored of the reply when the server died."""
+
+    @property
+    def question(self):
+        return f"count {self.last}"
+
+    @property
+    def text(self):
+        return self.seen[-1][1] if self.seen else ""
+
+    def seen_by(self, moment):
+        return max((text for at, text in self.seen if at <= moment), key=len, default="")
+
+
+class Tab:
+    """One page of one browser, as far as its events go."""
+
+    def __init__(self, client, functions):
+        self._client = client
+        self._functions = functions
+        self._hash = secrets.token_hex(8)
+
+    async def event(self, name, *inputs):
+        """The outputs of an event as they come."""
+        join = {"data": inputs, "fn_index": self._functions[name], "session_hash": self._hash}
+        answer = await self._client.post("gradio_api/queue/join", json=join)
+        answer.raise_for_status()
+        shown = None
+        url = f"gradio_api/queue/data?session_hash={self._hash}"
+        async with self._client.stream("GET", url) as stream:
+            async for line in stream.aiter_lines():
+                if not line.startswith("data:"):
+                    continue
+                message = json.loads(line[5:])
+                if message["msg"] == "process_generating":
+                    data = message["output"]["data"]
+                    if shown is None:
+                        shown = data
+                    else:
+                        shown = [apply_diff(*pair) for pair in zip(shown, data, strict=True)]
+                    yield shown
+                elif message["msg"] == "process_completed":
+                    assert message["success"], message
+                    yield message["output"]["data"]
+                    return
+        raise httpx.ReadError("the server left")
+
+    async def result(self, name, *inputs):
+        """The last outputs of an event."""
+        return [outputs async for outputs in self.event(name, *inputs)][-1]
+
+    async def new_conversation(self):
+        await self.result("view", None)
+        update, *_ = await self.result("new_session")
+        return update["value"]
+
+    async def ask(self, asked):
+        """Send the question and note what is shown, until the end of the reply or the server."""
+        with suppress(httpx.HTTPError):
+            async for messages, *_ in self.event("send", asked.conversation, asked.question, None):
+                asked.accepted = True
+                text = reply_of(messages)
+                if re.match(r"1\b", text):
+                    asked.seen.append((time.monotonic(), text))
+            asked.ended = True
+
+    async def thread(self, conversation):
+        """The messages of a conversation: role and text."""
+        await self.result("view", conversation)
+        messages, *_ = await self.result("select_session", conversation, None)
+        return [[message["role"], text_of(message)] for message in messages]
+
+
+def text_of(message):
+    texts = [block["text"] for block in message["content"]]
+    return texts[0] if texts and not texts[0].startswith("<small") else ""
+
+
+def reply_of(messages):
+    last = messages[-1] if messages else {"role": ""}
+    return text_of(last) if last["role"] == "assistant" else ""
+
+
+@asynccontextmanager
+async def browser(server, name, known=None):
+    """A browser of a person who is new, or known by the cookies of before."""
+    limits = httpx.Limits(max_connections=200)
+    async with httpx.AsyncClient(base_url=server.url, timeout=30, limits=limits) as client:
+        if known is None:
+            new = {"name": name, "password": "correct horse battery"}
+            registered = await client.post("gradio_api/chatbot/register", json=new)
+            registered.raise_for_status()
+        else:
+            client.cookies.update(known)
+        config = (await client.get("config")).json()
+        functions = {entry["api_name"]: entry["id"] for entry in config["dependencies"]}
+        yield client, functions
+
+
+def rows_of(folder):
+    """What a dead server left in its file: messages by conversation, oldest first."""
+    copies = folder / "copy"
+    shutil.rmtree(copies, ignore_errors=True)
+    copies.mkdir()
+    # A copy, since whoever opens the file itself does the recovery that is the app's to do.
+    for file in folder.glob("chat.db*"):
+        shutil.copy(file, copies)
+    with closing(sqlite3.connect(copies / "chat.db")) as opened:
+        assert opened.execute("pragma integrity_check").fetchall() == [("ok",)]
+        assert opened.execute("pragma foreign_key_check").fetchall() == []
+        found = {}
+        for conversation, *message in opened.execute(
+            "select conversation_id, role, content, state, error from message order by id"
+        ):
+            found.setdefault(str(uuid.UUID(conversation)), []).append(message)
+        return found
+
+
+async def until(true, seconds=30):
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.002)
+
+
+async def start_asking(tab, last):
+    """A question in a conversation of its own, and the task that watches its reply."""
+    asked = Asked(await tab.new_conversation(), last)
+    return asked, asyncio.create_task(tab.ask(asked))
+
+
+# Kill when the newest reply shows so many words, of how many; None: as soon as it was sent.
+KILLS = [(None, 150), (0, 150), (1, 150), (20, 150), (90, 150), (160, 200), (30, 30), (45, 47)]
+
+
+async def test_a_server_killed_at_any_moment_has_lost_nothing(ark, tmp_path):
+    dice = random.Random(2026)
+    everything, cookies = [], None
+    with running_server(ark, tmp_path, **UNLIMITED) as server:
+        port = server.port
+        for words, last in KILLS:
+            ark.pace = 0.02
+            async with browser(server, "Ann", cookies) as (client, functions):
+                cookies = client.cookies
+                lengths = dice.randint(20, 200), dice.randint(20, 200), last
+                asked, killed_at = await killed_in_mid_reply(
+                    server, [Tab(client, functions) for _ in lengths], lengths, words, dice
+                )
+            stored = rows_of(tmp_path)
+            for one in asked:
+                check_stored(stored.get(one.conversation, []), one, killed_at)
+            started_at = time.monotonic()
+            server.start(port)
+            everything += asked
+        ark.pace = 0
+        async with browser(server, "Ann", cookies) as (client, functions):
+            tab = Tab(client, functions)
+            for one in everything[:-3]:
+                await goes_on(tab, one)
+            await nothing_streams(tmp_path, started_at)
+            for one in everything[-3:]:
+                await goes_on(tab, one)
+        assert server.end() == 0
+        assert "Traceback" not in server.log
+
+
+async def killed_in_mid_reply(server, tabs, lengths, words, dice):
+    """Ask in every tab and kill the server when the last reply shows so many words."""
+    asked, watching = [], []
+    for tab, length in zip(tabs, lengths, strict=True):
+        one, task = await start_asking(tab, length)
+        asked.append(one)
+        watching.append(task)
+        if tab is not tabs[-1] or words is not None:
+            await until(lambda one=one: one.accepted)
+    await until(lambda: len(asked[-1].text.split()) >= (words or 0))
+    await asyncio.sleep(dice.uniform(0, 0.05))
+    killed_at = time.monotonic()
+    server.end(signal.SIGKILL)
+    await asyncio.gather(*watching)
+    return asked, killed_at
+
+
+def check_stored(rows, one, killed_at):
+    if not rows:
+        assert not one.accepted, "a question that was shown as sent is stored"
+        return
+    (asked, question, _, _), (role, text, state, _) = rows
+    assert (asked, question, role) == ("user", one.question, "assistant")
+    assert counted(one.last).startswith(text)
+    due = one.seen_by(killed_at - SAVE_SECONDS - LATE)
+    assert text.startswith(due), f"{len(due)} characters were shown, {len(text)} are stored"
+    if one.ended:
+        assert (text, state) == (counted(one.last), "complete")
+    one.stored = text
+
+
+async def nothing_streams(folder, since):
+    """Within the lease and a round of the keeper, every reply has been ended."""
+    with closing(sqlite3.connect(folder / "chat.db")) as file:
+        limit = LEASE_SECONDS + RECOVER_TICKS * SAVE_SECONDS + LATE
+        streaming = "select count(*) from message where state = 'streaming'"
+        await until(
+            lambda: file.execute(streaming).fetchone() == (0,),
+            since + limit - time.monotonic(),
+        )
+        ended = file.execute("select content, state, error from message where error != ''")
+        assert {(bool(text), state, error) for text, state, error in ended} <= {
+            (True, "interrupted", "process_died"),
+            (False, "failed", "process_died"),
+        }
+
+
+async def goes_on(tab, one):
+    """The conversation opens as it was left, and the model knows it like that."""
+    thread = await tab.thread(one.conversation)
+    if not thread:
+        assert not one.accepted
+        return
+    assert thread == [["user", one.question], ["assistant", one.stored]]
+    messages, *_ = await tab.result("send", one.conversation, "recall", None)
+    known = thread if one.stored else []
+    assert json.loads(reply_of(messages)) == [SYSTEM, *known]
+
+
+async def test_a_server_that_is_told_to_end_saves_fifty_running_replies(ark, tmp_path):
+    ark.pace = 0.05
+    with running_server(ark, tmp_path, **UNLIMITED) as server:
+        async with browser(server, "Ann") as (client, functions):
+            asked, watching = [], []
+            for _ in range(50):
+                one, task = await start_asking(Tab(client, functions), 5000)
+                asked.append(one)
+                watching.append(task)
+                await until(lambda one=one: one.accepted)
+            await until(lambda: all(one.text for one in asked))
+            told_at = time.monotonic()
+            assert await asyncio.to_thread(server.end, signal.SIGTERM) == 0
+            assert time.monotonic() - told_at < 10 + LATE
+            await asyncio.gather(*watching)
+        stored = rows_of(tmp_path)
+        for one in asked:
+            question, (_, text, state, error) = stored[one.conversation]
+            assert question[1] == one.question
+            assert (state, error) == ("interrupted", "server_stopped")
+            assert counted(one.last).startswith(text)
+            assert text.startswith(one.text)
+        assert "Traceback" not in server.log
