@@ -205,11 +205,10 @@ def test_the_table_has_every_refusal_of_the_local_ark():
 
 
 def families(place):
-    """The rows that end alike at this place;"""
+    """The rows that end alike at this place."""
     found = {}
     for row in REFUSED:
-        key = (*row.at(place), row.state)
-        found.setdefault(key, []).append(row)
+        found.setdefault((*row.at(place), row.state), []).append(row)
     return found.values()
 
 
@@ -302,13 +301,10 @@ def assert_no_second_use(played, place, cure):
     assert len(set(refs)) == (1 if cure is Cure.RETRY else len(refs))
 
 
-def struck_param(row, kind, keeps):
-    name = f"{row.name}-{row.moment}-{kind}{'' if keeps else '-forgets'}"
-    return pytest.param(row, kind, keeps, id=name)
-
-
 STRUCK_KINDS = [
-    struck_param(row, kind, keeps)
+    pytest.param(
+        row, kind, keeps, id=f"{row.name}-{row.moment}-{kind}{'' if keeps else '-forgets'}"
+    )
     for row in STRUCK
     for kind in row.kinds
     # What a context keeps of a turn that was cut is not documented.
@@ -338,8 +334,7 @@ async def test_a_stream_that_goes_wrong(open_chat, ark, row, kind, keeps):
 
 
 @pytest.mark.parametrize(
-    ("data", "kind"),
-    [(data, kind) for data, kinds in ODD_EVENTS for kind in kinds],
+    ("data", "kind"), [(data, kind) for data, kinds in ODD_EVENTS for kind in kinds]
 )
 async def test_an_event_of_an_odd_shape_costs_at_most_the_rest(open_chat, ark, kind, data):
     async with open_chat(memory=kind) as chat:

@@ -202,10 +202,7 @@ UNKNOWN_PATHS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    list(UNKNOWN_PATHS),
-)
+@pytest.mark.parametrize("name", UNKNOWN_PATHS)
 async def test_a_gateway_without_these_paths_is_stepped_down_from(open_chat, ark, name):
     async with open_chat(memory="auto") as chat:
         one = await chat.started()
@@ -290,7 +287,7 @@ async def test_the_same_settings_after_a_restart_go_on(open_chat, ark, kind):
     assert refs_sent(ark, seen) == ({ref} if ref else set())
 
 
-@pytest.mark.parametrize("kind", [*REMEMBERING, "chat"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_another_system_prompt_after_a_restart_is_heeded(open_chat, ark, kind):
     async with open_chat(memory=kind) as chat:
         one = await chat.started()
@@ -412,10 +409,7 @@ async def continued(chat, ark):
     return one
 
 
-@pytest.mark.parametrize(
-    "make",
-    [whole, cut_off, filtered, continued],
-)
+@pytest.mark.parametrize("make", [whole, cut_off, filtered, continued])
 async def test_deleting_a_conversation_deletes_its_responses(open_chat, ark, make):
     async with open_chat(memory="responses") as chat:
         one = await make(chat, ark)
