@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -204,7 +204,7 @@ class Turns:
         self._turns: dict[int, Turn] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = asyncio.Event()
         self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
 
     def open(self) -> None:
@@ -221,7 +221,7 @@ class Turns:
         return await asyncio.shield(self._spawn(self._start(user_id, conversation_id, move)))
 
     async def _start(self, user_id: int, conversation_id: str, move: Move) -> Turn:
-        if self._closing or len(self._turns) >= self.limits.max_turns:
+        if self._closing.is_set() or len(self._turns) >= self.limits.max_turns:
             raise TooManyTurns()
         running = (str(turn.begun.conversation_id) for turn in self._turns.values())
         if conversation_id in running:
@@ -237,7 +237,7 @@ class Turns:
         )
         begun = await self.storage.write(self._begin, user_id, conversation_id, move, terms)
         turn = Turn(begun, move)
-        if self._closing:
+        if self._closing.is_set():
             turn.stop(State.INTERRUPTED, "server_stopped")
         self._turns[begun.reply_id] = turn
         self._spawn(self._run(turn))
@@ -276,7 +276,7 @@ class Turns:
 
     async def close(self) -> None:
         """Stop every turn and save what there is; for the end of the process."""
-        self._closing = True
+        self._closing.set()
         for turn in list(self._turns.values()):
             turn.stop(State.INTERRUPTED, "server_stopped")
         while self._tasks:
@@ -408,10 +408,12 @@ class Turns:
                 await self.storage.write(self._end, turn, outcome)
                 return
             except StorageUnavailable:
-                if self._closing and attempt >= CLOSING_TRIES:
+                if self._closing.is_set() and attempt >= CLOSING_TRIES:
                     log.error("reply %s could not be saved", turn.begun.reply_id)
                     return
-                await asyncio.sleep(0 if self._closing else min(2**attempt, LONGEST_PAUSE))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(2**attempt, LONGEST_PAUSE)):
+                        await self._closing.wait()
 
     def _outcome(self, turn: Turn) -> Outcome:
         state = turn.state

@@ -96,7 +96,7 @@ class Storage:
 
 def _first(error: BaseException) -> BaseException:
     """What went wrong first: a full disk ends the transaction, whose rollback then fails, too."""
-    while isinstance(error.__context__, peewee.DatabaseError):
+    while error.__context__ is not None:
         error = error.__context__
     return error
 

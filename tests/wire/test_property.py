@@ -42,7 +42,7 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database
 settings.register_profile(
     "quick",
     derandomize=True,
-    max_examples=20,
+    max_examples=16,
     # To explain a failing story would play it hundreds of times more.
     phases=[Phase.generate, Phase.shrink],
     **QUIET,
@@ -59,6 +59,7 @@ WORDS = (
     "echo: {} Zeile\n\n\teingerückt   und   mehr",
     "echo: {} 表情😀 你好，世界 مرحبا e\u0301",
     "echo: {}",
+    "think",
 )
 CONTINUABLE = ("stopped", "interrupted", "length")
 
@@ -174,6 +175,7 @@ class Said:
     role: str
     text: str
     state: str = "complete"
+    thought: str = ""
 
 
 @dataclass
@@ -269,9 +271,10 @@ class Ending:
     elsewhere: bool = False
     """Stopped or deleted by the other process."""
     saved: bool = False
-    """Before a crash: whether a second has passed since the last piece."""
+    """Before a crash or a sleep: whether a second has passed since the last piece."""
     recovered: bool = True
-    """After a crash: whether a keeper finds the reply, or the next question has to."""
+    """After a crash: whether a keeper finds the reply, or the next question has to. When a process
+    sleeps through its lease: whether a keeper takes it for dead, or somebody goes on."""
 
 
 OVERLOADED = Fault.http(429, "ServerOverloaded")
@@ -291,7 +294,7 @@ IN_MID_REPLY = {
     "length": Fault.length,
     "content_filter": Fault.content_filter,
 }
-WHILE_IT_RUNS = ("stop", "crash", "close", "delete")
+WHILE_IT_RUNS = ("stop", "crash", "close", "delete", "sleep")
 
 AFTER = st.integers(0, 7)
 ENDINGS = st.one_of(
@@ -301,7 +304,7 @@ ENDINGS = st.one_of(
     st.builds(Ending, st.sampled_from(["stop", "stop", "stop", "delete"]), AFTER, st.booleans()),
     st.builds(Ending, st.just("close"), AFTER),
     st.builds(
-        Ending, st.sampled_from(["crash", "crash at the end"]), AFTER, st.just(False),
+        Ending, st.sampled_from(["crash", "crash at the end", "sleep"]), AFTER, st.booleans(),
         st.booleans(), st.booleans(),
     ),
 )  # fmt: skip
@@ -494,24 +497,26 @@ class Story:
         prompt = [SYSTEM, *account.remembered(question.parent), ("user", question.text)]
         if reply.text:
             prompt += [("assistant", reply.text), ("user", CONTINUE)]
-        answer = reply_to([{"role": role, "content": text} for role, text in prompt]).content
+        scripted = reply_to([{"role": role, "content": text} for role, text in prompt])
+        answer = scripted.content
+        thought = reply.thought + scripted.reasoning
         part = reply.text + "".join(pieces(answer)[: ending.after])
 
         if ending.how in WHILE_IT_RUNS:
-            await self.fell_silent(turn, part)
+            await self.fell_silent(turn, part, thought)
             await self.others_are_refused(account, reply)
             self.given(prompt)
-            await getattr(self, f"ends_by_{ending.how}")(account, reply, turn, who, part, ending)
+            end = getattr(self, f"ends_by_{ending.how}")
+            await end(account, reply, turn, who, (part, thought), ending)
         elif ending.how == "crash at the end":
-            await grown(turn, len(reply.text + answer))
-            await self.ends_by_crash(account, reply, turn, who, reply.text + answer, ending)
+            whole = reply.text + answer
+            await grown(turn, len(whole))
+            await self.ends_by_crash(account, reply, turn, who, (whole, thought), ending)
         else:
             await finished(turn)
-            self.settle(reply, ending.how, reply.text + answer, part)
+            self.settle(reply, ending.how, reply.text + answer, part, thought)
             if ending.how in ("complete", *IN_MID_REPLY):
                 self.given(prompt)
-        if account in self.accounts and reply.state != "streaming":
-            assert turn.text.startswith(reply.text)
         await self.lab.ark_is_idle()
         assert not self.ark.pending_faults()
 
@@ -548,9 +553,9 @@ class Story:
         row = await self.lab.storage.read(Message.get_by_id, turn.begun.reply_id)
         return account.begin(move, row.parent_id, row.id)
 
-    async def fell_silent(self, turn, part):
+    async def fell_silent(self, turn, part, thought):
         async with asyncio.timeout(10):
-            while turn.text != part or not self.reached():
+            while (turn.text, turn.thought) != (part, thought) or not self.reached():
                 await asyncio.sleep(0)
 
     def reached(self):
@@ -571,7 +576,9 @@ class Story:
         if request.path.endswith("v3/chat/completions"):
             assert [(m["role"], m["content"]) for m in request.body["messages"]] == prompt
 
-    def settle(self, reply, how, whole, part):
+    def settle(self, reply, how, whole, part, thought):
+        if how not in ("busy", "broken", "refused", "moderated"):
+            reply.thought = thought
         match how:
             case "complete" | "busy once" | "broken twice":
                 reply.text, reply.state = whole, "complete"
@@ -588,29 +595,30 @@ class Story:
             case "busy" | "broken" | "refused":
                 reply.state = "interrupted" if reply.text else "failed"
 
-    async def ends_by_stop(self, account, reply, turn, who, part, ending):
+    async def ends_by_stop(self, account, reply, turn, who, said, ending):
         await self.service(who + ending.elsewhere).stop(self.user_id, account.id)
         if ending.elsewhere:
             await self.second_passes()
         await finished(turn)
-        reply.text, reply.state = part, "stopped"
+        reply.text, reply.thought = said
+        reply.state = "stopped"
 
-    async def ends_by_close(self, account, reply, turn, who, part, ending):
+    async def ends_by_close(self, account, reply, turn, who, said, ending):
         await self.processes[who % 2].turns.close()
-        reply.text = part
-        reply.state = "interrupted" if part else "failed"
+        reply.text, reply.thought = said
+        reply.state = "interrupted" if reply.text else "failed"
         await self.replaced(who % 2)
 
-    async def ends_by_delete(self, account, reply, turn, who, part, ending):
+    async def ends_by_delete(self, account, reply, turn, who, said, ending):
         await self.deleted(account, who + ending.elsewhere)
         if ending.elsewhere:
             await self.second_passes()
         await finished(turn)
 
-    async def ends_by_crash(self, account, reply, turn, who, part, ending):
+    async def ends_by_crash(self, account, reply, turn, who, said, ending):
         if ending.saved:
             await self.second_passes()
-            reply.text = part
+            reply.text, reply.thought = said
         await self.processes[who % 2].kill()
         self.lab.storage.close()
         self.lab.storage = open_storage(self.lab.url())
@@ -622,6 +630,36 @@ class Story:
         account.orphan = reply.id
         if ending.recovered:
             await self.second_passes()
+
+    async def ends_by_sleep(self, account, reply, turn, who, said, ending):
+        """Its process sleeps through the lease, and others take it for dead; then it wakes up."""
+        if ending.saved:
+            await self.second_passes()
+            reply.text, reply.thought = said
+        await self.lease_runs_out()
+        account.orphan = reply.id
+        if ending.recovered:
+            await self.lab.storage.write(journal.recover)
+            account.recovered()
+        else:
+            # The request of the one who sleeps is not over, and nobody's concern.
+            self.ark.requests.clear()
+            goes_on = ending.elsewhere and reply.text
+            move = Continue(reply.id) if goes_on else Send(self.question(WORDS[0]))
+            await self.turn(account, move, who + 1, Ending("complete"))
+        await self.second_passes()
+        await finished(turn)
+        late, thought = said
+        if ending.recovered:
+            reply.text, reply.thought, reply.state = late, thought, "stopped"
+        elif not reply.text.startswith(late):
+            await self.kept_beside(account, reply, said)
+
+    async def kept_beside(self, account, reply, said):
+        """What came too late is another version of the reply."""
+        newest = Message.select().order_by(Message.id.desc())
+        row = await self.lab.storage.read(newest.get)
+        account.said[row.id] = Said(row.id, reply.parent, "assistant", said[0], "stopped", said[1])
 
     async def lease_runs_out(self):
         past = Conversation.update(turn_until=now() - timedelta(seconds=1))
@@ -667,10 +705,17 @@ class Story:
     async def check(self):
         rows = await self.lab.storage.read(lambda: list(Message.select()))
         assert {
-            row.id: (str(row.conversation_id), row.parent_id, row.role, row.content, row.state)
+            row.id: (
+                str(row.conversation_id),
+                row.parent_id,
+                row.role,
+                row.content,
+                row.thought,
+                row.state,
+            )
             for row in rows
         } == {
-            m.id: (account.id, m.parent, m.role, m.text, m.state)
+            m.id: (account.id, m.parent, m.role, m.text, m.thought, m.state)
             for account in self.accounts
             for m in account.said.values()
         }
@@ -817,7 +862,6 @@ async def test_what_a_process_adds_after_its_lease_is_not_slipped_under_the_memo
         assert await known_to_the_model(there, one) == [SYSTEM, *seen]
 
 
-@pytest.mark.xfail(reason="it is dropped when somebody has gone on since", strict=True)
 @pytest.mark.anyio
 async def test_what_a_process_adds_after_its_lease_is_kept_as_a_version(open_chat, ark, seconds):
     async with open_chat() as here, open_chat(beside=here) as there:
@@ -839,6 +883,21 @@ async def test_one_process_never_runs_two_turns_in_a_conversation(open_chat, ark
         with pytest.raises(TurnRunning):
             await chat.send(one, "echo: two")
         await seconds.pass_one(1)
+        await chat.service.stop(chat.user_id, one)
+        await finished(turn)
+
+
+@pytest.mark.xfail(reason="this process says that a turn runs before it asks whose", strict=True)
+@pytest.mark.anyio
+async def test_a_stranger_is_not_told_that_a_turn_runs(chat, ark):
+    ark.fail_next(Fault.silence(after=3))
+    one = await chat.started()
+    turn = await chat.send(one, "count 30")
+    stranger = await chat.user("eve")
+    try:
+        with pytest.raises(ConversationNotFound):
+            await chat.service.send(stranger, one, "hello")
+    finally:
         await chat.service.stop(chat.user_id, one)
         await finished(turn)
 
