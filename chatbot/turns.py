@@ -33,7 +33,7 @@ from chatbot.storage.branches import remembered
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import storable
 from chatbot.storage.journal import Begun, Move, Outcome, Terms
-from chatbot.storage.models import State
+from chatbot.storage.models import Conversation, State
 
 log = logging.getLogger("chatbot.turns")
 T = TypeVar("T")
@@ -226,6 +226,7 @@ class Turns:
         running = (str(turn.begun.conversation_id) for turn in self._turns.values())
         if conversation_id in running:
             # Its lease may have run out: a clock that jumps, a disk that was full for long.
+            await self.storage.read(Conversation.of, user_id, conversation_id)
             raise TurnRunning()
         terms = Terms(
             model=self.limits.model,

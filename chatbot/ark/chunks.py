@@ -68,3 +68,13 @@ class Line:
 
     role: str
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a question is asked on top of."""
+
+    ref: str | None = None
+    """What Ark holds; None when nothing does, so that a memory is built from the history."""
+    lacking: tuple[Line, ...] = ()
+    """Messages of the branch that `ref` lacks yet: they travel with the question."""

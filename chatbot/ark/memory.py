@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from chatbot.ark.chunks import Chunk, Held, Line, Note, Spent
+from chatbot.ark.chunks import Chunk, Ground, Held, Line, Note, Spent
 from chatbot.ark.client import ArkClient
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.errors import ArkError, ContextLost, NotSupported
@@ -48,8 +48,11 @@ class Memory(Protocol):
 
     kind: str
 
-    def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
-        """The reply, on what `ref` holds or, if None, on a memory built from the history."""
+    def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
+        """The reply, on what Ark holds or else on a memory built from the history.
+
+        A memory that has been built is told as a new `Ground`, before it is asked anything.
+        """
         ...
 
 
@@ -97,34 +100,38 @@ class Memories:
         retried, with growing, random pauses; a memory that may have taken the turn although no
         answer came is never used again. After the first word nothing is repeated.
         """
-        ref, rebuilt, retries = ask.ref, False, 0
+        ground, rebuilt, retries = Ground(ask.ref), False, 0
         while True:
             said = False
             memory = self._memory(ask.model)
             try:
-                async with aclosing(memory.once(ask, ref)) as events:  # type: ignore[type-var]
+                async with aclosing(memory.once(ask, ground)) as events:  # type: ignore[type-var]
                     async for event in events:
+                        if isinstance(event, Ground):
+                            ground = event
+                            continue
+                        if rebuilt and not said and _says_something(event):
+                            yield Note("memory_rebuilt")
                         said = said or _says_something(event)
                         yield event
                 return
             except ContextLost as error:
-                if said or ref is None or rebuilt:
+                if said or ground.ref is None or rebuilt:
                     raise
                 log.warning("rebuilding memory: %s", error.for_log())
-                ref, rebuilt = None, True
-                yield Note("memory_rebuilt")
+                ground, rebuilt = Ground(), True
             except NotSupported as error:
                 if said or not self._step_down(ask.model, memory):
                     raise
                 log.warning("stepping down: %s", error.for_log())
-                ref = None
+                ground = Ground()
             except ArkError as error:
                 if said or not error.retryable or retries == RETRIES:
                     raise
                 log.warning("retrying: %s", error.for_log())
                 retries += 1
                 if error.applied:
-                    ref = None
+                    ground = Ground()
                 await asyncio.sleep(RETRY_SECONDS * 2**retries * random.uniform(0.5, 1))
 
 
@@ -141,9 +148,8 @@ class ContextMemory:
         self._client = client
         self._ttl = ttl
 
-    async def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
-        new = [Line("user", ask.question)]
-        if ref is None:
+    async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
+        if ground.ref is None:
             history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
             if cut:
                 yield Note("history_cut")
@@ -154,11 +160,13 @@ class ContextMemory:
                 ask.model, [Line("system", ask.system), *history], self._ttl
             )
             yield Spent(tokens)
-            new = [*last, *new]
+            ground = Ground(ref, tuple(last))
+            yield ground
         # Each use renews the idle timer; counted from before the call, so never too late.
-        yield Held("context", ref, now() + timedelta(seconds=self._ttl))
+        yield Held("context", ground.ref, now() + timedelta(seconds=self._ttl))
+        new = [*ground.lacking, Line("user", ask.question)]
         async with aclosing(
-            self._client.stream_context(ask.model, ref, new, ask.max_tokens)  # type: ignore[type-var]
+            self._client.stream_context(ask.model, str(ground.ref), new, ask.max_tokens)  # type: ignore[type-var]
         ) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -175,9 +183,9 @@ class ResponsesMemory:
         self._client = client
         self._ttl = ttl
 
-    async def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
+    async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
         new = [Line("user", ask.question)]
-        if ref is None:
+        if ground.ref is None:
             history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
             if cut:
                 yield Note("history_cut")
@@ -185,7 +193,7 @@ class ResponsesMemory:
         expires_at = now() + timedelta(seconds=self._ttl)
         async with aclosing(
             self._client.stream_response(  # type: ignore[type-var]
-                ask.model, ref, new, ask.max_tokens, expires_at
+                ask.model, ground.ref, new, ask.max_tokens, expires_at
             )
         ) as chunks:
             async for chunk in chunks:
@@ -205,7 +213,7 @@ class ChatMemory:
     def __init__(self, client: ArkClient) -> None:
         self._client = client
 
-    async def once(self, ask: Ask, ref: str | None) -> AsyncIterator[Event]:
+    async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
         history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
         if cut:
             yield Note("history_cut")

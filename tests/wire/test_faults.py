@@ -585,10 +585,26 @@ async def test_rebuilding_itself_goes_wrong(open_chat, ark, kind, after, content
         played = await Played.begin(chat, ark)
         turn = await played.ask(LOST.on(kind), *(f.on(rebuilding(kind)) for f in after))
         state = "complete" if content else "filtered" if error == "moderated" else "failed"
-        await played.check(turn, content, state, error, ["memory_rebuilt"])
+        await played.check(turn, content, state, error, ["memory_rebuilt"] if content else [])
         lost = kind == "responses"
         assert len(played.calls(rebuilding(kind))) == builds + lost
         await played.check_memory([ASKED, ("assistant", WHOLE)] if content else [])
+
+
+@pytest.mark.parametrize("builds", [1, 2])
+async def test_a_context_just_made_is_paid_for_once(open_chat, ark, builds):
+    """A refusal leaves it as it was; after anything else nobody knows what it holds."""
+    async with open_chat() as chat:
+        played = await Played.begin(chat, ark)
+        fault = LIMITED if builds == 1 else DOWN
+        turn = await played.ask(LOST.on("context"), fault.on("context"))
+        await played.check(turn, WHOLE, "complete", "", ["memory_rebuilt"])
+        assert len(played.calls("create")) == builds
+        asked = [sent_lines(call) for call in played.calls("context")]
+        # The last reply cannot be part of a new context: it is repeated with the question.
+        assert asked[1] == asked[2]
+        assert [line["role"] for line in asked[2]] == ["assistant", "user"]
+        await played.check_memory([ASKED, ("assistant", WHOLE)])
 
 
 @pytest.mark.parametrize("second", [LOST, FAULTS["OperationDenied.InvalidState"]])

@@ -887,7 +887,6 @@ async def test_one_process_never_runs_two_turns_in_a_conversation(open_chat, ark
         await finished(turn)
 
 
-@pytest.mark.xfail(reason="this process says that a turn runs before it asks whose", strict=True)
 @pytest.mark.anyio
 async def test_a_stranger_is_not_told_that_a_turn_runs(chat, ark):
     ark.fail_next(Fault.silence(after=3))
