@@ -8,13 +8,10 @@ several processes must agree on (names, uses of an invitation, failures) is deci
 import asyncio
 import base64
 import hashlib
-import ipaddress
-import math
 import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +19,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import bcrypt
-from peewee import IntegrityError, PostgresqlDatabase
+from peewee import IntegrityError
 
+from chatbot import throttle
 from chatbot.errors import (
     BadInput,
     BadName,
@@ -33,11 +31,11 @@ from chatbot.errors import (
     NameTaken,
     RegistrationClosed,
     StorageUnavailable,
-    TooManyAttempts,
 )
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
 from chatbot.storage.models import Attempt, Invitation, Login, User
+from chatbot.throttle import PER_ACCOUNT, PER_ADDRESS
 
 NAME_KEY_LENGTH = 128
 PASSWORD_LENGTHS = range(8, 129)
@@ -53,10 +51,7 @@ UNSEEN = re.compile(
 )
 JOINERS = "\u200c\u200d"
 
-WINDOW = timedelta(minutes=15)
 RENEW_AFTER = timedelta(hours=1)
-# Any number will do, as long as nothing else locks it.
-THROTTLE_LOCK = 0x61636374
 
 # The commonest of at least 8 characters, Chinese habits among them (520 1314: love you for life).
 COMMON = """
@@ -87,26 +82,6 @@ class Person:
     is_admin: bool
 
 
-@dataclass(frozen=True)
-class Limit:
-    """How many failures are free within `WINDOW`; the wait then doubles from 2 s to `longest`."""
-
-    free: int
-    longest: int
-
-    def wait(self, failures: int, last: datetime) -> float:
-        """Seconds from now until the next attempt is let through; not positive: right away."""
-        if failures < self.free:
-            return 0
-        delay = min(2 ** (failures - self.free + 1), self.longest)
-        return delay - (now() - last).total_seconds()
-
-
-PER_ACCOUNT = Limit(free=5, longest=300)
-# A school, or everybody behind one proxy, may share an address: more is free, and waits stay short.
-PER_ADDRESS = Limit(free=20, longest=60)
-
-
 class Accounts:
     """Every door to an account. `close` ends it."""
 
@@ -116,11 +91,13 @@ class Accounts:
         *,
         registration: Literal["open", "invite", "closed"],
         login_days: float,
+        login_max_days: float,
         bcrypt_cost: int,
     ) -> None:
         self._storage = storage
         self._registration = registration
-        self._login_time = timedelta(days=login_days)
+        self._idle_time = timedelta(days=login_days)
+        self._longest_time = timedelta(days=login_max_days)
         self._bcrypt_cost = bcrypt_cost
         # A well-formed hash of no password: it costs what a real one costs, and never fits.
         self._nobodys_hash = bcrypt.gensalt(bcrypt_cost).decode() + "." * 31
@@ -145,7 +122,7 @@ class Accounts:
             raise InvitationRefused()
         # Accounts that were made count as well: they are what this limit is about.
         attempts = await self._storage.write(
-            self._reserve, {f"register:{_network(address)}": PER_ADDRESS}
+            throttle.reserve, {f"register:{throttle.network_of(address)}": PER_ADDRESS}
         )
         password_hash = await self._hash(password)
         token = secrets.token_urlsafe(32)
@@ -158,7 +135,7 @@ class Accounts:
         A wrong password, an unknown or impossible name and a disabled account look the same
         and cost the same.
         """
-        limits = {f"address:{_network(address)}": PER_ADDRESS}
+        limits = {f"address:{throttle.network_of(address)}": PER_ADDRESS}
         try:
             key = name_key(clean_name(name))
             limits[_account(key)] = PER_ACCOUNT
@@ -186,7 +163,7 @@ class Accounts:
             return None
         if login.seen_at < now() - RENEW_AFTER:
             # The answer does not wait for this.
-            renewal = asyncio.create_task(self._renew(login.id))
+            renewal = asyncio.create_task(self._renew(login))
             self._renewals.add(renewal)
             renewal.add_done_callback(self._renewals.discard)
         return Person(login.user.id, login.user.name, login.user.is_admin)
@@ -278,28 +255,10 @@ class Accounts:
 
     # Down to `_open_login`: on a worker thread, inside a transaction.
 
-    def _reserve(self, limits: Mapping[str, Limit]) -> list[int]:
-        """Count an attempt for every subject before its outcome is known; raises `TooManyAttempts`.
-
-        Counting first is what makes the limit hold when many attempts come at once. An attempt
-        that succeeds is forgotten again; one that is turned away here is not counted.
-        """
-        if isinstance(self._storage.database, PostgresqlDatabase):
-            # SQLite has one writer at a time; here two could count before either has inserted.
-            self._storage.database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (THROTTLE_LOCK,))
-        since = now() - WINDOW
-        Attempt.delete().where(Attempt.at <= since).execute()
-        failures = Attempt.recent(limits, since)
-        wait = max(
-            (limits[subject].wait(count, last) for subject, (count, last) in failures.items()),
-            default=0,
-        )
-        if wait > 0:
-            raise TooManyAttempts(seconds=math.ceil(wait))
-        return [Attempt.create(subject=subject).id for subject in limits]
-
-    def _start_login(self, key: str, limits: Mapping[str, Limit]) -> tuple[list[int], User | None]:
-        return self._reserve(limits), User.by_name_key(key)
+    def _start_login(
+        self, key: str, limits: dict[str, throttle.Limit]
+    ) -> tuple[list[int], User | None]:
+        return throttle.reserve(limits), User.by_name_key(key)
 
     def _finish_login(self, user: User, attempts: list[int], token: str, agent: str) -> None:
         # The account may have been disabled, or its password changed, while bcrypt was at work.
@@ -332,13 +291,14 @@ class Accounts:
         Login.create(
             user=user,
             token_hash=_digest(token),
-            expires_at=now() + self._login_time,
+            expires_at=now() + min(self._idle_time, self._longest_time),
             agent=agent[:AGENT_LENGTH],
         )
 
-    async def _renew(self, login_id: int) -> None:
+    async def _renew(self, login: Login) -> None:
+        expires_at = min(now() + self._idle_time, login.created_at + self._longest_time)
         try:
-            await self._storage.write(_renew_login, login_id, now() + self._login_time)
+            await self._storage.write(_renew_login, login.id, expires_at)
         except StorageUnavailable:
             # In the log already, and the next request tries again.
             return
@@ -411,19 +371,6 @@ def _digest(secret: str) -> str:
 
 def _account(key: str) -> str:
     return f"account:{key}"
-
-
-def _network(address: str) -> str:
-    """What counts as one address: for IPv6 the /64 that a single customer gets."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    if ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((int(ip), 64), strict=False))
 
 
 # From here on: on a worker thread, inside a transaction.

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from chatbot.accounts import Accounts
 from chatbot.ark.client import ArkClient
@@ -24,6 +25,7 @@ from chatbot.owner import Owner
 from chatbot.self_service import SelfService
 from chatbot.service import ChatService
 from chatbot.storage.database import Storage, open_storage
+from chatbot.throttle import Sends
 from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
 from chatbot.ui.account_routes import account_routes
@@ -99,7 +101,10 @@ class App:
                         self.accounts, SelfService(self.storage, self.service, self.turns)
                     ),
                 ],
-                "middleware": [Middleware(Guard, frame_ancestors=settings.frame_ancestors)],
+                "middleware": [
+                    Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies),
+                    Middleware(Guard, frame_ancestors=settings.frame_ancestors),
+                ],
             },
             **more,
         )
@@ -168,6 +173,7 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         storage,
         registration=registration,
         login_days=settings.login_days,
+        login_max_days=settings.login_max_days,
         bcrypt_cost=settings.bcrypt_cost,
     )
     if settings.admin_name:
@@ -175,7 +181,7 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     service = ChatService(storage, turns, max_input_chars=settings.max_input_chars)
     notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
     demo = blocks.build(
-        Handlers(service, accounts, model=model),
+        Handlers(service, accounts, Sends(settings.sends_per_minute), model=model),
         OwnerHandlers(Owner(storage, accounts, budget), accounts),
         [key for key, true in notices.items() if true],
     )

@@ -69,6 +69,21 @@ def prices_for(model: str, **set_by_owner: float | None) -> Prices:
 
 
 @dataclass(frozen=True)
+class Today:
+    """What one person has used today, and may use."""
+
+    tokens: int
+    micro_yuan: int
+    limit: int
+    """Tokens; 0 for no limit."""
+
+    @property
+    def share(self) -> float:
+        """How much of the limit is used, 0 to 1 and above; 0 without a limit."""
+        return self.tokens / self.limit if self.limit else 0.0
+
+
+@dataclass(frozen=True)
 class Budget:
     """The limits; 0 stands for none."""
 
@@ -166,10 +181,10 @@ class Budget:
             completion = estimate(said) if said else row.completion_tokens
             self.settle(row.conversation_id, row.reply_id, row.prompt_tokens, 0, completion, 0)
 
-    def used_share(self, user_id: int) -> float:
-        """How much of today's tokens a person has used, 0 to 1 and above; 0 without a limit."""
-        limit = self._limit_of(user_id)
-        return Usage.tokens_of(user_id, self.day()) / limit if limit else 0.0
+    def today(self, user_id: int) -> Today:
+        """What a person has used and reserved since the day began."""
+        tokens, micro_yuan = Usage.of_person(user_id, self.day())
+        return Today(tokens, micro_yuan, self._limit_of(user_id))
 
     def day(self) -> datetime:
         """When the present day of the budget began."""
@@ -184,7 +199,7 @@ class Budget:
         day, month = self.day(), self.month()
         tomorrow = day + timedelta(days=1)
         limit = self._limit_of(user_id)
-        if limit and Usage.tokens_of(user_id, day) + tokens > limit:
+        if limit and Usage.of_person(user_id, day)[0] + tokens > limit:
             raise BudgetUsedUp(resets=tomorrow)
         if self.daily_yuan and Usage.micro_yuan_since(day) + cost > self.daily_yuan * MILLION:
             raise AppBudgetUsedUp(resets=tomorrow)

@@ -4,6 +4,7 @@ The only file that reads the environment (and `.env`). Nothing here connects to 
 """
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -18,8 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def prepare_environment() -> None:
-    """What has to be set before Gradio and httpx are imported: no telemetry, no proxy to here."""
+    """What has to be set before Gradio and httpx are imported: no telemetry, no proxy to here,
+    and no trust of uvicorn's own in forwarded addresses (that is TRUSTED_PROXIES)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
     here = "127.0.0.1,localhost"
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = f"{os.environ[name]},{here}" if os.environ.get(name) else here
@@ -66,6 +69,9 @@ class Settings(BaseSettings):
     orphan_seconds: float = Field(120, gt=0, description="A turn nobody watches ends after this")
     max_turns: int = Field(100, ge=1, description="Replies running at once in this process")
     max_turns_per_user: int = Field(2, ge=1, description="Replies running at once for one person")
+    sends_per_minute: int = Field(
+        20, ge=0, description="Messages one person may send in a minute; 0 for no limit"
+    )
 
     user_daily_tokens: int = Field(
         200_000, ge=0, description="Tokens one person may use in a day; 0 for no limit"
@@ -101,8 +107,14 @@ class Settings(BaseSettings):
     admin_password: SecretStr | None = Field(
         None, description="Password of that account when it is made"
     )
-    login_days: float = Field(7, gt=0, le=365, description="Days a login lasts")
+    login_days: float = Field(7, gt=0, le=365, description="Days an unused login lasts")
+    login_max_days: float = Field(
+        30, gt=0, le=365, description="Days after which any login ends, used or not"
+    )
     bcrypt_cost: int = Field(12, ge=4, le=16, description="bcrypt work factor; each step doubles")
+    trusted_proxies: str = Field(
+        "", description="Proxies whose X-Forwarded-For is believed: addresses, networks"
+    )
     frame_ancestors: str = Field(
         "'self' https://huggingface.co https://*.modelscope.cn https://modelscope.cn",
         description="Sites that may show the app in a frame (CSP)",
@@ -153,6 +165,19 @@ class Settings(BaseSettings):
             raise ValueError("must be the name of a time zone, such as Asia/Shanghai") from None
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        for name in names:
+            try:
+                ip_network(name)
+            except ValueError:
+                raise ValueError(
+                    "must be addresses or networks, such as 127.0.0.1, 10.0.0.0/8"
+                ) from None
+        return ",".join(names)
+
     @model_validator(mode="after")
     def _model_with_key(self) -> "Settings":
         if self.ark_api_key is not None and not self.ark_model:
@@ -168,7 +193,7 @@ class Settings(BaseSettings):
     def is_public(self) -> bool:
         """True when others than the people at this machine can reach the app."""
         loopback = self.gradio_server_name in ("127.0.0.1", "localhost", "::1", "[::1]")
-        return self.gradio_share or bool(self.space_id) or not loopback
+        return self.gradio_share or bool(self.space_id or self.trusted_proxies) or not loopback
 
     @property
     def hosted_without_disk(self) -> bool:

@@ -18,6 +18,7 @@
     ├── TurnRunning
     ├── ChangedElsewhere
     ├── TooManyTurns
+    ├── SendingTooFast
     ├── Paused
     ├── BudgetUsedUp
     │   ├── AppBudgetUsedUp
@@ -188,6 +189,14 @@ class TooManyTurns(ChatbotError):
 
     code = "too_many_turns"
     sentence = "Too many answers are being written right now. Wait for one to end."
+    status = 429
+
+
+class SendingTooFast(ChatbotError):
+    """The person, or everybody at this address, sent too often within a minute."""
+
+    code = "sending_too_fast"
+    sentence = "You are sending too fast. Try again in {seconds} seconds."
     status = 429
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chatbot.budget import Budget
+from chatbot.budget import Budget, Today
 from chatbot.errors import EmptyMessage, MessageTooLong
 from chatbot.storage import branches, erase, journal
 from chatbot.storage.branches import Versions
@@ -59,7 +59,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Totals:
-    """Tokens and cost of a whole conversation, and where its owner stands today."""
+    """Tokens and cost of a whole conversation."""
 
     prompt: int
     cached: int
@@ -67,8 +67,6 @@ class Totals:
     micro_yuan: int
     saved_micro_yuan: int
     """What the cache saved."""
-    used_today: float
-    """Share of the day's tokens that is used, 0 to 1; 0 without a limit."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +77,8 @@ class Thread:
     messages: list[Shown]
     has_earlier: bool
     totals: Totals
+    today: Today
+    """What its owner has used today, in all conversations."""
     versions: list[Versions]
     """Where the shown messages have other versions, oldest first."""
 
@@ -217,7 +217,8 @@ def _open(budget: Budget, user_id: int, conversation_id: str, window: int) -> Th
         _entry(conversation),
         [_shown(row) for row in rows[-window:]],
         len(rows) > window,
-        Totals(prompt, cached, completion, cost, saved, budget.used_share(user_id)),
+        Totals(prompt, cached, completion, cost, saved),
+        budget.today(user_id),
         branches.versions(rows[-window:]),
     )
 

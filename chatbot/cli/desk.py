@@ -69,6 +69,7 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
                 storage,
                 registration="closed",
                 login_days=settings.login_days,
+                login_max_days=settings.login_max_days,
                 bcrypt_cost=settings.bcrypt_cost,
             )
             try:

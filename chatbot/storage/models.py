@@ -332,10 +332,16 @@ class Usage(Table):
         indexes = ((("user_id", "at"), False), (("at",), False))
 
     @classmethod
-    def tokens_of(cls, user_id: int, since: datetime) -> int:
-        """Tokens one person has used or reserved since then."""
-        spent = fn.SUM(cls.prompt_tokens + cls.completion_tokens)
-        return int(cls.select(spent).where(cls.user_id == user_id, cls.at >= since).scalar() or 0)
+    def of_person(cls, user_id: int, since: datetime) -> tuple[int, int]:
+        """Tokens and micro-yuan that one person has used or reserved since then."""
+        tokens = fn.SUM(cls.prompt_tokens + cls.completion_tokens)
+        row: Any = (
+            cls.select(tokens, fn.SUM(cls.micro_yuan))
+            .where(cls.user_id == user_id, cls.at >= since)
+            .tuples()
+            .get()
+        )
+        return int(row[0] or 0), int(row[1] or 0)
 
     @classmethod
     def micro_yuan_since(cls, since: datetime) -> int:

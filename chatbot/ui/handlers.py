@@ -15,6 +15,7 @@ import gradio as gr
 from chatbot.accounts import Accounts
 from chatbot.errors import ChangedElsewhere
 from chatbot.service import ChatService, Entry
+from chatbot.throttle import Sends
 from chatbot.turns import Turn
 from chatbot.ui.texts import Language, text
 from chatbot.ui.transcript import (
@@ -44,9 +45,12 @@ Gradio builds a component anew for each of them, which costs more than the rest 
 class Handlers:
     """The page's event handlers, for all people and tabs."""
 
-    def __init__(self, service: ChatService, accounts: Accounts, *, model: str) -> None:
+    def __init__(
+        self, service: ChatService, accounts: Accounts, sends: Sends, *, model: str
+    ) -> None:
         self.service = service
         self.accounts = accounts
+        self._sends = sends
         self._viewers = Viewers()
         self._model = model
 
@@ -135,6 +139,7 @@ class Handlers:
         if question_id is None:
             raise ChangedElsewhere()
         words = str(edited.value)
+        self._sends.take(visit.user_id, visit.address)
         turn = await self.service.edit(visit.user_id, thread.entry.id, question_id, words)
         async for frame in self._follow_turn(visit, turn, window, words):
             yield frame
@@ -144,6 +149,7 @@ class Handlers:
         self, visit: Visit, conversation_id: str | None, window: int, shown: str
     ) -> AsyncIterator[Frame]:
         """Have the newest question answered again, and follow the reply."""
+        self._sends.take(visit.user_id, visit.address)
         turn = await self.service.regenerate(visit.user_id, conversation_id or "", _reply_id(shown))
         async for frame in self._follow_turn(visit, turn, window, ""):
             yield frame
@@ -169,6 +175,7 @@ class Handlers:
     ) -> AsyncIterator[Frame]:
         """Go on with the newest reply, or show the next version of a message."""
         if option.value == CONTINUE:
+            self._sends.take(visit.user_id, visit.address)
             turn = await self.service.go_on(visit.user_id, conversation_id or "", _reply_id(shown))
             async for frame in self._follow_turn(visit, turn, window, ""):
                 yield frame
@@ -223,6 +230,7 @@ class Handlers:
     async def _send(
         self, visit: Visit, conversation_id: str | None, question: str, window: int
     ) -> AsyncIterator[Frame]:
+        self._sends.take(visit.user_id, visit.address)
         turn = await self.service.send(visit.user_id, conversation_id or "", question)
         async for frame in self._follow_turn(visit, turn, window, question):
             yield frame

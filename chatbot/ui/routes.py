@@ -210,8 +210,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _address(request: Request) -> str:
-    # X-Forwarded-For is not read here. uvicorn does read it, and puts what it says into `client`,
-    # when the peer is loopback: behind a local proxy or the share tunnel a client can forge it.
+    # The peer, or what a proxy that is named in TRUSTED_PROXIES says of its peer.
     return request.client.host if request.client else ""
 
 

@@ -119,19 +119,19 @@ PHRASES: dict[str, tuple[str, str]] = {
     "thinking": ("Thinking", "思考中"),
     "thought": ("Thought", "思考过程"),
     "waiting": ("…", "…"),
-    "usage_reply": (
-        "Last reply: {prompt} tokens in ({cached} cached), {completion} out, ¥{yuan}, "
-        "first word {first} s",
-        "上一条回复：输入 {prompt} tokens（缓存 {cached}），输出 {completion}，¥{yuan}，"
-        "首字 {first} 秒",
-    ),
+    "usage_reply": ("Last reply: {took}", "上一条回复：{took}"),
     "usage_total": (
         "session: {prompt} in, {completion} out, ¥{yuan} (cache saved ¥{saved})",
         "本会话：输入 {prompt}，输出 {completion}，¥{yuan}（缓存节省 ¥{saved}）",
     ),
-    "usage_today": (
-        "{percent}% of your tokens for today are used",
-        "今日额度已用 {percent}%",
+    "usage_today": ("today: {tokens} tokens, ¥{yuan}", "今天：{tokens} tokens，¥{yuan}"),
+    "usage_warning": (
+        "{percent}% of your {limit} tokens for today are used",
+        "今日额度 {limit} tokens 已用 {percent}%",
+    ),
+    "usage_took": (
+        "{prompt} tokens in ({cached} cached), {completion} out, ¥{yuan}, first word {first} s",
+        "输入 {prompt} tokens（缓存 {cached}），输出 {completion}，¥{yuan}，首字 {first} 秒",
     ),
     "memory": ("Memory: {kind}", "记忆方式：{kind}"),
     "state_stopped": ("Stopped", "已停止"),
@@ -226,6 +226,7 @@ ERRORS_ZH: dict[str, str] = {
     "turn_running": "本会话还有回答正在生成，请等它结束或先停止它。",
     "changed_elsewhere": "本会话已在另一个标签页中改变，请查看后再试。",
     "too_many_turns": "同时生成的回答太多，请等其中一个结束。",
+    "sending_too_fast": "发送太频繁，请在 {seconds} 秒后再试。",
     "paused": "演示的主人已暂停服务。你的会话都在，请稍后再来。",
     "budget_used_up": "你今天剩余的额度不够这次使用，将在 {resets} 恢复。",
     "app_budget_used_up": "本演示今天的预算已用完，将在 {resets} 恢复。",

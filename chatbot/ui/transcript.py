@@ -17,7 +17,7 @@ Wire = dict[str, Any]
 CONTINUE = "continue"
 PREVIEW_CHARS = 24
 WARN_AT = 0.8
-CAPTION = '<small class="caption">{}</small>'
+CAPTION = '<small class="caption" title="{title}">{remarks}</small>'
 
 
 def thread_messages(thread: Thread, language: Language, zone: tzinfo) -> list[Wire]:
@@ -65,26 +65,16 @@ def status_line(thread: Thread, language: Language) -> str:
 
 
 def _usage(thread: Thread, language: Language) -> str:
-    """What the last reply and the whole conversation took, or nothing when nothing is known."""
+    """What the last reply, the conversation and the day took, as far as it is known."""
     last = thread.messages[-1] if thread.messages else None
-    totals = thread.totals
+    totals, today = thread.totals, thread.today
     parts = []
-    if totals.used_today >= WARN_AT:
-        percent = min(int(totals.used_today * 100), 100)
-        parts.append(text("usage_today", language, percent=percent))
+    if today.share >= WARN_AT:
+        percent = min(int(today.share * 100), 100)
+        limit = f"{today.limit:,}"
+        parts.append(text("usage_warning", language, percent=percent, limit=limit))
     if last is not None and last.prompt_tokens:
-        first = "–" if last.first_token_ms is None else f"{last.first_token_ms / 1000:.1f}"
-        parts.append(
-            text(
-                "usage_reply",
-                language,
-                prompt=f"{last.prompt_tokens:,}",
-                cached=f"{last.cached_tokens or 0:,}",
-                completion=f"{last.completion_tokens or 0:,}",
-                yuan=yuan(last.micro_yuan or 0),
-                first=first,
-            )
-        )
+        parts.append(text("usage_reply", language, took=_took(last, language)))
     if totals.prompt:
         parts.append(
             text(
@@ -96,7 +86,24 @@ def _usage(thread: Thread, language: Language) -> str:
                 saved=yuan(totals.saved_micro_yuan),
             )
         )
+    if today.tokens:
+        day = text("usage_today", language, tokens=f"{today.tokens:,}", yuan=yuan(today.micro_yuan))
+        parts.append(day)
     return " · ".join(parts)
+
+
+def _took(reply: Shown, language: Language) -> str:
+    """Tokens, cost and first word of one reply."""
+    first = "–" if reply.first_token_ms is None else f"{reply.first_token_ms / 1000:.1f}"
+    return text(
+        "usage_took",
+        language,
+        prompt=f"{reply.prompt_tokens or 0:,}",
+        cached=f"{reply.cached_tokens or 0:,}",
+        completion=f"{reply.completion_tokens or 0:,}",
+        yuan=yuan(reply.micro_yuan or 0),
+        first=first,
+    )
 
 
 def yuan(micro_yuan: int) -> str:
@@ -136,19 +143,21 @@ def _message(message: Shown, language: Language, zone: tzinfo) -> list[Wire]:
     if message.role == "user":
         # A question has no caption: Gradio would offer it for editing with the words.
         return [_wire(message.role, message.content, [])]
+    took = _took(message, language) if message.prompt_tokens else ""
     remarks = [clock_time(message.at, zone)]
     remarks += [text(f"note_{code}", language) for code in message.notes]
     if message.state != "complete":
         reason = reason_text(message.error or message.state, language).rstrip(".。")
         remarks.append(text(f"state_{message.state}", language, reason=reason))
-    wires.append(_wire(message.role, message.content, remarks))
+    wires.append(_wire(message.role, message.content, remarks, took))
     return wires
 
 
-def _wire(role: str, content: str, remarks: list[str]) -> Wire:
+def _wire(role: str, content: str, remarks: list[str], took: str = "") -> Wire:
     blocks = [{"type": "text", "text": content}] if content else []
     if remarks:
-        caption = CAPTION.format(html.escape(" · ".join(remarks)))
+        said = html.escape(" · ".join(remarks))
+        caption = CAPTION.format(remarks=said, title=html.escape(took))
         blocks.append({"type": "text", "text": caption})
     return {"role": role, "metadata": None, "content": blocks, "options": None}
 

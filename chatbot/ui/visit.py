@@ -25,12 +25,13 @@ ZONE_COOKIE = "chatbot_zone"
 
 @dataclass(frozen=True)
 class Visit:
-    """One event's person, language, time zone and tab."""
+    """One event's person, language, time zone, tab and address."""
 
     person: Person | None
     language: Language
     zone: tzinfo
     tab: str
+    address: str
 
     @property
     def user_id(self) -> int:
@@ -73,6 +74,7 @@ def _guarded(
             language_of(request.headers.get("accept-language")),
             zone_of(request.cookies.get(ZONE_COOKIE)),
             request.session_hash or "",
+            request.client.host if request.client else "",
         )
 
     if inspect.isasyncgenfunction(handler):

@@ -55,7 +55,9 @@ def shared_ark() -> Iterator[OfflineArk]:
 def shared_server(
     shared_ark: OfflineArk, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    with running_server(shared_ark, tmp_path_factory.mktemp("server")) as server:
+    # So that each of many newcomers can have an address of their own.
+    proxied = {"TRUSTED_PROXIES": "127.0.0.1", "REGISTRATION": "open"}
+    with running_server(shared_ark, tmp_path_factory.mktemp("server"), **proxied) as server:
         yield server
 
 

@@ -45,7 +45,9 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 
 
 def accounts_on(storage: Storage, registration="open") -> Accounts:
-    return Accounts(storage, registration=registration, login_days=7, bcrypt_cost=4)
+    return Accounts(
+        storage, registration=registration, login_days=7, login_max_days=30, bcrypt_cost=4
+    )
 
 
 @pytest.fixture
@@ -366,6 +368,16 @@ async def test_a_login_in_use_is_renewed_once_an_hour(storage):
     login = storage.write_now(Login.get)
     assert login.seen_at > hours_ago
     assert login.expires_at > now() + timedelta(days=6)
+
+
+async def test_a_login_in_use_ends_all_the_same(storage):
+    accounts = accounts_on(storage)
+    token = await accounts.register("Ann", PASSWORD, "", HERE)
+    made, seen = now() - timedelta(days=28), now() - timedelta(hours=2)
+    storage.write_now(Login.update(created_at=made, seen_at=seen).execute)
+    await accounts.person(token)
+    await accounts.close()
+    assert storage.write_now(Login.get).expires_at == made + timedelta(days=30)
 
 
 async def test_a_login_seen_lately_costs_one_query(storage, caplog):

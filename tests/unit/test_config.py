@@ -40,6 +40,8 @@ def test_an_empty_variable_counts_as_unset(monkeypatch):
         ("DATABASE_URL", "mysql://x/y", "sqlite:///"),
         ("REGISTRATION", "perhaps", "'open'"),
         ("ORPHAN_SECONDS", "0", "greater than 0"),
+        ("TRUSTED_PROXIES", "*", "addresses or networks"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, proxy", "addresses or networks"),
         ("GRADIO_SERVER_PORT", "http", "valid integer"),
     ],
 )
@@ -81,6 +83,7 @@ def test_the_key_is_in_no_repr_and_no_error(monkeypatch):
         ({"GRADIO_SERVER_NAME": "localhost"}, False),
         ({"GRADIO_SERVER_NAME": "0.0.0.0"}, True),
         ({"GRADIO_SHARE": "true"}, True),
+        ({"TRUSTED_PROXIES": "127.0.0.1"}, True),
     ],
 )
 def test_who_can_reach_the_app(monkeypatch, variables, public):

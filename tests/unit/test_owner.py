@@ -58,7 +58,7 @@ def database_url(request, tmp_path) -> str:
 
 @pytest.fixture
 async def accounts(storage: Storage) -> AsyncIterator[Accounts]:
-    made = Accounts(storage, registration="invite", login_days=7, bcrypt_cost=4)
+    made = Accounts(storage, registration="invite", login_days=7, login_max_days=30, bcrypt_cost=4)
     yield made
     await made.close()
 

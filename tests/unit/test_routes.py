@@ -52,7 +52,9 @@ async def stream(request: Request) -> StreamingResponse:
 
 
 def app_on(storage: Storage, registration="open") -> Starlette:
-    accounts = Accounts(storage, registration=registration, login_days=7, bcrypt_cost=4)
+    accounts = Accounts(
+        storage, registration=registration, login_days=7, login_max_days=30, bcrypt_cost=4
+    )
     return Starlette(
         routes=[
             *routes(accounts, storage, login_days=7),
@@ -175,7 +177,9 @@ async def test_without_an_invitation_nobody_registers(storage, registration, inv
 
 
 async def test_an_invitation_opens_the_door_once(storage):
-    accounts = Accounts(storage, registration="invite", login_days=7, bcrypt_cost=4)
+    accounts = Accounts(
+        storage, registration="invite", login_days=7, login_max_days=30, bcrypt_cost=4
+    )
     invite = await accounts.invite(uses=1, days=1)
     async with browser(app_on(storage, "invite")) as client:
         answer = await client.post(f"{API}/register", json=ANN | {"invite": invite})

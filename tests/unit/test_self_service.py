@@ -30,7 +30,9 @@ PHONE = (
 
 @pytest.fixture
 async def accounts(chat) -> AsyncIterator[Accounts]:
-    made = Accounts(chat.storage, registration="open", login_days=7, bcrypt_cost=4)
+    made = Accounts(
+        chat.storage, registration="open", login_days=7, login_max_days=30, bcrypt_cost=4
+    )
     yield made
     await made.close()
 

