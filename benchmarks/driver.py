@@ -110,9 +110,7 @@ def share(job: Job) -> list[Job]:
     if not job.kind.endswith("tab"):
         return [job]
     parts = range(0, len(job.users), TAB_USERS)
-    return [
-        Job(job.kind, job.url, job.question, job.users[at : at + TAB_USERS]) for at in parts
-    ]
+    return [Job(job.kind, job.url, job.question, job.users[at : at + TAB_USERS]) for at in parts]
 
 
 def asker(job: Job, user: dict[str, Any], ark: AsyncArk) -> Asker:
@@ -151,9 +149,7 @@ async def main() -> None:
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures[:3]:
             print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
-        good = [
-            one for one, result in zip(askers, results, strict=True) if result is None
-        ]
+        good = [one for one, result in zip(askers, results, strict=True) if result is None]
         told = [asdict(one.heard()) for one in good]
         print(json.dumps({"heard": told, "failed": len(failures)}), flush=True)
     for one in askers:

@@ -31,8 +31,7 @@ def converse(url: str, name: str, lengths: Sequence[int], size: int = 1024) -> l
         user = User.get(User.name == name)
         ids = [uuid4() for _ in lengths]
         conversations = [
-            {"id": id, "user": user, "title": f"Session {place}"}
-            for place, id in enumerate(ids)
+            {"id": id, "user": user, "title": f"Session {place}"} for place, id in enumerate(ids)
         ]
         for some in chunked(conversations, ROWS):
             Conversation.insert_many(some).execute()

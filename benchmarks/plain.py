@@ -25,7 +25,9 @@ def build() -> gr.ChatInterface:
     async def answer(message: str, told: list[dict[str, Any]]) -> AsyncIterator[str]:
         messages = [{"role": one["role"], "content": one["content"][0]["text"]} for one in told]
         stream = await ark.chat.completions.create(
-            model="ep-bench", messages=[*messages, {"role": "user", "content": message}], stream=True
+            model="ep-bench",
+            messages=[*messages, {"role": "user", "content": message}],
+            stream=True,
         )
         text = ""
         async for chunk in stream:

@@ -1,6 +1,7 @@
 """The servers the works play on: the local Ark, the plain ChatInterface and the app."""
 
 import contextlib
+import functools
 import json
 import random
 import urllib.request
@@ -27,10 +28,21 @@ OPEN_HOUSE = {
 class Stage:
     """Hands out servers that all talk to one local Ark; `folder` takes databases and logs."""
 
-    def __init__(self, folder: Path, ark: Server) -> None:
+    def __init__(self, folder: Path, ark: Server, ends: contextlib.ExitStack) -> None:
         self.folder = folder
         self.ark = ark
         self.ark_url = ark.url + "api/v3"
+        self._ends = ends
+
+    @functools.cached_property
+    def standing_plain(self) -> Server:
+        """A plain ChatInterface that stays for the whole run."""
+        return self._ends.enter_context(self.plain())
+
+    @functools.cached_property
+    def standing_app(self) -> "App":
+        """The app, for the whole run; each work brings people of its own."""
+        return self._ends.enter_context(self.app())
 
     def pace(self, seconds: float) -> None:
         """Let Ark take so long for each token."""
@@ -100,5 +112,6 @@ class App:
 
 @contextlib.contextmanager
 def open_stage(folder: Path) -> Iterator[Stage]:
-    with running(["-m", "benchmarks.ark", "{port}"], folder, path="sent") as ark:
-        yield Stage(folder, ark)
+    with contextlib.ExitStack() as ends:
+        ark = running(["-m", "benchmarks.ark", "{port}"], folder, path="sent")
+        yield Stage(folder, ends.enter_context(ark), ends)

@@ -1,7 +1,6 @@
 """Replies as they stream: one user at a reader's pace, one as fast as possible, and crowds."""
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from benchmarks.askers import Heard
 from benchmarks.driver import Driven, Job, drive, ready, share
@@ -34,31 +33,41 @@ def ark_rate(stage: Stage, sheet: Sheet, scale: Scale) -> None:
 def one_user(stage: Stage, sheet: Sheet, scale: Scale) -> None:
     """One user and a reply at a reader's pace."""
     work = f"one user, {scale.steady} tokens at 50/s"
-    tokens = scale.steady
-    with _three(stage, f"count {tokens}") as subjects:
-        for _ in range(scale.repeat):
-            for name, (server, job) in subjects.items():
-                with ready([job]) as ask:
-                    stage.pace(STEADY_PACE)
-                    stage.sent()
-                    before = server.cpu if server else 0
-                    driven = ask()
-                    cpu = server.cpu - before if server else driven.cpu
-                    [sent] = stage.sent()
-                    stage.pace(0)
-                _check(driven, 1)
-                [heard] = driven.heard
-                first = (heard.at(1) - heard.asked) * 1000
-                delays = token_delays(heard, sent["writes"], tokens)
-                asked = (sent["asked"] - heard.asked) * 1000
-                sheet.add(work, "first token", "ms", name, first)
-                sheet.add(work, "of it until Ark was asked", "ms", name, asked)
-                sheet.add(work, "delay per token p50", "ms", name, percentile(delays, 0.5))
-                sheet.add(work, "delay per token p95", "ms", name, percentile(delays, 0.95))
-                sheet.add(work, "CPU per token", "ms", name, cpu * 1000 / tokens)
-                sheet.add(work, "frames", "count", name, len(heard.tokens))
-                if heard.bytes:
-                    sheet.add(work, "bytes per token", "B", name, heard.bytes / tokens)
+    for _ in range(scale.repeat):
+        for name, (server, job) in three(stage, f"count {scale.steady}").items():
+            add_reader(stage, sheet, work, name, server, job, scale.steady)
+
+
+def add_reader(
+    stage: Stage, sheet: Sheet, work: str, name: str, server: Server | None, job: Job, tokens: int
+) -> None:
+    """What is told of one reply at a reader's pace."""
+    with ready([job]) as ask:
+        stage.pace(STEADY_PACE)
+        stage.sent()
+        driven, cpu = timed(ask, server)
+        [sent] = stage.sent()
+        stage.pace(0)
+    [heard] = driven.heard
+    delays = token_delays(heard, sent["writes"], tokens)
+    sheet.add(work, "first token", "ms", name, (heard.at(1) - heard.asked) * 1000)
+    asked = (sent["asked"] - heard.asked) * 1000
+    sheet.add(work, "of it until Ark was asked", "ms", name, asked)
+    sheet.add(work, "delay per token p50", "ms", name, percentile(delays, 0.5))
+    sheet.add(work, "delay per token p95", "ms", name, percentile(delays, 0.95))
+    sheet.add(work, "CPU per token", "ms", name, cpu * 1000 / tokens)
+    sheet.add(work, "frames", "count", name, len(heard.tokens))
+    if heard.bytes:
+        sheet.add(work, "bytes per token", "B", name, heard.bytes / tokens)
+
+
+def timed(ask: Callable[[], Driven], server: Server | None) -> tuple[Driven, float]:
+    """What was heard, and the processor time that whoever served it took."""
+    before = server.cpu if server else 0
+    driven = ask()
+    if not driven.heard:
+        raise RuntimeError("nobody got a reply")
+    return driven, server.cpu - before if server else driven.cpu
 
 
 def token_delays(heard: Heard, writes: list[float], tokens: int) -> list[float]:
@@ -71,63 +80,54 @@ def token_delays(heard: Heard, writes: list[float], tokens: int) -> list[float]:
 def first_question(stage: Stage, sheet: Sheet, scale: Scale) -> None:
     """The first question of a conversation, whose memory at Ark's side is made while one waits."""
     work = "first question of a conversation"
-    with stage.app() as app:
-        for _ in range(scale.repeat):
-            jobs = {
-                BARE: Job("bare first", stage.ark_url, "count 5", [{"messages": 0}]),
-                APP: Job("fresh tab", app.server.url, "count 5", [app.tab()]),
-            }
-            for name, job in jobs.items():
-                with ready([job]) as ask:
-                    stage.pace(STEADY_PACE)
-                    driven = ask()
-                    stage.pace(0)
-                _check(driven, 1)
-                [heard] = driven.heard
-                sheet.add(work, "first token", "ms", name, (heard.at(1) - heard.asked) * 1000)
+    app = stage.standing_app
+    for _ in range(scale.repeat):
+        jobs = {
+            BARE: Job("bare first", stage.ark_url, "count 5", [{"messages": 0}]),
+            APP: Job("fresh tab", app.server.url, "count 5", [app.tab()]),
+        }
+        for name, job in jobs.items():
+            with ready([job]) as ask:
+                stage.pace(STEADY_PACE)
+                driven, _ = timed(ask, None)
+                stage.pace(0)
+            [heard] = driven.heard
+            sheet.add(work, "first token", "ms", name, (heard.at(1) - heard.asked) * 1000)
 
 
 def fast(stage: Stage, sheet: Sheet, scale: Scale) -> None:
     """A long reply as fast as Ark can give it."""
     work = f"{scale.fast} tokens as fast as possible"
-    with _three(stage, f"count {scale.fast}") as subjects:
-        for _ in range(scale.repeat):
-            for name, (server, job) in subjects.items():
-                with ready([job]) as ask:
-                    before = server.cpu if server else 0
-                    driven = ask()
-                    cpu = server.cpu - before if server else driven.cpu
-                _check(driven, 1)
-                [heard] = driven.heard
-                sheet.add(work, "last token", "s", name, heard.at(scale.fast) - heard.asked)
-                sheet.add(work, "CPU", "s", name, cpu)
-                sheet.add(work, "frames", "count", name, len(heard.tokens))
+    for _ in range(scale.repeat):
+        for name, (server, job) in three(stage, f"count {scale.fast}").items():
+            with ready([job]) as ask:
+                driven, cpu = timed(ask, server)
+            [heard] = driven.heard
+            sheet.add(work, "last token", "s", name, heard.at(scale.fast) - heard.asked)
+            sheet.add(work, "CPU", "s", name, cpu)
+            sheet.add(work, "frames", "count", name, len(heard.tokens))
 
 
 def crowds(stage: Stage, sheet: Sheet, scale: Scale) -> None:
     """Many users at once."""
     for users in scale.crowds:
         work = f"{users} users at once, {scale.crowd_tokens} tokens at 20/s each"
-        with _three(stage, f"count {scale.crowd_tokens}", users) as subjects:
-            for _ in range(scale.crowd_repeat):
-                for name, (server, job) in subjects.items():
-                    with ready(share(job)) as ask:
-                        stage.pace(CROWD_PACE)
-                        before, ark = server.cpu if server else 0, stage.ark.cpu
-                        driven = ask()
-                        stage.pace(0)
-                        cpu = server.cpu - before if server else driven.cpu
-                        add_crowd(sheet, work, name, driven, scale.crowd_tokens, cpu)
-                        sheet.add(work, "CPU of Ark", "s", name, stage.ark.cpu - ark)
-                        if server:
-                            sheet.add(work, "CPU of the driver", "s", name, driven.cpu)
+        for _ in range(scale.crowd_repeat):
+            for name, (server, job) in three(stage, f"count {scale.crowd_tokens}", users).items():
+                with ready(share(job)) as ask:
+                    stage.pace(CROWD_PACE)
+                    ark = stage.ark.cpu
+                    driven, cpu = timed(ask, server)
+                    stage.pace(0)
+                add_crowd(sheet, work, name, driven, scale.crowd_tokens)
+                sheet.add(work, "server CPU", "s", name, cpu)
+                sheet.add(work, "CPU of Ark", "s", name, stage.ark.cpu - ark)
+                if server:
+                    sheet.add(work, "CPU of the driver", "s", name, driven.cpu)
 
 
-def add_crowd(
-    sheet: Sheet, work: str, name: str, driven: Driven, tokens: int, cpu: float
-) -> None:
-    """What is told of a crowd; `cpu` is what its server took."""
-    _check(driven, 1)
+def add_crowd(sheet: Sheet, work: str, name: str, driven: Driven, tokens: int) -> None:
+    """What is told of a crowd."""
     firsts = [one.at(1) - one.asked for one in driven.heard]
     lasts = [one.at(tokens) - one.asked for one in driven.heard]
     sheet.add(work, "replies that failed", "count", name, driven.failed)
@@ -135,29 +135,20 @@ def add_crowd(
     sheet.add(work, "first token p95", "s", name, percentile(firsts, 0.95))
     sheet.add(work, "last token p50", "s", name, percentile(lasts, 0.5))
     sheet.add(work, "last token p95", "s", name, percentile(lasts, 0.95))
-    sheet.add(work, "server CPU", "s", name, cpu)
     frames = sum(len(one.tokens) for one in driven.heard) / len(driven.heard)
     sheet.add(work, "frames per reply", "count", name, frames)
 
 
-@contextlib.contextmanager
-def _three(
-    stage: Stage, question: str, users: int = 1
-) -> Iterator[dict[str, tuple[Server | None, Job]]]:
+def three(stage: Stage, question: str, users: int = 1) -> dict[str, tuple[Server | None, Job]]:
     """The three subjects with nothing said yet. The bare SDK has no server: it is the driver."""
-    with stage.plain() as plain, stage.app() as app:
-        yield {
-            BARE: (None, Job("bare", stage.ark_url, question, [{"messages": 0}] * users)),
-            PLAIN: (plain, Job("tab", plain.url, question, [{"headers": {}}] * users)),
-            APP: (app.server, crowd_of(app, question, users)),
-        }
+    plain, app = stage.standing_plain, stage.standing_app
+    return {
+        BARE: (None, Job("bare", stage.ark_url, question, [{"messages": 0}] * users)),
+        PLAIN: (plain, Job("tab", plain.url, question, [{"headers": {}}] * users)),
+        APP: (app.server, crowd_of(app, question, users)),
+    }
 
 
 def crowd_of(app: App, question: str, users: int) -> Job:
     """So many people, each with an account of their own."""
     return Job("tab", app.server.url, question, [app.tab() for _ in range(users)])
-
-
-def _check(driven: Driven, least: int) -> None:
-    if len(driven.heard) < least:
-        raise RuntimeError("nobody got a reply")

@@ -1,4 +1,4 @@
-"""What is said in the benchmarks. Old messages hold no digits: replies are told by their numbers."""
+"""What is said. Old messages hold no digits: replies are told by their numbers."""
 
 SENTENCE = "The quick brown fox jumps over the lazy dog while nobody is looking. "
 
