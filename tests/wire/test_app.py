@@ -5,15 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
 
+from chatbot.throttle import PER_ADDRESS
+from tests.page import PASSWORD, ROUTES, Refused, browser
 from tests.server import ROOT, free_port, running_server
-
-PASSWORD = "correct horse battery"
-ROUTES = "gradio_api/chatbot"
 
 
 def refused(*flags, **environment):
@@ -87,12 +85,22 @@ def test_the_key_is_nowhere_to_be_seen(ark, tmp_path):
         assert "very-secret-key" not in server.log
 
 
-def test_every_answer_has_the_headers(tmp_path):
-    with running_server(None, tmp_path) as server, httpx.Client(base_url=server.url) as client:
+@pytest.fixture(scope="module")
+def offline_server(tmp_path_factory):
+    with running_server(None, tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def test_every_answer_has_the_headers(offline_server):
+    with httpx.Client(base_url=offline_server.url) as client:
         for path in ("/", "/config", f"/{ROUTES}/me", "/gradio_api/nothing", "/assets/nothing.js"):
             headers = client.get(path).headers
             assert "frame-ancestors" in headers["content-security-policy"], path
             assert headers["x-content-type-options"] == "nosniff", path
+
+
+def test_what_the_page_never_sends_is_refused(offline_server):
+    with httpx.Client(base_url=offline_server.url) as client:
         crossed = client.post(
             "/gradio_api/queue/join", json={}, headers={"origin": "https://evil.test"}
         )
@@ -105,28 +113,25 @@ def test_every_answer_has_the_headers(tmp_path):
         assert chunked.status_code >= 400
 
 
-def test_an_event_of_the_page_is_refused_without_a_login(tmp_path):
-    with running_server(None, tmp_path) as server, httpx.Client(base_url=server.url) as client:
-        config = client.get("/config").json()
-        for entry in config["dependencies"]:
-            if entry["api_name"] not in ("select_session", "send", "stop", "delete", "rename"):
-                continue
-            tab = f"tab{entry['id']}"
-            inputs = {"select_session": 2, "send": 3, "stop": 1, "delete": 1, "rename": 3}
-            client.post(
-                "/gradio_api/queue/join",
-                json={
-                    "data": [None] * inputs[entry["api_name"]],
-                    "fn_index": entry["id"],
-                    "session_hash": tab,
-                },
-            ).raise_for_status()
-            told = ""
-            url = f"/gradio_api/queue/data?session_hash={tab}"
-            with client.stream("GET", url) as events:
-                deadline = time.monotonic() + 20
-                for line in events.iter_lines():
-                    told += line
-                    if "process_completed" in line or time.monotonic() > deadline:
-                        break
-            assert "Please log in first" in told, entry["api_name"]
+@pytest.mark.anyio
+async def test_an_event_of_the_page_is_refused_without_a_login(offline_server):
+    async with browser(offline_server) as nobody:
+        for name, inputs in {"select_session": 2, "send": 3, "delete": 1, "rename": 3}.items():
+            with pytest.raises(Refused, match="Please log in first"):
+                await nobody.tab().result(name, *[None] * inputs)
+
+
+def wrong_logins(server, times):
+    """The answers to as many wrong passwords, each said to come from somewhere else."""
+    with httpx.Client(base_url=server.url) as client:
+        for number in range(times):
+            wrong = {"name": f"nobody {number}", "password": PASSWORD}
+            forwarded = {"X-Forwarded-For": f"192.0.2.{number}"}
+            yield client.post(f"{ROUTES}/login", json=wrong, headers=forwarded).status_code
+
+
+def test_a_forwarded_address_is_believed_from_a_named_proxy_only(offline_server, tmp_path):
+    tries = PER_ADDRESS.free + 2
+    assert 429 in wrong_logins(offline_server, tries)
+    with running_server(None, tmp_path, TRUSTED_PROXIES="127.0.0.0/8") as server:
+        assert 429 not in wrong_logins(server, tries)

@@ -9,20 +9,19 @@ import asyncio
 import json
 import random
 import re
-import secrets
 import shutil
 import signal
 import sqlite3
 import time
 import uuid
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from gradio_client.utils import apply_diff
 
 from chatbot.turns import SAVE_SECONDS
+from tests.page import browser, reply_of
 from tests.server import running_server
 
 pytestmark = pytest.mark.anyio
@@ -71,89 +70,15 @@ class Asked:
         return max((text for at, text in self.seen if at <= moment), key=len, default="")
 
 
-class Tab:
-    """One page of one browser, as far as its events go."""
-
-    def __init__(self, client, functions):
-        self._client = client
-        self._functions = functions
-        self._hash = secrets.token_hex(8)
-
-    async def event(self, name, *inputs):
-        """The outputs of an event as they come."""
-        join = {"data": inputs, "fn_index": self._functions[name], "session_hash": self._hash}
-        answer = await self._client.post("gradio_api/queue/join", json=join)
-        answer.raise_for_status()
-        shown = None
-        url = f"gradio_api/queue/data?session_hash={self._hash}"
-        async with self._client.stream("GET", url) as stream:
-            async for line in stream.aiter_lines():
-                if not line.startswith("data:"):
-                    continue
-                message = json.loads(line[5:])
-                if message["msg"] == "process_generating":
-                    data = message["output"]["data"]
-                    if shown is None:
-                        shown = data
-                    else:
-                        shown = [apply_diff(*pair) for pair in zip(shown, data, strict=True)]
-                    yield shown
-                elif message["msg"] == "process_completed":
-                    assert message["success"], message
-                    yield message["output"]["data"]
-                    return
-        raise httpx.ReadError("the server left")
-
-    async def result(self, name, *inputs):
-        """The last outputs of an event."""
-        return [outputs async for outputs in self.event(name, *inputs)][-1]
-
-    async def new_conversation(self):
-        await self.result("view", None)
-        update, *_ = await self.result("new_session")
-        return update["value"]
-
-    async def ask(self, asked):
-        """Send the question and note what is shown, until the end of the reply or the server."""
-        with suppress(httpx.HTTPError):
-            async for messages, *_ in self.event("send", asked.conversation, asked.question, None):
-                asked.accepted = True
-                text = reply_of(messages)
-                if re.match(r"1\b", text):
-                    asked.seen.append((time.monotonic(), text))
-            asked.ended = True
-
-    async def thread(self, conversation):
-        """The messages of a conversation: role and text."""
-        await self.result("view", conversation)
-        messages, *_ = await self.result("select_session", conversation, None)
-        return [[message["role"], text_of(message)] for message in messages]
-
-
-def text_of(message):
-    texts = [block["text"] for block in message["content"]]
-    return texts[0] if texts and not texts[0].startswith("<small") else ""
-
-
-def reply_of(messages):
-    last = messages[-1] if messages else {"role": ""}
-    return text_of(last) if last["role"] == "assistant" else ""
-
-
-@asynccontextmanager
-async def browser(server, name, known=None):
-    """A browser of a person who is new, or known by the cookies of before."""
-    limits = httpx.Limits(max_connections=200)
-    async with httpx.AsyncClient(base_url=server.url, timeout=30, limits=limits) as client:
-        if known is None:
-            new = {"name": name, "password": "correct horse battery"}
-            registered = await client.post("gradio_api/chatbot/register", json=new)
-            registered.raise_for_status()
-        else:
-            client.cookies.update(known)
-        config = (await client.get("config")).json()
-        functions = {entry["api_name"]: entry["id"] for entry in config["dependencies"]}
-        yield client, functions
+async def ask(tab, asked):
+    """Send the question and note what is shown, until the end of the reply or the server."""
+    with suppress(httpx.HTTPError):
+        async for messages, *_ in tab.event("send", asked.conversation, asked.question, None):
+            asked.accepted = True
+            text = reply_of(messages)
+            if re.match(r"1\b", text):
+                asked.seen.append((time.monotonic(), text))
+        asked.ended = True
 
 
 def rows_of(folder):
@@ -184,7 +109,7 @@ async def until(true):
 async def start_asking(tab, last):
     """A question in a conversation of its own, and the task that watches its reply."""
     asked = Asked(await tab.new_conversation(), last)
-    return asked, asyncio.create_task(tab.ask(asked))
+    return asked, asyncio.create_task(ask(tab, asked))
 
 
 # Kill when the newest reply shows so many words, of how many; None: as soon as it was sent.
@@ -198,11 +123,11 @@ async def test_a_server_killed_at_any_moment_has_lost_nothing(ark, tmp_path):
         port = server.port
         for words, last in KILLS:
             ark.pace = 0.02
-            async with browser(server, "Ann", cookies) as (client, functions):
-                cookies = client.cookies
+            async with browser(server, "Ann", cookies) as here:
+                cookies = here.cookies
                 lengths = dice.randint(20, 200), dice.randint(20, 200), last
                 asked, killed_at = await killed_in_mid_reply(
-                    server, [Tab(client, functions) for _ in lengths], lengths, words, dice
+                    server, [here.tab() for _ in lengths], lengths, words, dice
                 )
             stored = rows_of(tmp_path)
             for one in asked:
@@ -214,8 +139,8 @@ async def test_a_server_killed_at_any_moment_has_lost_nothing(ark, tmp_path):
                     assert not one.accepted, "a question that was shown as sent is stored"
             server.start(port)
         ark.pace = 0
-        async with browser(server, "Ann", cookies) as (client, functions):
-            tab = Tab(client, functions)
+        async with browser(server, "Ann", cookies) as here:
+            tab = here.tab()
             for one in everything[:-3]:
                 await goes_on(tab, one)
             await nothing_streams(tmp_path)
@@ -277,10 +202,10 @@ async def goes_on(tab, one):
 async def test_a_server_that_is_told_to_end_saves_fifty_running_replies(ark, tmp_path):
     ark.pace = 0.05
     with running_server(ark, tmp_path, **UNLIMITED) as server:
-        async with browser(server, "Ann") as (client, functions):
+        async with browser(server, "Ann") as here:
             asked, watching = [], []
             for _ in range(50):
-                one, task = await start_asking(Tab(client, functions), 5000)
+                one, task = await start_asking(here.tab(), 5000)
                 asked.append(one)
                 watching.append(task)
                 await until(lambda one=one: one.accepted)

@@ -1,0 +1,259 @@
+"""Who may do what: every event of the page and every route, for everybody who might try.
+
+Ann has a session. The others know its ids, and the id of her account and of her login.
+"""
+
+import inspect
+from dataclasses import dataclass
+
+import gradio as gr
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from chatbot.bootstrap import create_app
+from chatbot.config import Settings
+from chatbot.self_service import SelfService
+from chatbot.storage.models import Login, User
+from chatbot.turns import Turns
+from chatbot.ui.account_routes import account_routes
+from chatbot.ui.export import export_route
+from chatbot.ui.routes import COOKIE, PREFIX, routes
+from tests.conftest import finished
+from tests.page import PASSWORD
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "the moon is made of cheese"
+LOG_IN = "Please log in first."
+OWNERS_ONLY = "Only the owner of this demo may do this."
+NOT_THEIRS = "This session does not exist any more."
+WRONG_PASSWORD = "Name or password is wrong."
+
+# Every function that Gradio can be asked to run is in one of these.
+FOR_ANYONE = {"view", "follow", "sessions"}
+ABOUT_ONESELF = {"new_session", "earlier", "cancel"}
+ABOUT_A_SESSION = {
+    "select_session", "send", "send_example", "edit", "regenerate", "undo", "choose_option",
+    "stop", "ask_rename", "rename", "ask_delete", "delete",
+}  # fmt: skip
+FOR_OWNERS = {
+    "open_owner", "close_owner", "pause", "set_limit", "disable", "enable", "reset_password",
+    "invite", "revoke",
+}  # fmt: skip
+STRANGERS = ("nobody", "bob", "zoe", "root")
+"""Without a login; logged in; logged in, then disabled; an admin."""
+
+
+@dataclass
+class House:
+    """The app with everybody in it."""
+
+    functions: dict
+    routes: list
+    tokens: dict
+    values: dict
+    turns: Turns
+    storage: object
+    service: object
+    ann: int
+
+    def request(self, name):
+        cookie = f"{COOKIE}={self.tokens[name]}" if name in self.tokens else ""
+        scope = {
+            "type": "http", "method": "POST", "path": "/", "query_string": b"",
+            "headers": [(b"cookie", cookie.encode())], "client": ("192.0.2.1", 1234),
+        }  # fmt: skip
+        return gr.Request(Request(scope), session_hash=f"tab of {name}")
+
+    async def call(self, name, function):
+        """All that an event answers, or the message it is refused with, as one text."""
+        values = {**self.values, "request": self.request(name)}
+        inputs = [values[parameter] for parameter in inspect.signature(function).parameters]
+        try:
+            if inspect.isasyncgenfunction(function):
+                answers = [answer async for answer in function(*inputs)]
+            else:
+                answers = [await function(*inputs)]
+        except gr.Error as error:
+            return str(error.message)
+        return repr(answers)
+
+    def client(self, name):
+        cookies = {COOKIE: self.tokens[name]} if name in self.tokens else {}
+        transport = httpx.ASGITransport(Starlette(routes=self.routes), client=("192.0.2.1", 1))
+        return httpx.AsyncClient(transport=transport, base_url="http://chat.test", cookies=cookies)
+
+    async def anns(self):
+        """What of hers nobody else may change."""
+        session = self.values["conversation_id"]
+        thread = await self.service.open(self.ann, session, 100)
+
+        def look():
+            logins = [(row.id, row.expires_at) for row in Login.select().where(Login.user == 1)]
+            user = User.get_by_id(self.ann)
+            return logins, user.password_hash, user.disabled_at, user.daily_tokens
+
+        return thread, await self.storage.read(look)
+
+
+@pytest.fixture
+async def house(tmp_path):
+    settings = Settings(
+        ark_api_key=None,
+        database_url=f"sqlite:///{tmp_path / 'chat.db'}",
+        registration="open",
+        bcrypt_cost=4,
+    )
+    app = create_app(settings, pace=0)
+    app.turns.open()
+    tokens = {
+        name: await app.accounts.register(name, PASSWORD, "", "192.0.2.1")
+        for name in ("ann", "bob", "zoe")
+    }
+    await app.accounts.add("root", PASSWORD, is_admin=True)
+    tokens["root"] = await app.accounts.log_in("root", PASSWORD, "192.0.2.1")
+    ann = (await app.accounts.person(tokens["ann"])).id
+    zoe = (await app.accounts.person(tokens["zoe"])).id
+    await app.accounts.set_disabled(zoe, True)
+    session = await app.service.start_conversation(ann)
+    await finished(await app.service.send(ann, session, f"echo: {SECRET}"))
+    question, reply = (await app.service.open(ann, session, 10)).messages
+    values = {
+        "wanted": session, "conversation_id": session, "chosen": session, "window": 30,
+        "search": SECRET, "title": "changed", "question": "changed", "shown": str(reply.id),
+        "example": gr.SelectData(None, {"index": 0, "value": {"text": "changed"}}),
+        "option": gr.SelectData(None, {"index": 0, "value": str(question.id)}),
+        "edited": gr.EditData(
+            None,
+            {"index": 0, "previous_value": question.content, "value": "changed"},
+        ),
+        "on": False, "person": ann, "tokens": 5, "uses": 1, "days": 1, "invitation": None,
+    }  # fmt: skip
+    yield House(
+        functions={entry.name: entry.fn for entry in app.demo.fns.values() if entry.fn},
+        routes=[
+            *routes(app.accounts, app.storage, login_days=7),
+            export_route(app.accounts, app.service),
+            *account_routes(app.accounts, SelfService(app.storage, app.service, app.turns)),
+        ],
+        tokens=tokens, values=values, turns=app.turns, storage=app.storage, service=app.service,
+        ann=ann,
+    )  # fmt: skip
+    await app._stop()
+    app.close()
+
+
+async def test_the_table_has_every_event(house):
+    assert set(house.functions) == FOR_ANYONE | ABOUT_ONESELF | ABOUT_A_SESSION | FOR_OWNERS
+
+
+async def test_ann_herself_reaches_her_session(house):
+    """Otherwise the refusals below would prove nothing."""
+    for name in ("view", "follow", "select_session", "ask_delete"):
+        assert SECRET in await house.call("ann", house.functions[name]), name
+    assert "changed" in await house.call("ann", house.functions["edit"])
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+async def test_events_about_a_session_are_for_its_owner(house, who):
+    before = await house.anns()
+    logged_in = who in ("bob", "root")
+    for name in ABOUT_A_SESSION:
+        told = await house.call(who, house.functions[name])
+        assert told == (NOT_THEIRS if logged_in else LOG_IN), name
+    assert await house.anns() == before
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+async def test_events_about_oneself_need_a_login(house, who):
+    for name in ABOUT_ONESELF:
+        told = await house.call(who, house.functions[name])
+        assert SECRET not in told
+        assert (told == LOG_IN) == (who not in ("bob", "root")), name
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+async def test_events_for_anyone_show_nothing_of_others(house, who):
+    before = await house.anns()
+    for name in FOR_ANYONE:
+        told = await house.call(who, house.functions[name])
+        assert SECRET not in told, name
+        assert house.values["conversation_id"] not in told, name
+    assert await house.anns() == before
+
+
+@pytest.mark.parametrize("who", ["nobody", "ann", "bob", "zoe"])
+async def test_events_for_owners_are_for_owners(house, who):
+    before = await house.anns()
+    for name in FOR_OWNERS:
+        told = await house.call(who, house.functions[name])
+        assert told == (OWNERS_ONLY if who in ("ann", "bob") else LOG_IN), name
+    assert await house.anns() == before
+
+
+async def test_an_owner_sees_figures_and_no_words(house):
+    for name in sorted(FOR_OWNERS - {"disable", "reset_password"}):
+        told = await house.call("root", house.functions[name])
+        assert told not in (OWNERS_ONLY, LOG_IN), name
+        assert SECRET not in told
+
+
+ROUTES = {
+    ("POST", "register"): "open",
+    ("POST", "login"): "open",
+    ("POST", "logout"): "open",
+    ("GET", "me"): "open",
+    ("GET", "health"): "open",
+    ("POST", "password"): {"current": PASSWORD + "!", "new": "another horse"},
+    ("GET", "logins"): {},
+    ("POST", "logins/end"): {"id": 1},
+    ("POST", "export-all"): {},
+    ("POST", "delete-account"): {"password": PASSWORD + "!"},
+    ("POST", "export"): {},
+}
+
+
+async def test_the_table_has_every_route(house):
+    known = {
+        (method, route.path.removeprefix(f"{PREFIX}/"))
+        for route in house.routes
+        for method in route.methods - {"HEAD"}
+    }
+    assert known == set(ROUTES)
+
+
+@pytest.mark.parametrize("who", ["nobody", "zoe"])
+async def test_routes_need_a_login(house, who):
+    before = await house.anns()
+    async with house.client(who) as client:
+        assert (await client.get(f"{PREFIX}/me")).json() == {"user": None}
+        for (method, name), fields in ROUTES.items():
+            if fields == "open":
+                continue
+            if name == "export":
+                fields = {"session": house.values["conversation_id"]}
+            answer = await client.request(method, f"{PREFIX}/{name}", json=fields)
+            assert answer.status_code == 401, name
+            assert answer.json()["error"]["message"] == LOG_IN
+    assert await house.anns() == before
+
+
+@pytest.mark.parametrize("who", ["bob", "root"])
+async def test_routes_answer_about_oneself_only(house, who):
+    before = await house.anns()
+    async with house.client(who) as client:
+        for (method, name), fields in ROUTES.items():
+            if fields == "open":
+                continue
+            if name == "export":
+                fields = {"session": house.values["conversation_id"]}
+            answer = await client.request(method, f"{PREFIX}/{name}", json=fields)
+            assert SECRET not in answer.text, name
+            if name == "export":
+                assert answer.json()["error"]["message"] == NOT_THEIRS
+            if "password" in fields or "current" in fields:
+                assert answer.json()["error"]["message"] == WRONG_PASSWORD
+        assert (await client.get(f"{PREFIX}/me")).json()["user"]["name"] == who
+    assert await house.anns() == before
