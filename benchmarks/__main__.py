@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import streaming
+from benchmarks import browser, length, running, streaming
 from benchmarks.machine import load
 from benchmarks.sheet import Sheet
 from benchmarks.stage import open_stage
@@ -21,6 +21,12 @@ WORKS: dict[str, Work] = {
     "first": streaming.first_question,
     "fast": streaming.fast,
     "crowds": streaming.crowds,
+    "length": length.replies,
+    "looking": length.looking,
+    "start": running.starting,
+    "login": running.logging_in,
+    "processes": running.two_processes,
+    "browser": browser.browsing,
 }
 
 

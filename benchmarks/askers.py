@@ -1,24 +1,17 @@
-"""Who asks: the bare SDK, or a page of an app. All are asked alike and tell alike what they heard.
+"""Who asks: pages of an app, and a bare ear on Ark's wire. `bare.py` has the SDK's.
 
-A turn before the measured one has made every connection and, where there is one, the memory at
-Ark's side, so that first tokens compare.
+All are asked alike and tell alike what they heard. A turn before the measured one has made every
+connection and, where there is one, the memory at Ark's side, so that first tokens compare.
 """
 
 import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from volcenginesdkarkruntime import AsyncArk
-
 from benchmarks.page import Page, tokens_shown
-from benchmarks.texts import history
 from benchmarks.wire import Connection
-from chatbot.ark.chunks import Line
-from chatbot.ark.memory import newest_that_fit
 
 MODEL = "ep-bench"
-HISTORY_TOKENS = 16_000
-"""The app's default of HISTORY_TOKENS: so much of a long history the model is given."""
 
 
 @dataclass
@@ -46,80 +39,6 @@ class Asker(Protocol):
         ...
 
     async def leave(self) -> None: ...
-
-
-class Bare:
-    """The SDK alone: a session context, and its completions as a stream."""
-
-    def __init__(self, ark: AsyncArk, messages: int) -> None:
-        self._ark = ark
-        self._messages = messages
-        self._heard = Heard(0)
-
-    async def prepare(self) -> None:
-        await self._create()
-        await self.ask("echo: hello")
-
-    async def _create(self) -> None:
-        lines = [Line(one["role"], one["content"]) for one in history(self._messages)]
-        newest, _ = newest_that_fit(lines, HISTORY_TOKENS)
-        told = [{"role": line.role, "content": line.content} for line in newest]
-        created = await self._ark.context.create(
-            model=MODEL,
-            mode="session",
-            # A context must not be created with an assistant message at its end.
-            messages=[{"role": "system", "content": "Be brief."}, *told[:-1]],
-            ttl=3600,
-        )
-        self._context = created.id
-
-    async def ask(self, question: str) -> None:
-        self._heard = Heard(time.time())
-        stream = await self._ark.context.completions.create(
-            model=MODEL,
-            context_id=self._context,
-            messages=[{"role": "user", "content": question}],
-            max_tokens=4096,
-            stream=True,
-            stream_options={"include_usage": True},
-        )
-        await self._hear(stream)
-
-    async def _hear(self, stream: object) -> None:
-        async for chunk in stream:  # type: ignore[attr-defined]
-            if chunk.choices and chunk.choices[0].delta.content:
-                self._heard.tokens.append((time.time(), len(self._heard.tokens) + 1))
-
-    def heard(self) -> Heard:
-        return self._heard
-
-    async def leave(self) -> None:
-        await self._ark.close()
-
-
-class BareFirst(Bare):
-    """The SDK at the first question of a conversation: the context is made while one waits."""
-
-    async def ask(self, question: str) -> None:
-        asked = time.time()
-        await self._create()
-        await super().ask(question)
-        self._heard.asked = asked
-
-
-class BareChat(Bare):
-    """The SDK's chat call with the whole history in each question, as the ChatInterface does."""
-
-    async def prepare(self) -> None:
-        self._told = history(self._messages)
-        await self.ask("echo: hello")
-
-    async def ask(self, question: str) -> None:
-        self._heard = Heard(time.time())
-        messages = [*self._told, {"role": "user", "content": question}]
-        await self._hear(
-            await self._ark.chat.completions.create(model=MODEL, messages=messages, stream=True)
-        )
 
 
 class Tab:
@@ -176,6 +95,34 @@ class Ear:
 
     async def leave(self) -> None:
         self._connection.close()
+
+
+class Looker(Tab):
+    """Somebody who asks nothing: opens a conversation, looks through the list, searches."""
+
+    async def prepare(self) -> None:
+        await self._page.open()
+        self._told = Heard(0)
+
+    async def ask(self, question: str) -> None:
+        page = self._page
+        page.answers.clear()
+        self._told = Heard(time.time())
+        if question.startswith("open"):
+            chosen = page.named("session-list")
+            page.values[chosen] = self._conversation
+            await page.fire(chosen, "select")
+        else:
+            search = page.named("search-sessions")
+            page.values[search] = "zebra" if question.startswith("search") else ""
+            await page.fire(search, "input")
+        await page.settled()
+        first, raw = page.answers[0]
+        self._told.tokens.append((first, 1))
+        self._told.bytes = len(raw)
+
+    def heard(self) -> Heard:
+        return self._told
 
 
 class FreshTab(Tab):

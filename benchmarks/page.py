@@ -16,6 +16,7 @@ from benchmarks.wire import Connection
 
 Frame = tuple[float, bytes]
 EVENT_ID = re.compile(rb'"event_id":\s*"([^"]+)"')
+ANSWER = re.compile(rb'"process_(?:generating|completed)"')
 NUMBERS = re.compile(r"^[\d\s]*?(\d+)\s*$")
 
 
@@ -36,6 +37,8 @@ class Page:
         self._posting = asyncio.Lock()
         self.frames: list[Frame] = []
         """What came for the chatbot while it was being written, with the time of each."""
+        self.answers: list[Frame] = []
+        """The first answer to each event."""
 
     async def open(self) -> None:
         """Load the page, up to the end of what it does by itself."""
@@ -104,6 +107,8 @@ class Page:
         told = False
         while True:
             at, raw = await inbox.get()
+            if not told and ANSWER.search(raw[:200]):
+                self.answers.append((at, raw))
             if b'"process_generating"' in raw[:200]:
                 if self.chatbot in wire["outputs"]:
                     self.frames.append((at, raw))

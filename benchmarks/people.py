@@ -42,8 +42,6 @@ def converse(url: str, name: str, lengths: Sequence[int], size: int = 1024) -> l
         for some in chunked(rows, ROWS):
             Message.insert_many(some).execute()
         _set_heads(ids)
-        if url.startswith("postgres"):
-            database.execute_sql("select setval('message_id_seq', (select max(id) from message))")
     return [str(id) for id in ids]
 
 

@@ -68,7 +68,7 @@ def _cell(row: Row, subject: str) -> str:
     text = _short(middle)
     if len(values) > 1:
         text += f" ({_short(min(values))}–{_short(max(values))})"
-    if subject != next(iter(row.values)) and base:
+    if subject != next(iter(row.values)) and base > 0:
         text += f" **{_short(middle / base)}x**"
     return text
 

@@ -80,7 +80,7 @@ def token_delays(heard: Heard, writes: list[float], tokens: int) -> list[float]:
 def first_question(stage: Stage, sheet: Sheet, scale: Scale) -> None:
     """The first question of a conversation, whose memory at Ark's side is made while one waits."""
     work = "first question of a conversation"
-    app = stage.standing_app
+    app = stage.standing_app()
     for _ in range(scale.repeat):
         jobs = {
             BARE: Job("bare first", stage.ark_url, "count 5", [{"messages": 0}]),
@@ -141,7 +141,7 @@ def add_crowd(sheet: Sheet, work: str, name: str, driven: Driven, tokens: int) -
 
 def three(stage: Stage, question: str, users: int = 1) -> dict[str, tuple[Server | None, Job]]:
     """The three subjects with nothing said yet. The bare SDK has no server: it is the driver."""
-    plain, app = stage.standing_plain, stage.standing_app
+    plain, app = stage.standing_plain, stage.standing_app()
     return {
         BARE: (None, Job("bare", stage.ark_url, question, [{"messages": 0}] * users)),
         PLAIN: (plain, Job("tab", plain.url, question, [{"headers": {}}] * users)),

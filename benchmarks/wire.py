@@ -50,11 +50,7 @@ class Connection:
             self._streams[1].close()
 
     async def _ask(self, method: str, path: str, body: bytes) -> int | None:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(
-                self._address.hostname, self._address.port
-            )
-        reader, writer = self._streams
+        """The length of the answer's body, if it is told."""
         headers = {
             "host": self._address.netloc,
             "content-type": "application/json",
@@ -62,8 +58,8 @@ class Connection:
             **self._headers,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        writer.write(f"{method} /{path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        request = f"{method} /{path} HTTP/1.1\r\n{head}\r\n".encode() + body
+        answer = await self._exchange(request)
         status = int(answer.split(maxsplit=2)[1])
         length = None
         for line in answer.splitlines():
@@ -72,6 +68,24 @@ class Connection:
         if not 200 <= status < 300:
             raise Refused(f"{method} {path}: {status} {(await self._body(length))[:300]!r}")
         return length
+
+    async def _exchange(self, request: bytes) -> str:
+        """The head of the answer, in lower case."""
+        kept = self._streams is not None
+        try:
+            if self._streams is None:
+                host, port = self._address.hostname, self._address.port
+                self._streams = await asyncio.open_connection(host, port)
+            reader, writer = self._streams
+            writer.write(request)
+            return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            if not kept:
+                raise
+            # Servers close connections that were idle for some seconds; browsers then open another.
+            self.close()
+            self._streams = None
+            return await self._exchange(request)
 
     async def _body(self, length: int | None) -> bytes:
         assert self._streams is not None

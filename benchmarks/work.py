@@ -33,8 +33,8 @@ class Scale:
 
 SHORT = Scale(
     repeat=1, steady=10, fast=50, crowds=(4,), crowd_tokens=10, crowd_repeat=1, lengths=(20,),
-    plain_lengths=(20,), list_sizes=(2, 20), search_sizes=(20, 200), opened=40, idle_seconds=0.3,
-    logins=2, bcrypt_cost=4, browser_lengths=(0, 20),
+    plain_lengths=(), list_sizes=(2, 20), search_sizes=(20, 200), opened=40, idle_seconds=0.3,
+    logins=2, bcrypt_cost=4, browser_lengths=(0,),
 )  # fmt: skip
 
 Work = Callable[[Stage, Sheet, Scale], None]

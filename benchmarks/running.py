@@ -1,0 +1,78 @@
+"""The app as a process: starting it, leaving it alone, running two of them, logging in."""
+
+import contextlib
+import time
+import urllib.error
+from uuid import uuid4
+
+import pgserver
+
+from benchmarks.driver import ready, share
+from benchmarks.sheet import Sheet
+from benchmarks.stage import App, Stage
+from benchmarks.streaming import CROWD_PACE, add_crowd, crowd_of
+from benchmarks.work import APP, PLAIN, Scale
+
+
+def starting(stage: Stage, sheet: Sheet, scale: Scale) -> None:
+    """From nothing to a page, and what a page that nobody looks at costs."""
+    work = "starting, and running idle"
+    for _ in range(scale.repeat):
+        for name, start in {PLAIN: stage.plain, APP: stage.app}.items():
+            with start() as started:
+                server = started.server if isinstance(started, App) else started
+                time.sleep(min(scale.idle_seconds, 2))
+                before = server.cpu
+                time.sleep(scale.idle_seconds)
+                busy = (server.cpu - before) / scale.idle_seconds
+                sheet.add(work, "start to first HTTP 200", "s", name, server.started_in)
+                sheet.add(work, "idle memory", "MB", name, server.memory)
+                sheet.add(work, "idle CPU", "% of one processor", name, busy * 100)
+
+
+def logging_in(stage: Stage, sheet: Sheet, scale: Scale) -> None:
+    """Whether the time of a refusal tells who has an account."""
+    work = f"logging in (BCRYPT_COST={scale.bcrypt_cost})"
+    app = stage.standing_app(BCRYPT_COST=str(scale.bcrypt_cost))
+    known = [app.newcomer()[0] for _ in range(scale.logins)]
+    for name in known:
+        add_login(sheet, work, "known name, wrong password", app, name, "not the password")
+        stranger = uuid4().hex[:16]
+        add_login(sheet, work, "unknown name", app, stranger, "not the password")
+        add_login(sheet, work, "right password", app, name, "correct horse battery")
+
+
+def add_login(sheet: Sheet, work: str, subject: str, app: App, name: str, password: str) -> None:
+    started = time.monotonic()
+    with contextlib.suppress(urllib.error.HTTPError):
+        app.post("login", name, password)
+    sheet.add(work, "answer", "ms", subject, (time.monotonic() - started) * 1000)
+
+
+def two_processes(stage: Stage, sheet: Sheet, scale: Scale) -> None:
+    """Whether a second process on the same PostgreSQL takes half of the users."""
+    tokens, most = scale.crowd_tokens, scale.crowds[-1]
+    work = f"one PostgreSQL, {tokens} tokens at 20/s for each user"
+    postgres = pgserver.get_server(stage.folder / "postgres", cleanup_mode="stop")
+    try:
+        postgres.psql("create database bench")
+        url = postgres.get_uri("bench")
+        with stage.app(url) as one, stage.app(url) as other:
+            for _ in range(scale.crowd_repeat):
+                for apps, users in (([one], most // 2), ([one], most), ([one, other], most)):
+                    name = f"{len(apps)} process{'es' * (len(apps) > 1)}, {users} users"
+                    jobs = [
+                        part
+                        for app in apps
+                        for part in share(crowd_of(app, f"count {tokens}", users // len(apps)))
+                    ]
+                    with ready(jobs) as ask:
+                        stage.pace(CROWD_PACE)
+                        before = sum(app.server.cpu for app in apps)
+                        driven = ask()
+                        stage.pace(0)
+                    cpu = sum(app.server.cpu for app in apps) - before
+                    add_crowd(sheet, work, name, driven, tokens)
+                    sheet.add(work, "server CPU", "s", name, cpu)
+    finally:
+        postgres.cleanup()
