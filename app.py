@@ -24,9 +24,9 @@ def main() -> int:
     prepare_environment()
     try:
         settings = Settings.from_env(**_flags())
-        logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
-        for chatty in ("httpx", "uvicorn", "peewee.migrations"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        # For our own words only: what libraries say below WARNING holds messages and hashes.
+        logging.getLogger("chatbot").setLevel(settings.log_level)
         # Imported here, so that a bad setting is told before Gradio has been loaded.
         from chatbot.bootstrap import create_app
 

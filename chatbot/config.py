@@ -119,7 +119,9 @@ class Settings(BaseSettings):
         "'self' https://huggingface.co https://*.modelscope.cn https://modelscope.cn",
         description="Sites that may show the app in a frame (CSP)",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Log level")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="How much the app itself logs"
+    )
 
     gradio_server_name: str = Field("127.0.0.1", description="Address to listen on")
     gradio_server_port: int | None = Field(None, description="Port; without it the first free one")

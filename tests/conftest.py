@@ -1,6 +1,7 @@
 """What all tests share: a database of their own, a local Ark, and the app's services over both."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from chatbot.service import ChatService, Shown
 from chatbot.storage.database import Storage, open_storage
 from chatbot.storage.models import User
 from chatbot.turns import Limits, Turn, Turns
+from tests.discretion import indiscretions
 
 NO_LIMITS = Budget(
     prices=Prices(0.8, 0.16, 2.0, 0.017),
@@ -45,6 +47,32 @@ LIMITS = Limits(
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+class Listener(logging.Handler):
+    """Keeps what the app logs, whoever else listens."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def discreet_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test may make the app log what people wrote, a key, a password, or a token."""
+    listener, logger = Listener(), logging.getLogger("chatbot")
+    logger.addHandler(listener)
+    level, logger.level = logger.level, logging.DEBUG
+    yield
+    logger.level = level
+    logger.removeHandler(listener)
+    ark = request.node.funcargs.get("ark")
+    told = ark if isinstance(ark, OfflineArk) else None
+    assert indiscretions("\n".join(listener.lines), told) == []
 
 
 @pytest.fixture

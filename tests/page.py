@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import httpx
 from gradio_client.utils import apply_diff
 
+from tests.discretion import PASSWORD
 from tests.server import Server
 
 ROUTES = "gradio_api/chatbot"
-PASSWORD = "correct horse battery"
 
 
 class Refused(Exception):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatbot.ark.offline import OfflineArk
+from tests.discretion import indiscretions
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +40,7 @@ class Server:
                 "DATABASE_URL": f"sqlite:///{self.folder / 'chat.db'}",
                 "BCRYPT_COST": "4",
                 "PYTHONUNBUFFERED": "1",
+                "LOG_LEVEL": "DEBUG",
                 **self.environment,
             },
             stdout=subprocess.PIPE,
@@ -107,3 +109,4 @@ def running_server(
     finally:
         if server.process and server.process.poll() is None:
             server.end(signal.SIGKILL)
+    assert indiscretions(server.log, ark) == []

@@ -77,7 +77,7 @@ def test_a_share_link_that_cannot_be_had_leaves_a_working_app(tmp_path):
 
 
 def test_the_key_is_nowhere_to_be_seen(ark, tmp_path):
-    with running_server(ark, tmp_path, ARK_API_KEY="very-secret-key", LOG_LEVEL="DEBUG") as server:
+    with running_server(ark, tmp_path, ARK_API_KEY="very-secret-key") as server:
         with httpx.Client(base_url=server.url) as client:
             pages = [client.get(path).text for path in ("/", "/config", "/gradio_api/info")]
         assert not any("very-secret-key" in page for page in pages)
