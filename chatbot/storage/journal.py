@@ -12,7 +12,7 @@ from typing import Any
 
 from chatbot.errors import ChangedElsewhere, TooManyTurns, TurnRunning
 from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Message, Role, State
+from chatbot.storage.models import Conversation, Message, Role, State, User
 
 TITLE_CHARS = 60
 PROCESS_DIED = "process_died"
@@ -294,6 +294,8 @@ def title_of(question: str) -> str:
 def _claimed(user_id: int, conversation_id: str, terms: Terms) -> Any:
     """The user's conversation, locked for a turn, with nothing left over from a dead process."""
     conversation = Conversation.of(user_id, conversation_id)
+    # Of two processes that count a person's turns at once, one waits here for the other.
+    User.update(name=User.name).where(User.id == user_id).execute()
     busy = Conversation.running_turns(user_id)
     until = now() + timedelta(seconds=terms.lease_seconds)
     if not Conversation.claim_turn(conversation.id, terms.owner, until):
