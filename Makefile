@@ -1,10 +1,12 @@
-.PHONY: help run test lint format
+.PHONY: help run test lint format bench bench-smoke profile
 
 help:
 	@echo "make run     start the app"
 	@echo "make test    run all tests"
 	@echo "make lint    check style and types"
 	@echo "make format  format the code"
+	@echo "make bench   measure speed beside the bare SDK and plain Gradio"
+	@echo "make profile show where the processor time goes with 100 users"
 
 run: .venv/ready
 	.venv/bin/python app.py
@@ -20,6 +22,15 @@ lint: .venv/ready
 format: .venv/ready
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+bench: .venv/ready
+	.venv/bin/python -m benchmarks
+
+bench-smoke: .venv/ready
+	.venv/bin/python -m benchmarks --short
+
+profile: .venv/ready
+	.venv/bin/python -m benchmarks.hotspots
 
 .venv/ready: requirements.txt tests/requirements.txt
 	python3 -m venv .venv

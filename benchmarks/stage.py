@@ -5,7 +5,7 @@ import functools
 import json
 import random
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -61,8 +61,10 @@ class Stage:
             yield server
 
     @contextlib.contextmanager
-    def app(self, database: str = "", **environment: str) -> Iterator["App"]:
-        """This app, on a database of its own if none is named."""
+    def app(
+        self, database: str = "", via: Sequence[str] = (), **environment: str
+    ) -> Iterator["App"]:
+        """This app, on a database of its own if none is named; `via` a program that runs it."""
         url = database or f"sqlite:///{self.folder / uuid4().hex}.db"
         settings = {
             **OPEN_HOUSE,
@@ -72,7 +74,7 @@ class Stage:
             "DATABASE_URL": url,
             **environment,
         }
-        with running(["app.py", "--port", "{port}"], self.folder, **settings) as server:
+        with running([*via, "app.py", "--port", "{port}"], self.folder, **settings) as server:
             yield App(server, url)
 
 
