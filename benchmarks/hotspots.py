@@ -9,7 +9,7 @@ import json
 import signal
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from benchmarks.server import ROOT
 from benchmarks.stage import App, Stage, open_stage
 from benchmarks.streaming import CROWD_PACE, crowd_of
 
-Seen = list[tuple[list[str], int]]
+Seen = list[tuple[list[str], float]]
 LINES = 40
 
 
@@ -66,22 +66,27 @@ def main() -> None:
         with stage.app(via=["-m", "benchmarks.sampled", str(file)]) as app:
             work(stage, app)
         seen: Seen = json.loads(file.read_text())
-    told = [([named(call) for call in stack], count) for stack, count in seen]
-    print(f"{work.__doc__} {sum(count for _, count in told)} samples.")
-    show("Packages, by the function that ran", told, lambda stack: [stack[-1].split("/")[0]])
+    told = [([named(call) for call in stack], spent) for stack, spent in seen]
+    print(f"{work.__doc__} {sum(spent for _, spent in told) / 1000:.1f} s of processor time.")
+    show("Packages, by the function that ran", told, lambda stack: [package(stack[-1])])
     show("Functions, by themselves", told, lambda stack: [stack[-1]])
     show("Functions, with all they call", told, set)
 
 
 def show(title: str, seen: Seen, names: Callable[[list[str]], Iterable[str]]) -> None:
-    """The commonest names and their share of all samples."""
-    counted: Counter[str] = Counter()
-    for stack, count in seen:
+    """The names that took most, and their share."""
+    total = sum(spent for _, spent in seen)
+    by_name: dict[str, float] = defaultdict(float)
+    for stack, spent in seen:
         for name in names(stack):
-            counted[name] += count
+            by_name[name] += spent
     print(f"\n{title}\n")
-    for name, count in counted.most_common(LINES):
-        print(f"{100 * count / sum(count for _, count in seen):5.1f} %  {name}")
+    for name in sorted(by_name, key=by_name.__getitem__, reverse=True)[:LINES]:
+        print(f"{100 * by_name[name] / total:5.1f} %  {name}")
+
+
+def package(call: str) -> str:
+    return call.split()[0].split("/")[0]
 
 
 def named(call: str) -> str:

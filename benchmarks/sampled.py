@@ -1,7 +1,7 @@
 """A Python program with its stacks noted: `python -m benchmarks.sampled FILE PROGRAM [ARGUMENT…]`.
 
-What was seen is written to FILE when the program ends; SIGUSR1 forgets what was seen before.
-Threads that wait are left out.
+Each stack counts for the processor time its thread has really had, so waiting costs nothing. What
+was seen is written to FILE when the program ends; SIGUSR1 forgets what was seen before.
 """
 
 import json
@@ -9,37 +9,45 @@ import runpy
 import signal
 import sys
 import threading
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from types import FrameType
 
-SECONDS = 0.002
-WAITING = {
-    "selectors.py:select", "threading.py:wait", "threading.py:_wait_for_tstate_lock",
-    "queue.py:get", "thread.py:_worker", "app.py:main",
-}  # fmt: skip
-"""Where a thread rests: what is at the top of its stack then."""
-
+SECONDS = 0.004
 Stack = tuple[str, ...]
 
 
 class Sampler(threading.Thread):
-    """Counts the stacks of all other threads; the outermost call first."""
+    """Milliseconds by the stack of all other threads; the outermost call first."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.seen: Counter[Stack] = Counter()
+        self.seen: defaultdict[Stack, float] = defaultdict(float)
         self.ended = threading.Event()
 
     def run(self) -> None:
         # Else a busy thread hands over only where it waits, and only such places are seen.
         sys.setswitchinterval(0.0001)
+        before: dict[int, int] = {}
         while not self.ended.wait(SECONDS):
-            for thread, frame in sys._current_frames().items():
-                if thread != self.ident:
-                    stack = _stack(frame)
-                    if _short(stack[-1]) not in WAITING:
-                        self.seen[stack] += 1
+            frames = sys._current_frames()
+            for thread in threading.enumerate():
+                frame = frames.get(thread.ident or 0)
+                if frame is None or thread is self:
+                    continue
+                spent = _processor_time(thread)
+                more = spent - before.get(thread.native_id or 0, spent)
+                before[thread.native_id or 0] = spent
+                if more > 0:
+                    self.seen[_stack(frame)] += more / 1e6
+
+
+def _processor_time(thread: threading.Thread) -> int:
+    """Nanoseconds so far; 0 of a thread that has just ended."""
+    try:
+        return int(Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text().split()[0])
+    except OSError:
+        return 0
 
 
 def _stack(frame: FrameType | None) -> Stack:
@@ -48,10 +56,6 @@ def _stack(frame: FrameType | None) -> Stack:
         calls.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
         frame = frame.f_back
     return tuple(reversed(calls))
-
-
-def _short(call: str) -> str:
-    return call.rpartition("/")[2]
 
 
 def main() -> None:
