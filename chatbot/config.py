@@ -4,6 +4,8 @@ The only file that reads the environment (and `.env`). Nothing here connects to 
 """
 
 import os
+import sys
+from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
@@ -23,6 +25,9 @@ def prepare_environment() -> None:
     and no trust of uvicorn's own in forwarded addresses (that is TRUSTED_PROXIES)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ["FORWARDED_ALLOW_IPS"] = ""
+    if find_spec("matplotlib") is None:
+        # Gradio tries to import it for every frame; to search for it takes an eighth of a frame.
+        sys.modules["matplotlib"] = None  # type: ignore[assignment]
     here = "127.0.0.1,localhost"
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = f"{os.environ[name]},{here}" if os.environ.get(name) else here

@@ -43,6 +43,8 @@ RECOVER_TICKS = 5
 LEASE_SECONDS = 10.0
 """How long a dead process can keep a conversation to itself."""
 KEEPALIVE_SECONDS = 0.25
+FRAME_COST_SECONDS = 0.004
+"""Twice what a frame takes of a processor, so that all followers together leave half of it."""
 CLOSING_TRIES = 2
 LONGEST_PAUSE = 15
 HISTORY_LIMIT = 2_000
@@ -103,6 +105,7 @@ class Turn:
         self._thought: list[str] = [begun.prefix_thought]
         self._notes: list[str] = []
         self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
         self.reader: asyncio.Task[None] | None = None
 
     @property
@@ -159,6 +162,7 @@ class Turn:
 
     def finished(self) -> None:
         self.done = True
+        self._ended.set()
         self._tell()
 
     def _tell(self) -> None:
@@ -169,11 +173,12 @@ class Turn:
     async def changed(self, since: int, seconds: float) -> None:
         """Return when the turn has changed since that version, or after some seconds."""
         if self.version == since:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+            await _happened(self._changed, seconds)
+
+    async def ended(self, seconds: float) -> None:
+        """Return when the turn has ended, or after some seconds."""
+        if seconds > 0 and not self.done:
+            await _happened(self._ended, seconds)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.text, self.thought, self.notes, self.done)
@@ -182,6 +187,12 @@ class Turn:
     def got_nothing(self) -> bool:
         """Whether not one word of an answer came."""
         return self.text == self.begun.prefix
+
+
+async def _happened(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _joined(pieces: list[str]) -> str:
@@ -204,6 +215,7 @@ class Turns:
         self._turns: dict[int, Turn] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
+        self._followers = 0
         self._closing = asyncio.Event()
         self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
 
@@ -249,12 +261,14 @@ class Turns:
         return self._turns.get(reply_id) if reply_id is not None else None
 
     async def follow(self, turn: Turn, frame_seconds: float) -> AsyncIterator[Snapshot]:
-        """The reply as it grows: at once when it changes, at most once per `frame_seconds`.
+        """The reply as it grows: at once when it changes, at most once per `frame_seconds`, and
+        less often when many follow, so that the server does not fall behind.
 
         In silence it repeats itself, so that a follower can look whether it is still wanted.
         The last snapshot is `done`.
         """
         turn.followers += 1
+        self._followers += 1
         try:
             while True:
                 version, shown_at = turn.version, time.monotonic()
@@ -263,10 +277,11 @@ class Turns:
                 if snapshot.done:
                     return
                 await turn.changed(version, KEEPALIVE_SECONDS)
-                pause = frame_seconds - (time.monotonic() - shown_at)
-                if snapshot.text and pause > 0 and not turn.done:
-                    await asyncio.sleep(pause)
+                if snapshot.text:
+                    pace = max(frame_seconds, self._followers * FRAME_COST_SECONDS)
+                    await turn.ended(shown_at + pace - time.monotonic())
         finally:
+            self._followers -= 1
             turn.followers -= 1
             turn.followed_at = time.monotonic()
 

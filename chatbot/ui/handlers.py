@@ -33,7 +33,7 @@ WINDOW = 30
 """Messages shown at first, and how many more each "show earlier" brings: what a frame costs in
 the browser grows with the messages on the page."""
 MAX_WINDOW = 1_000
-FRAME_SECONDS = 0.1
+FRAME_SECONDS = 0.05
 REPEAT_SECONDS = 1.5
 """A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
 
