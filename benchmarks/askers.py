@@ -1,7 +1,8 @@
 """Who asks: pages of an app, and a bare ear on Ark's wire. `bare.py` has the SDK's.
 
 All are asked alike and tell alike what they heard. A turn before the measured one has made every
-connection and, where there is one, the memory at Ark's side, so that first tokens compare.
+connection and, where there is one, the memory at Ark's side, so that first tokens compare. A reply
+counts, and is told by its numbers: to be timed, it has to be the first such of its conversation.
 """
 
 import time

@@ -21,7 +21,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from chatbot.ark.client import ArkClient
@@ -42,9 +42,9 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database
 settings.register_profile(
     "quick",
     derandomize=True,
-    max_examples=16,
+    max_examples=10,
     # To explain a failing story would play it hundreds of times more.
-    phases=[Phase.generate, Phase.shrink],
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
     **QUIET,
 )
 settings.register_profile("long", max_examples=500, **QUIET)
@@ -799,6 +799,19 @@ def lab(request, tmp_path, ark, seconds, dying):
         runner.run(client.close())
 
 
+def told(ending):
+    """The story of a turn that ends like this between two that go well."""
+    steps = [
+        Step(None, "send", 0, 0, 0, WORDS[0], how)
+        for how in (Ending("complete"), ending, Ending("complete"))
+    ]
+    return example(keeps_partial=True, shape="not_found", steps=steps)
+
+
+@told(Ending("stop", 3))
+@told(Ending("crash", 3, recovered=True))
+@told(Ending("crash at the end", recovered=True))
+@told(Ending("sleep", 3, saved=True))
 @settings(settings.get_profile(PROFILE))
 @given(
     keeps_partial=st.booleans(),
