@@ -12,7 +12,7 @@ run: .venv/ready
 	.venv/bin/python app.py
 
 test: .venv/ready
-	.venv/bin/pytest
+	.venv/bin/pytest -n auto
 
 lint: .venv/ready
 	.venv/bin/ruff check .

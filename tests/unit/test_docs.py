@@ -86,7 +86,7 @@ def test_the_readme_has_one_command_to_run_and_one_to_test(readme):
     run, test = commands(readme)
     assert [run, test] == commands("README.md")
     assert run.endswith(" && .venv/bin/python app.py")
-    assert test.endswith(" && .venv/bin/pytest")
+    assert test.endswith(" && .venv/bin/pytest -n auto")
     for command in (run, test):
         assert command.startswith("python3 -m venv .venv && ")
         for file in re.findall(r"-r (\S+)", command):
