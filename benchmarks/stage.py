@@ -21,6 +21,9 @@ OPEN_HOUSE = {
     "DAILY_YUAN": "0",
     "MONTHLY_YUAN": "0",
     "MAX_TURNS": "200",
+    "SENDS_PER_MINUTE": "0",
+    # So that the accounts seem to come from many places.
+    "TRUSTED_PROXIES": "127.0.0.1",
     "REGISTRATION": "open",
     "BCRYPT_COST": "4",
 }
