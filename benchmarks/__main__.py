@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,8 @@ WORKS: dict[str, Work] = {
 
 def main() -> int:
     flags = _flags()
+    # So that the servers are ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sheet, failed = Sheet(), []
     scale = SHORT if flags.short else Scale()
     with (
