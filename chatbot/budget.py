@@ -201,9 +201,11 @@ class Budget:
         limit = self._limit_of(user_id)
         if limit and Usage.of_person(user_id, day)[0] + tokens > limit:
             raise BudgetUsedUp(resets=tomorrow)
-        if self.daily_yuan and Usage.micro_yuan_since(day) + cost > self.daily_yuan * MILLION:
+        if not (self.daily_yuan or self.monthly_yuan):
+            return
+        spent_today, spent = Usage.micro_yuan_since(day, month)
+        if self.daily_yuan and spent_today + cost > self.daily_yuan * MILLION:
             raise AppBudgetUsedUp(resets=tomorrow)
-        spent = Usage.micro_yuan_since(month) if self.monthly_yuan else 0
         if self.monthly_yuan and spent + cost > self.monthly_yuan * MILLION:
             next_month = (month + timedelta(days=32)).replace(day=1)
             raise MonthlyBudgetUsedUp(resets=next_month)

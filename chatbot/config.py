@@ -25,9 +25,12 @@ def prepare_environment() -> None:
     and no trust of uvicorn's own in forwarded addresses (that is TRUSTED_PROXIES)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ["FORWARDED_ALLOW_IPS"] = ""
-    if find_spec("matplotlib") is None:
-        # Gradio tries to import it for every frame; to search for it takes an eighth of a frame.
-        sys.modules["matplotlib"] = None  # type: ignore[assignment]
+    # A summary of all events, which Gradio would make with pandas at the end of each.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+    # Gradio searches for the one in every frame, httpcore for the other in every request.
+    for name in ("matplotlib", "sniffio"):
+        if find_spec(name) is None:
+            sys.modules[name] = None  # type: ignore[assignment]
     here = "127.0.0.1,localhost"
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = f"{os.environ[name]},{here}" if os.environ.get(name) else here

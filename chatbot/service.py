@@ -80,7 +80,7 @@ class Thread:
     today: Today
     """What its owner has used today, in all conversations."""
     versions: list[Versions]
-    """Where the shown messages have other versions, oldest first."""
+    """Where the shown messages have other versions, oldest first; none while a reply is written."""
 
     @property
     def running_reply(self) -> Shown | None:
@@ -156,19 +156,15 @@ class ChatService:
         await self._storage.write(branches.show_next_version, user_id, conversation_id, message_id)
 
     async def follow(
-        self, user_id: int, conversation_id: str, frame_seconds: float
+        self, user_id: int, conversation_id: str, reply_id: int, frame_seconds: float
     ) -> AsyncIterator[Snapshot]:
-        """The running reply as it grows, wherever it runs; ends when it has ended."""
-        thread = await self.open(user_id, conversation_id, 1)
-        reply = thread.running_reply
-        if reply is None:
-            return
-        turn = self._turns.get(reply.id)
-        if turn is not None:
-            async for snapshot in self._turns.follow(turn, frame_seconds):
-                yield snapshot
-            return
-        async for snapshot in self._follow_stored(user_id, conversation_id, reply.id):
+        """A running reply as it grows, wherever it runs; the last snapshot is `done`."""
+        turn = self._turns.get(reply_id)
+        if turn is not None and turn.begun.user_id == user_id:
+            snapshots = self._turns.follow(turn, frame_seconds)
+        else:
+            snapshots = self._follow_stored(user_id, conversation_id, reply_id)
+        async for snapshot in snapshots:
             yield snapshot
 
     async def stop(self, user_id: int, conversation_id: str) -> None:
@@ -219,7 +215,8 @@ def _open(budget: Budget, user_id: int, conversation_id: str, window: int) -> Th
         len(rows) > window,
         Totals(prompt, cached, completion, cost, saved),
         budget.today(user_id),
-        branches.versions(rows[-window:]),
+        # While a reply is written no other version can be chosen.
+        branches.versions(rows[-window:]) if rows and rows[-1].state != State.STREAMING else [],
     )
 
 

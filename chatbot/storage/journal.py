@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from peewee import Case
+
 from chatbot.errors import ChangedElsewhere, TooManyTurns, TurnRunning
 from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Message, Role, State, User
@@ -266,12 +268,9 @@ def recover(conversation_id: uuid.UUID | None = None) -> int:
         Conversation.update(turn_owner=None, turn_until=None).where(
             Conversation.turn_until.is_null(False), ~Conversation.lease_runs()
         ).execute()
-    ended = {"error": PROCESS_DIED, "finished_at": now()}
-    with_text = Message.update(state=State.INTERRUPTED, **ended).where(
-        orphaned, Message.content != ""
-    )
-    without = Message.update(state=State.FAILED, **ended).where(orphaned, Message.content == "")
-    return int(with_text.execute()) + int(without.execute())
+    kept = Case(None, [(Message.content != "", State.INTERRUPTED)], State.FAILED)
+    ended = Message.update(state=kept, error=PROCESS_DIED, finished_at=now()).where(orphaned)
+    return int(ended.execute())
 
 
 def ask_to_stop(user_id: int, conversation_id: str) -> int | None:
@@ -293,10 +292,10 @@ def title_of(question: str) -> str:
 
 def _claimed(user_id: int, conversation_id: str, terms: Terms) -> Any:
     """The user's conversation, locked for a turn, with nothing left over from a dead process."""
-    conversation = Conversation.of(user_id, conversation_id)
     # Of two processes that count a person's turns at once, one waits here for the other.
     User.update(name=User.name).where(User.id == user_id).execute()
     busy = Conversation.running_turns(user_id)
+    conversation = Conversation.of(user_id, conversation_id)
     until = now() + timedelta(seconds=terms.lease_seconds)
     if not Conversation.claim_turn(conversation.id, terms.owner, until):
         raise TurnRunning()

@@ -16,6 +16,7 @@ from peewee import (
     BigAutoField,
     BigIntegerField,
     BooleanField,
+    Case,
     CharField,
     DatabaseProxy,
     ForeignKeyField,
@@ -344,9 +345,13 @@ class Usage(Table):
         return int(row[0] or 0), int(row[1] or 0)
 
     @classmethod
-    def micro_yuan_since(cls, since: datetime) -> int:
-        """What the whole app has spent or reserved since then."""
-        return int(cls.select(fn.SUM(cls.micro_yuan)).where(cls.at >= since).scalar() or 0)
+    def micro_yuan_since(cls, day: datetime, month: datetime) -> tuple[int, int]:
+        """What the whole app has spent or reserved since either of them, the later one first."""
+        of_day = Case(None, [(cls.at >= day, cls.micro_yuan)], 0)
+        row: Any = (
+            cls.select(fn.SUM(of_day), fn.SUM(cls.micro_yuan)).where(cls.at >= month).tuples().get()
+        )
+        return int(row[0] or 0), int(row[1] or 0)
 
 
 class Switch(Table):

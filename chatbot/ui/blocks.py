@@ -156,7 +156,6 @@ def _wire(
         inputs=[chat.signal, chat.prompt],
         outputs=[chat.prompt],
     )
-    chat.signal.change(**refresh)
     chat.chatbot.example_select(
         handle.send_example, [chosen, window], frame, postprocess=False, **quiet
     ).then(**refresh)
@@ -167,10 +166,12 @@ def _wire(
         "postprocess": False,
         **many,
     }
-    chat.chatbot.retry(handle.regenerate, **with_shown)
+    chat.chatbot.retry(handle.regenerate, **with_shown).then(**refresh)
     chat.chatbot.undo(handle.undo, **with_shown)
-    chat.chatbot.option_select(handle.choose_option, **with_shown)
-    chat.chatbot.edit(handle.edit, [chosen, window], frame, postprocess=False, **many)
+    chat.chatbot.option_select(handle.choose_option, **with_shown).then(**refresh)
+    chat.chatbot.edit(handle.edit, [chosen, window], frame, postprocess=False, **many).then(
+        **refresh
+    )
     chat.prompt.stop(handle.stop, [chosen], None, queue=False, api_visibility="private")
     chat.earlier.click(handle.earlier, [window], [window], **quiet).then(**follow)
 

@@ -265,10 +265,13 @@ class Handlers:
         shown = thread_messages(thread, visit.language, visit.zone)
         status = status_line(thread, visit.language)
         yield shown, status, ""
-        if thread.running_reply is None:
+        running = thread.running_reply
+        if running is None:
             return
         last, yielded_at = None, time.monotonic()
-        async for snapshot in self.service.follow(visit.user_id, conversation_id, FRAME_SECONDS):
+        async for snapshot in self.service.follow(
+            visit.user_id, conversation_id, running.id, FRAME_SECONDS
+        ):
             if snapshot == last and time.monotonic() - yielded_at < REPEAT_SECONDS:
                 yield None
                 continue

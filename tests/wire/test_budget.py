@@ -199,7 +199,8 @@ async def test_twenty_at_the_edge_of_a_budget_never_cross_it(open_chat, memory):
             return 1
 
         served = await asyncio.gather(*(ask(*pair) for pair in enumerate(people)))
-        spent = await here.storage.read(Usage.micro_yuan_since, here.turns.budget.day())
+        budget = here.turns.budget
+        spent, _ = await here.storage.read(Usage.micro_yuan_since, budget.day(), budget.month())
         assert 0 < sum(served) < 20
         assert spent <= limit * 1_000_000
         assert await here.storage.read(Message.select().count) == 2 * sum(served)

@@ -367,10 +367,10 @@ async def test_closing_the_process_saves_what_there_is(open_chat, ark):
 
 async def test_followers_see_the_reply_grow_and_end(chat, ark):
     one = await chat.started()
-    await chat.send(one, "count 30")
+    reply_id = (await chat.send(one, "count 30")).begun.reply_id
 
     async def followed():
-        return [s async for s in chat.service.follow(chat.user_id, one, 0.01)]
+        return [s async for s in chat.service.follow(chat.user_id, one, reply_id, 0.01)]
 
     first, second = await asyncio.gather(followed(), followed())
     for snapshots in (first, second):
@@ -387,7 +387,8 @@ async def test_a_reply_of_another_process_is_followed_and_stopped(open_chat, ark
         turn = await here.send(one, "count 9")
         await grown(turn, 2)
         asked = False
-        async for snapshot in there.service.follow(there.user_id, one, 0.01):
+        reply_id = turn.begun.reply_id
+        async for snapshot in there.service.follow(there.user_id, one, reply_id, 0.01):
             if snapshot.text and not asked:
                 asked = True
                 await there.service.stop(there.user_id, one)
