@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import Case
 
-from chatbot.errors import ChangedElsewhere, TooManyTurns, TurnRunning
+from chatbot.errors import ChangedElsewhere, TooManyTurns
 from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Message, Role, State, User
 
@@ -295,14 +295,12 @@ def _claimed(user_id: int, conversation_id: str, terms: Terms) -> Any:
     # Of two processes that count a person's turns at once, one waits here for the other.
     User.update(name=User.name).where(User.id == user_id).execute()
     busy = Conversation.running_turns(user_id)
-    conversation = Conversation.of(user_id, conversation_id)
     until = now() + timedelta(seconds=terms.lease_seconds)
-    if not Conversation.claim_turn(conversation.id, terms.owner, until):
-        raise TurnRunning()
+    conversation = Conversation.claimed(user_id, conversation_id, terms.owner, until)
     if busy >= terms.max_turns_per_user:
         raise TooManyTurns()
     recover(conversation.id)
-    return Conversation.get_by_id(conversation.id)
+    return conversation
 
 
 def _create_question(conversation: Any, before: Any, text: str) -> Any:

@@ -4,6 +4,7 @@ Knows nothing of Ark, Gradio or passwords. Every query that starts from an id wh
 named also takes the user; what belongs to somebody else is not found.
 """
 
+import functools
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 from peewee import (
     JOIN,
+    SQL,
     AutoField,
     BigAutoField,
     BigIntegerField,
@@ -24,11 +26,10 @@ from peewee import (
     Model,
     TextField,
     UUIDField,
-    Value,
     fn,
 )
 
-from chatbot.errors import ConversationNotFound
+from chatbot.errors import ConversationNotFound, TurnRunning
 from chatbot.storage.fields import InstantField, now
 
 database: Any = DatabaseProxy()
@@ -161,11 +162,7 @@ class Conversation(Table):
     @classmethod
     def of(cls, user_id: int, conversation_id: str | uuid.UUID | None) -> Self:
         """The one door to a conversation: raises `ConversationNotFound` unless it is the user's."""
-        try:
-            key = uuid.UUID(str(conversation_id))
-        except ValueError:
-            raise ConversationNotFound() from None
-        found = cls.get_or_none(cls.id == key, cls.user == user_id)
+        found = cls.get_or_none(cls.id == _uuid(conversation_id), cls.user == user_id)
         if found is None:
             raise ConversationNotFound()
         return found
@@ -192,16 +189,20 @@ class Conversation(Table):
         return (cls.turn_until > moment) & (cls.turn_until <= moment + LONGEST_LEASE)
 
     @classmethod
-    def claim_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
-        """Take the turn lock; False when somebody holds it and their lease has not run out."""
-        return bool(
-            cls.update(turn_owner=owner, turn_until=until)
-            .where(
-                cls.id == conversation_id,
-                cls.turn_until.is_null() | ~cls.lease_runs(),
-            )
-            .execute()
+    def claimed(cls, user_id: int, conversation_id: str, owner: str, until: datetime) -> Self:
+        """The user's conversation, with its turn lock taken.
+
+        Raises `ConversationNotFound`, or `TurnRunning` when somebody holds the lock and their
+        lease has not run out.
+        """
+        key = _uuid(conversation_id)
+        taken = cls.update(turn_owner=owner, turn_until=until).where(
+            cls.id == key, cls.user == user_id, cls.turn_until.is_null() | ~cls.lease_runs()
         )
+        if not taken.execute():
+            cls.of(user_id, conversation_id)
+            raise TurnRunning()
+        return cls.get_by_id(key)
 
     @classmethod
     def renew_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
@@ -220,6 +221,13 @@ class Conversation(Table):
     def turn_is_running(self) -> bool:
         until = self.turn_until
         return until is not None and now() < until <= now() + LONGEST_LEASE
+
+
+def _uuid(conversation_id: str | uuid.UUID | None) -> uuid.UUID:
+    try:
+        return uuid.UUID(str(conversation_id))
+    except ValueError:
+        raise ConversationNotFound() from None
 
 
 class Message(Table):
@@ -279,17 +287,7 @@ class Message(Table):
         """
         if head_id is None:
             return []
-        start = (
-            cls.select(cls.id, cls.parent, Value(1).alias("depth"))
-            .where(cls.id == head_id)
-            .cte("branch", recursive=True, columns=("id", "parent_id", "depth"))
-        )
-        step = cls.alias()
-        up = step.select(step.id, step.parent, start.c.depth + 1).join(
-            start, JOIN.INNER, on=((step.id == start.c.parent_id) & (start.c.depth < limit))
-        )
-        path = start.union_all(up)
-        rows = cls.select(cls).join(path, on=(cls.id == path.c.id)).with_cte(path)
+        rows = cls.raw(_branch_sql(type(database.obj).__name__), head_id, limit)
         return sorted(rows, key=lambda message: message.id)
 
     @classmethod
@@ -308,6 +306,26 @@ class Message(Table):
         )
         prompt, cached, completion, micro_yuan = (int(value or 0) for value in row)
         return prompt, cached, completion, micro_yuan
+
+
+@functools.cache
+def _branch_sql(_: str) -> str:
+    """The query of `Message.branch` for this kind of database, written once: Peewee takes longer
+    to put it together than the database to answer it."""
+    start = (
+        Message.select(Message.id, Message.parent, SQL("1").alias("depth"))
+        .where(Message.id == 0)
+        .cte("branch", recursive=True, columns=("id", "parent_id", "depth"))
+    )
+    step = Message.alias()
+    up = step.select(step.id, step.parent, start.c.depth + SQL("1")).join(
+        start, JOIN.INNER, on=((step.id == start.c.parent_id) & (start.c.depth < 0))
+    )
+    path = start.union_all(up)
+    query = Message.select(Message).join(path, on=(Message.id == path.c.id)).with_cte(path)
+    sql, places = query.sql()
+    assert len(places) == 2, "the head and the limit, in this order"
+    return str(sql)
 
 
 class Usage(Table):

@@ -10,7 +10,7 @@ from playhouse import db_url
 from playhouse.migrations import Runner
 from playhouse.schema_diff import diff_models
 
-from chatbot.errors import BadSettings, ConversationNotFound, StorageUnavailable
+from chatbot.errors import BadSettings, ConversationNotFound, StorageUnavailable, TurnRunning
 from chatbot.storage import models
 from chatbot.storage.database import MIGRATIONS, open_storage
 from chatbot.storage.fields import now
@@ -148,13 +148,17 @@ def test_one_owner_at_a_time_holds_a_turn(storage, user):
     def work():
         key = thread(user, []).id
         soon, past = now() + timedelta(seconds=9), now() - timedelta(seconds=1)
-        assert Conversation.claim_turn(key, "a", soon)
-        assert not Conversation.claim_turn(key, "b", soon)
+        assert Conversation.claimed(user.id, key, "a", soon).turn_owner == "a"
+        with pytest.raises(TurnRunning):
+            Conversation.claimed(user.id, key, "b", soon)
         assert Conversation.running_turns(user.id) == 1
         assert not Conversation.renew_turn(key, "b", soon)
         assert Conversation.renew_turn(key, "a", past)
         assert Conversation.running_turns(user.id) == 0
-        assert Conversation.claim_turn(key, "b", soon), "a lease that ran out is free"
+        # A lease that ran out is free, but not for everybody.
+        with pytest.raises(ConversationNotFound):
+            Conversation.claimed(user.id + 1, key, "b", soon)
+        assert Conversation.claimed(user.id, key, "b", soon).turn_owner == "b"
 
     storage.write_now(work)
 
