@@ -186,8 +186,7 @@ async def test_twenty_people_at_the_edge_of_the_budget_never_cross_it(servers, d
             tab = someone.tab()
             session = await tab.new_conversation()
             with pytest.raises(Refused, match="budget for today"):
-                while True:
-                    await tab.ask(session, "count 20")
+                await ask_for_ever(tab, session)
 
     await asyncio.gather(*[talk(number) for number in range(20)])
     with looking_into(database) as storage:
@@ -197,3 +196,8 @@ async def test_twenty_people_at_the_edge_of_the_budget_never_cross_it(servers, d
     assert spent <= DAILY_YUAN * YUAN
     # As much as can be spent is spent: less is left than one more turn could take.
     assert spent > (DAILY_YUAN - 2 * RESERVED / 1000) * YUAN
+
+
+async def ask_for_ever(tab, session):
+    while True:
+        await tab.ask(session, "count 20")

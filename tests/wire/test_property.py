@@ -902,6 +902,21 @@ async def test_one_process_never_runs_two_turns_in_a_conversation(open_chat, ark
 
 
 @pytest.mark.anyio
+async def test_a_save_that_comes_too_late_changes_nothing(chat, ark):
+    """The keeper has looked at a reply, which then ends before its transaction begins."""
+    one = await chat.started()
+    reply = await chat.ask(one, "echo: one")
+    ark.fail_next(Fault.silence(after=1))
+    # The same process holds the conversation again by then.
+    turn = await chat.send(one, "count 9")
+    late = [(turn.begun.conversation_id, journal.Progress(reply.id, "o", ""))]
+    await chat.storage.write(journal.save, chat.turns.owner, 10, late)
+    assert (await chat.messages(one))[1].content == "one"
+    await chat.service.stop(chat.user_id, one)
+    await finished(turn)
+
+
+@pytest.mark.anyio
 async def test_a_stranger_is_not_told_that_a_turn_runs(chat, ark):
     ark.fail_next(Fault.silence(after=3))
     one = await chat.started()
