@@ -166,7 +166,6 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
     budget = Budget.of(settings, model)
     turns = Turns(storage, memories, budget, limits)
-    client.pause = turns.reading_pause
     registration = settings.registration
     if registration == "auto":
         registration = "invite" if settings.is_public else "open"

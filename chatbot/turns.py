@@ -45,9 +45,6 @@ LEASE_SECONDS = 10.0
 KEEPALIVE_SECONDS = 0.25
 FRAME_COST_SECONDS = 0.004
 """Twice what a frame takes of a processor, so that all followers together leave half of it."""
-READ_COST_SECONDS = 0.002
-UNHURRIED = 25
-"""So many turns at once are read as their words come; those of more, in batches."""
 CLOSING_TRIES = 2
 LONGEST_PAUSE = 15
 HISTORY_LIMIT = 2_000
@@ -287,10 +284,6 @@ class Turns:
             self._followers -= 1
             turn.followers -= 1
             turn.followed_at = time.monotonic()
-
-    def reading_pause(self) -> float:
-        """How long a stream of Ark's may be left unread, with so many of them (`ArkClient`)."""
-        return max(0, len(self._turns) - UNHURRIED) * READ_COST_SECONDS
 
     def forget(self, refs: Sequence[str]) -> None:
         """Have Ark delete what it stores under these ids; nobody waits for it."""

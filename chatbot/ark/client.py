@@ -64,9 +64,6 @@ class ArkClient:
         self.speaks_ark = bool(ARK_PATH.search(base_url))
         self._first_token_seconds = first_token_seconds
         self._idle_seconds = idle_seconds
-        self.pause: Callable[[], float] = float
-        """How many seconds to let pass between two reads of a stream: what comes meanwhile is
-        then read at once. Asked after the first word."""
         # The SDK's own retry re-sends a POST after a timeout, which would apply one turn twice
         # to a session context.
         self._ark = AsyncArk(
@@ -188,30 +185,26 @@ class ArkClient:
 
         A stream that ends without a finish_reason did not finish: `StreamBroken`.
         """
-        stream, finished, pause = None, False, 0.0
+        stream, finished = None, False
         limit = self._first_token_seconds
         try:
             async with asyncio.timeout(limit):
                 stream = await call()
-            async with aclosing(read_events(stream.response)) as batches:  # type: ignore[type-var]
+            async with aclosing(read_events(stream.response)) as events:  # type: ignore[type-var]
                 while True:
                     async with asyncio.timeout(limit):
-                        events = await anext(batches, None)
-                    if events is None:
+                        event = await anext(events, None)
+                    if event is None:
                         break
-                    for event in events:
-                        try:
-                            _raise_told(event)
-                            chunk = read(event)
-                        except ODD as error:
-                            raise StreamBroken(f"an event of an odd shape: {error}") from None
-                        if chunk.text or chunk.thought:
-                            limit = self._idle_seconds
-                            pause = self.pause()
-                        finished = finished or bool(chunk.finish)
-                        yield chunk
-                    if pause > 0 and not finished:
-                        await asyncio.sleep(pause)
+                    try:
+                        _raise_told(event)
+                        chunk = read(event)
+                    except ODD as error:
+                        raise StreamBroken(f"an event of an odd shape: {error}") from None
+                    if chunk.text or chunk.thought:
+                        limit = self._idle_seconds
+                    finished = finished or bool(chunk.finish)
+                    yield chunk
             if not finished:
                 raise StreamBroken("the stream ended without a finish_reason")
         except TimeoutError:

@@ -12,16 +12,14 @@ import httpx
 DONE = b"[DONE]"
 
 
-async def read_events(response: httpx.Response) -> AsyncIterator[list[dict[str, Any]]]:
-    """The data of the events that came together, up to `[DONE]` or the end.
+async def read_events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    """The data of each event up to `[DONE]` or the end; raises `json.JSONDecodeError`.
 
-    Raises `json.JSONDecodeError`. Lines are split as bytes: a JSON string may hold U+2028, at
-    which text lines would break.
+    Lines are split as bytes: a JSON string may hold U+2028, at which text lines would break.
     """
     data: list[bytes] = []
     rest = b""
     async for piece in response.aiter_bytes():
-        events: list[dict[str, Any]] = []
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             line = line.rstrip(b"\r")
@@ -29,20 +27,12 @@ async def read_events(response: httpx.Response) -> AsyncIterator[list[dict[str, 
                 data.append(line[5:].lstrip())
             elif not line and data:
                 if data[0].startswith(DONE):
-                    yield events
                     return
-                try:
-                    events.append(_event(data))
-                except json.JSONDecodeError:
-                    # What came before it is good.
-                    yield events
-                    raise
+                yield _event(data)
                 data = []
-        if events:
-            yield events
     if data and not data[0].startswith(DONE):
         # The last blank line is missing.
-        yield [_event(data)]
+        yield _event(data)
 
 
 def _event(data: list[bytes]) -> dict[str, Any]:

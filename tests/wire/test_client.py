@@ -100,15 +100,6 @@ async def test_a_stream_has_text_a_finish_reason_and_usage(client):
     assert tokens.completion > 0
 
 
-async def test_a_stream_that_is_read_in_batches_is_whole(client, ark):
-    ark.pace = 0.005
-    pauses = []
-    client.pause = lambda: pauses.append(1) or 0.05
-    chunks = await reply(client, [Line("user", "count 60")])
-    assert "".join(chunk.text for chunk in chunks) == " ".join(map(str, range(1, 61)))
-    assert pauses
-
-
 async def test_thoughts_are_kept_apart_from_the_text(client):
     chunks = await reply(client, [Line("user", "think")])
     assert any(chunk.thought for chunk in chunks)
