@@ -418,8 +418,11 @@ async def test_a_question_that_no_database_can_hold_is_made_fit(chat):
     assert reply.content == "half \ufffd a character"
 
 
-async def test_the_keeper_outlives_whatever_goes_wrong_in_one_round(open_chat, ark, monkeypatch):
-    wrong = [peewee.DataError("one row cannot be stored")]
+@pytest.mark.parametrize("error", [peewee.DataError("one row"), StorageUnavailable()], ids=repr)
+async def test_the_keeper_outlives_whatever_goes_wrong_in_one_round(
+    open_chat, ark, monkeypatch, error
+):
+    wrong = [error]
     save = journal.save
 
     def save_or_fail(*args):
