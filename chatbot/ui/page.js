@@ -69,7 +69,7 @@ window.chatbot = (() => {
   if (navigator.clipboard) {
     const write = navigator.clipboard.writeText.bind(navigator.clipboard);
     navigator.clipboard.writeText = (text) =>
-      write(text.replace(/\n?<small class="caption">.*?<\/small>/gs, ""));
+      write(text.replace(/\n?<small class="caption"[^>]*>.*?<\/small>/gs, ""));
   }
 
   // Gradio gives the buttons in the prompt no name.
