@@ -44,11 +44,6 @@ LIMITS = Limits(
 )
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """How many workers `-n auto` has: one more than processors, since many tests only wait."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
