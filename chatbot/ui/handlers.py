@@ -37,7 +37,10 @@ FRAME_SECONDS = 0.05
 REPEAT_SECONDS = 1.5
 """A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
 
-Frame = tuple[list[Any], str, str]
+UNCHANGED = {"__type__": "update"}
+"""What a component is sent that is to stay as it is."""
+
+Frame = tuple[list[Any] | dict[str, str], str | dict[str, str], str]
 """Chatbot, status and signal, as plain values. A frame holds no `gr.update` and no `gr.skip`:
 Gradio builds a component anew for each of them, which costs more than the rest of the frame."""
 
@@ -253,6 +256,9 @@ class Handlers:
         async with self._viewers.take((visit.user_id, visit.tab)) as view:
             async for frame in self._watch(visit, conversation_id or "", int(window)):
                 if view.superseded:
+                    # Gradio sends the last frame again at the end, and it must not be drawn over
+                    # what this tab shows by then.
+                    yield UNCHANGED, UNCHANGED, ""
                     return
                 if frame is not None:
                     yield frame

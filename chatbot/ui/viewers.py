@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 LEAVE_SECONDS = 2
+DRAWN_SECONDS = 0.1
 Tab = tuple[int, str]
 """User and Gradio's session hash. The hash is the browser's choice, hence the user with it."""
 
@@ -39,6 +40,8 @@ class Viewers:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LEAVE_SECONDS):
                         await before.left.wait()
+                        # The page draws the frames of two events in no certain order.
+                        await asyncio.sleep(DRAWN_SECONDS)
             yield view
         finally:
             view.left.set()
