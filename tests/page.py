@@ -1,5 +1,6 @@
 """The page without a browser: its events over the HTTP that browsers use."""
 
+import asyncio
 import json
 import secrets
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ from tests.discretion import PASSWORD
 from tests.server import Server
 
 ROUTES = "gradio_api/chatbot"
+PATIENCE = 60
+"""Seconds after which what was to happen is taken as never happening."""
 
 
 class Refused(Exception):
@@ -72,8 +75,9 @@ class Tab:
         raise httpx.ReadError("the server left")
 
     async def result(self, name, *inputs, data=None):
-        """The last outputs of an event."""
-        return [outputs async for outputs in self.event(name, *inputs, data=data)][-1]
+        """The last outputs of an event; raises `TimeoutError` when it does not end."""
+        async with asyncio.timeout(PATIENCE):
+            return [outputs async for outputs in self.event(name, *inputs, data=data)][-1]
 
     async def new_conversation(self):
         await self.result("view", None)

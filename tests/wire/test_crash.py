@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from chatbot.turns import SAVE_SECONDS
-from tests.page import browser, reply_of
+from tests.page import PATIENCE, browser, reply_of
 from tests.server import running_server
 
 pytestmark = pytest.mark.anyio
@@ -37,8 +37,6 @@ UNLIMITED = {
 }
 LATE = 3.0
 """Seconds by which a busy machine may be late with its save."""
-PATIENCE = 60
-"""Seconds after which something that was to happen by itself is taken as never happening."""
 
 
 def counted(last):
