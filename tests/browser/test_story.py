@@ -99,6 +99,20 @@ def test_markdown_code_formulas_and_tables_are_rendered(someone):
     expect(ann.page.locator("#chatbot").get_by_text("Thought", exact=True)).to_be_visible()
 
 
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_no_button_covers_a_caption(someone, locale):
+    ann = someone(locale=locale).open().register()
+    ann.is_in()
+    for number in (1, 2):
+        ann.ask(f"echo: number {number}")
+        ann.is_answered()
+    captions = ann.page.locator("#chatbot small.caption")
+    expect(captions).to_have_count(2)
+    for caption in captions.all():
+        # Fails if something else would take the click.
+        caption.click(trial=True, position={"x": 3, "y": 6})
+
+
 def test_a_copied_message_has_no_caption(someone):
     ann = someone().open().register()
     ann.is_in()
