@@ -21,7 +21,6 @@ def up(migrator, db):
     db.create_tables([Switch], safe=False)
     add = migrator.add_column
     migrator.migrate(
-        add("conversation", "prompt_hash", CharField(max_length=16, default="")),
         add("message", "micro_yuan", IntegerField(null=True)),
         add("message", "request_id", CharField(max_length=80, default="")),
         add("usage", "reply_id", BigIntegerField(null=True)),
