@@ -43,6 +43,7 @@ STOP_SECONDS = 10
 QUEUE_SIZE = 500
 EVENTS = 1000
 """Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
+STATUS_SECONDS = 60
 INVITATION_USES, INVITATION_DAYS = 20, 7
 
 
@@ -73,7 +74,12 @@ class App:
         `more` goes to Gradio's `launch`. Raises `OSError` when the port cannot be had.
         """
         settings = self.settings
-        self.demo.queue(default_concurrency_limit=None, max_size=QUEUE_SIZE)
+        self.demo.queue(
+            default_concurrency_limit=None,
+            max_size=QUEUE_SIZE,
+            # By default each event that starts tells all that wait; nobody waits here.
+            status_update_rate=STATUS_SECONDS,
+        )
         _, url, _ = self.demo.launch(
             server_name=settings.gradio_server_name,
             server_port=settings.gradio_server_port,

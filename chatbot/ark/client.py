@@ -70,9 +70,8 @@ class ArkClient:
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
-            timeout=httpx.Timeout(
-                max(first_token_seconds, idle_seconds) + CONNECT_SECONDS, connect=CONNECT_SECONDS
-            ),
+            # The calls below have limits of their own, which do not end with each piece read.
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             http_client=None
             if self.speaks_ark
             else httpx.AsyncClient(event_hooks={"request": [_drop_nulls]}, limits=LIMITS),

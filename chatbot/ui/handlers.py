@@ -270,11 +270,11 @@ class Handlers:
         thread = await self.service.open(visit.user_id, conversation_id, window)
         shown = thread_messages(thread, visit.language, visit.zone)
         status = status_line(thread, visit.language)
-        yield shown, status, ""
         running = thread.running_reply
         if running is None:
+            yield shown, status, ""
             return
-        last, yielded_at = None, time.monotonic()
+        last, yielded_at = None, 0.0
         async for snapshot in self.service.follow(
             visit.user_id, conversation_id, running.id, FRAME_SECONDS
         ):
