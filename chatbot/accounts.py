@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import bcrypt
 from peewee import IntegrityError
@@ -34,7 +34,7 @@ from chatbot.errors import (
 )
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
-from chatbot.storage.models import Attempt, Invitation, Login, User
+from chatbot.storage.models import Attempt, Invitation, Login, User, prepared
 from chatbot.throttle import PER_ACCOUNT, PER_ADDRESS
 
 NAME_KEY_LENGTH = 128
@@ -166,7 +166,7 @@ class Accounts:
             renewal = asyncio.create_task(self._renew(login))
             self._renewals.add(renewal)
             renewal.add_done_callback(self._renewals.discard)
-        return Person(login.user.id, login.user.name, login.user.is_admin)
+        return Person(login.user_id, login.name, bool(login.is_admin))
 
     async def change_password(self, person: Person, current: str, new: str, token: str) -> None:
         """Replace the password and end every other login of this person.
@@ -376,16 +376,21 @@ def _account(key: str) -> str:
 # From here on: on a worker thread, inside a transaction.
 
 
-def _find_login(token: str) -> Login | None:
+def _find_login(token: str) -> Any:
+    """The login behind a token, with `name` and `is_admin` of its person; None when it is over."""
+    return next(iter(_login(_digest(token), now())), None)
+
+
+@prepared
+def _login(token_hash: Any, moment: Any) -> Any:
     return (
-        Login.select(Login, User)
+        Login.select(
+            Login.id, Login.user, Login.created_at, Login.seen_at, User.name, User.is_admin
+        )
         .join(User)
         .where(
-            Login.token_hash == _digest(token),
-            Login.expires_at > now(),
-            User.disabled_at.is_null(),
+            Login.token_hash == token_hash, Login.expires_at > moment, User.disabled_at.is_null()
         )
-        .first()
     )
 
 

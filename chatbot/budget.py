@@ -211,5 +211,5 @@ class Budget:
             raise MonthlyBudgetUsedUp(resets=next_month)
 
     def _limit_of(self, user_id: int) -> int:
-        user: Any = User.get_by_id(user_id)
-        return self.user_daily_tokens if user.daily_tokens is None else user.daily_tokens
+        own = User.limit_of(user_id)
+        return self.user_daily_tokens if own is None else own

@@ -35,10 +35,11 @@ def versions(messages: list[Any]) -> list[Versions]:
         Message.select(Message.id, Message.parent)
         .where(Message.conversation == messages[0].conversation_id, same_place)
         .order_by(Message.id)
+        .tuples()
     )
     siblings: dict[int | None, list[int]] = {}
-    for row in rows:
-        siblings.setdefault(row.parent_id, []).append(row.id)
+    for message_id, parent_id in rows:
+        siblings.setdefault(parent_id, []).append(message_id)
     return [
         Versions(message.id, places.index(message.id) + 1, len(places))
         for message in messages

@@ -31,9 +31,10 @@ from peewee import (
 
 from chatbot.errors import ConversationNotFound, TurnRunning
 from chatbot.storage.fields import InstantField, now
+from chatbot.storage.prepared import Prepared
 
 database: Any = DatabaseProxy()
-
+prepared = functools.partial(Prepared, database)
 
 LONGEST_LEASE = timedelta(minutes=1)
 
@@ -82,6 +83,17 @@ class User(Table):
     @classmethod
     def by_name_key(cls, name_key: str) -> Self | None:
         return cls.get_or_none(cls.name_key == name_key)
+
+    @classmethod
+    def limit_of(cls, user_id: int) -> int | None:
+        """`daily_tokens` of this person."""
+        [row] = _limit(user_id).tuples()
+        return row[0]
+
+
+@prepared
+def _limit(user_id: Any) -> Any:
+    return User.select(User.daily_tokens).where(User.id == user_id)
 
 
 class Login(Table):
@@ -162,7 +174,7 @@ class Conversation(Table):
     @classmethod
     def of(cls, user_id: int, conversation_id: str | uuid.UUID | None) -> Self:
         """The one door to a conversation: raises `ConversationNotFound` unless it is the user's."""
-        found = cls.get_or_none(cls.id == _uuid(conversation_id), cls.user == user_id)
+        found = next(iter(_conversation_of(_uuid(conversation_id), user_id)), None)
         if found is None:
             raise ConversationNotFound()
         return found
@@ -185,8 +197,11 @@ class Conversation(Table):
     def lease_runs(cls) -> Any:
         """The condition that somebody holds the turn lock now. A lease that would end later than
         any lease can was made before the clock was set back."""
-        moment = now()
-        return (cls.turn_until > moment) & (cls.turn_until <= moment + LONGEST_LEASE)
+        return cls._lease_is_within(*_running_leases())
+
+    @classmethod
+    def _lease_is_within(cls, after: Any, until: Any) -> Any:
+        return (cls.turn_until > after) & (cls.turn_until <= until)
 
     @classmethod
     def claimed(cls, user_id: int, conversation_id: str, owner: str, until: datetime) -> Self:
@@ -202,7 +217,7 @@ class Conversation(Table):
         if not taken.execute():
             cls.of(user_id, conversation_id)
             raise TurnRunning()
-        return cls.get_by_id(key)
+        return cls.of(user_id, key)
 
     @classmethod
     def renew_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
@@ -215,12 +230,31 @@ class Conversation(Table):
 
     @classmethod
     def running_turns(cls, user_id: int) -> int:
-        return cls.select().where(cls.user == user_id, cls.lease_runs()).count()
+        return len(_running_turns(user_id, *_running_leases()))
 
     @property
     def turn_is_running(self) -> bool:
-        until = self.turn_until
-        return until is not None and now() < until <= now() + LONGEST_LEASE
+        after, until = _running_leases()
+        return self.turn_until is not None and after < self.turn_until <= until
+
+
+@prepared
+def _conversation_of(conversation_id: Any, user_id: Any) -> Any:
+    return Conversation.select().where(
+        Conversation.id == conversation_id, Conversation.user == user_id
+    )
+
+
+@prepared
+def _running_turns(user_id: Any, after: Any, until: Any) -> Any:
+    running = Conversation._lease_is_within(after, until)
+    return Conversation.select(Conversation.id).where(Conversation.user == user_id, running)
+
+
+def _running_leases() -> tuple[datetime, datetime]:
+    """After when, and up to when, a lease ends that runs now."""
+    moment = now()
+    return moment, moment + LONGEST_LEASE
 
 
 def _uuid(conversation_id: str | uuid.UUID | None) -> uuid.UUID:
@@ -287,45 +321,39 @@ class Message(Table):
         """
         if head_id is None:
             return []
-        rows = cls.raw(_branch_sql(type(database.obj).__name__), head_id, limit)
-        return sorted(rows, key=lambda message: message.id)
+        return sorted(_branch(head_id, limit), key=lambda message: message.id)
 
     @classmethod
     def totals(cls, conversation_id: uuid.UUID) -> tuple[int, int, int, int]:
         """Prompt, cached and completion tokens and micro-yuan of the whole conversation."""
-        row: Any = (
-            cls.select(
-                fn.SUM(cls.prompt_tokens),
-                fn.SUM(cls.cached_tokens),
-                fn.SUM(cls.completion_tokens),
-                fn.SUM(cls.micro_yuan),
-            )
-            .where(cls.conversation == conversation_id)
-            .tuples()
-            .get()
-        )
+        [row] = _totals(conversation_id).tuples()
         prompt, cached, completion, micro_yuan = (int(value or 0) for value in row)
         return prompt, cached, completion, micro_yuan
 
 
-@functools.cache
-def _branch_sql(_: str) -> str:
-    """The query of `Message.branch` for this kind of database, written once: Peewee takes longer
-    to put it together than the database to answer it."""
+@prepared
+def _branch(head_id: Any, limit: Any) -> Any:
     start = (
         Message.select(Message.id, Message.parent, SQL("1").alias("depth"))
-        .where(Message.id == 0)
+        .where(Message.id == head_id)
         .cte("branch", recursive=True, columns=("id", "parent_id", "depth"))
     )
     step = Message.alias()
     up = step.select(step.id, step.parent, start.c.depth + SQL("1")).join(
-        start, JOIN.INNER, on=((step.id == start.c.parent_id) & (start.c.depth < 0))
+        start, JOIN.INNER, on=((step.id == start.c.parent_id) & (start.c.depth < limit))
     )
     path = start.union_all(up)
-    query = Message.select(Message).join(path, on=(Message.id == path.c.id)).with_cte(path)
-    sql, places = query.sql()
-    assert len(places) == 2, "the head and the limit, in this order"
-    return str(sql)
+    return Message.select(Message).join(path, on=(Message.id == path.c.id)).with_cte(path)
+
+
+@prepared
+def _totals(conversation_id: Any) -> Any:
+    return Message.select(
+        fn.SUM(Message.prompt_tokens),
+        fn.SUM(Message.cached_tokens),
+        fn.SUM(Message.completion_tokens),
+        fn.SUM(Message.micro_yuan),
+    ).where(Message.conversation == conversation_id)
 
 
 class Usage(Table):
@@ -353,23 +381,27 @@ class Usage(Table):
     @classmethod
     def of_person(cls, user_id: int, since: datetime) -> tuple[int, int]:
         """Tokens and micro-yuan that one person has used or reserved since then."""
-        tokens = fn.SUM(cls.prompt_tokens + cls.completion_tokens)
-        row: Any = (
-            cls.select(tokens, fn.SUM(cls.micro_yuan))
-            .where(cls.user_id == user_id, cls.at >= since)
-            .tuples()
-            .get()
-        )
+        [row] = _used_by(user_id, since).tuples()
         return int(row[0] or 0), int(row[1] or 0)
 
     @classmethod
     def micro_yuan_since(cls, day: datetime, month: datetime) -> tuple[int, int]:
         """What the whole app has spent or reserved since either of them, the later one first."""
-        of_day = Case(None, [(cls.at >= day, cls.micro_yuan)], 0)
-        row: Any = (
-            cls.select(fn.SUM(of_day), fn.SUM(cls.micro_yuan)).where(cls.at >= month).tuples().get()
-        )
+        [row] = _spent_since(day, month).tuples()
         return int(row[0] or 0), int(row[1] or 0)
+
+
+@prepared
+def _used_by(user_id: Any, since: Any) -> Any:
+    tokens = fn.SUM(Usage.prompt_tokens + Usage.completion_tokens)
+    mine = (Usage.user_id == user_id) & (Usage.at >= since)
+    return Usage.select(tokens, fn.SUM(Usage.micro_yuan)).where(mine)
+
+
+@prepared
+def _spent_since(day: Any, month: Any) -> Any:
+    of_day = Case(None, [(Usage.at >= day, Usage.micro_yuan)], 0)
+    return Usage.select(fn.SUM(of_day), fn.SUM(Usage.micro_yuan)).where(Usage.at >= month)
 
 
 class Switch(Table):
@@ -380,14 +412,18 @@ class Switch(Table):
 
     @classmethod
     def is_on(cls, name: str) -> bool:
-        found: Any = cls.get_or_none(cls.name == name)
-        return found is not None and bool(found.on)
+        return any(switch.on for switch in _switch(name))
 
     @classmethod
     def turn(cls, name: str, on: bool) -> None:
         cls.insert(name=name, on=on).on_conflict(
             conflict_target=[cls.name], update={cls.on: on}
         ).execute()
+
+
+@prepared
+def _switch(name: Any) -> Any:
+    return Switch.select().where(Switch.name == name)
 
 
 TABLES: list[type[Any]] = [User, Login, Invitation, Attempt, Conversation, Message, Usage, Switch]
