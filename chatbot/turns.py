@@ -153,6 +153,7 @@ class Turn:
         """Settle how the turn ends; the first to say so is right."""
         if self.state is State.STREAMING:
             self.state, self.error = state, error
+            self._ended.set()
 
     def stop(self, state: State, error: str = "") -> None:
         """End the turn now, and with it the HTTP request to Ark."""
@@ -162,7 +163,6 @@ class Turn:
 
     def finished(self) -> None:
         self.done = True
-        self._ended.set()
         self._tell()
 
     def _tell(self) -> None:
@@ -176,8 +176,8 @@ class Turn:
             await _happened(self._changed, seconds)
 
     async def ended(self, seconds: float) -> None:
-        """Return when the turn has ended, or after some seconds."""
-        if seconds > 0 and not self.done:
+        """Return when no more text will come, or after some seconds."""
+        if seconds > 0:
             await _happened(self._ended, seconds)
 
     def snapshot(self) -> Snapshot:

@@ -274,15 +274,17 @@ class Handlers:
         if running is None:
             yield shown, status, ""
             return
-        last, yielded_at = None, 0.0
+        last: list[Any] = []
+        yielded_at = 0.0
         async for snapshot in self.service.follow(
             visit.user_id, conversation_id, running.id, FRAME_SECONDS
         ):
-            if snapshot == last and time.monotonic() - yielded_at < REPEAT_SECONDS:
+            reply = growing_reply(snapshot, visit.language)
+            if reply == last and time.monotonic() - yielded_at < REPEAT_SECONDS:
                 yield None
                 continue
-            last, yielded_at = snapshot, time.monotonic()
-            yield [*shown, *growing_reply(snapshot, visit.language)], status, ""
+            last, yielded_at = reply, time.monotonic()
+            yield [*shown, *reply], status, ""
         thread = await self.service.open(visit.user_id, conversation_id, window)
         shown = thread_messages(thread, visit.language, visit.zone)
         yield shown, status_line(thread, visit.language), ""
