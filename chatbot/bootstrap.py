@@ -66,6 +66,7 @@ class App:
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         self.loop = asyncio.get_running_loop()
         self.turns.open()
+        _drop_gradio_login(self.demo.app)
         yield
 
     def launch(self, **more: Any) -> str:
@@ -202,3 +203,14 @@ async def _create_admin(accounts: Accounts, settings: Settings) -> None:
         )
     except (BadInput, NameTaken) as error:
         raise BadSettings([f"ADMIN_NAME, ADMIN_PASSWORD: {error}"]) from None
+
+
+def _drop_gradio_login(app: Any) -> None:
+    """Have no request wait for Gradio's own login, which is not in use and asks in a thread."""
+
+    async def anybody() -> None:
+        pass
+
+    config = next(route for route in app.routes if route.path == "/config")
+    for gate in config.dependencies:
+        app.dependency_overrides[gate.dependency] = anybody

@@ -45,11 +45,16 @@ from chatbot.errors import (
 
 Event = dict[str, Any]
 CONNECT_SECONDS = 10
+KEEPALIVE_SECONDS = 30
+"""How long an idle connection is kept for the next question, which then needs no handshake; by
+default five. Servers commonly wait for a minute."""
 ARK_PATH = re.compile(r"/api/(?:\w+/)?v3$")
 """How Ark's addresses end, those of its plans (`/api/coding/v3`) included."""
 ODD = (AttributeError, KeyError, TypeError, ValueError)
 """What reading an answer of an unexpected shape raises."""
-LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+LIMITS = httpx.Limits(
+    max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_SECONDS
+)
 SDK_FAILURES = (ArkAPIError, httpx.HTTPError, json.JSONDecodeError)
 """Everything a call or a running stream can raise; the last two come bare out of a stream."""
 
@@ -72,9 +77,9 @@ class ArkClient:
             max_retries=0,
             # The calls below have limits of their own, which do not end with each piece read.
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            http_client=None
-            if self.speaks_ark
-            else httpx.AsyncClient(event_hooks={"request": [_drop_nulls]}, limits=LIMITS),
+            http_client=httpx.AsyncClient(
+                event_hooks={"request": [] if self.speaks_ark else [_drop_nulls]}, limits=LIMITS
+            ),
         )
 
     async def close(self) -> None:

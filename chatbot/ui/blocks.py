@@ -46,8 +46,10 @@ def _wire(
     side: Sidebar,
     chat: ChatPanel,
 ) -> None:
+    # Without `preprocess`, which takes a thread for each input.
     quiet: dict[str, Any] = {
         "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
+        "preprocess": False,
     }  # fmt: skip
     many: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
     page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}

@@ -1,7 +1,8 @@
 """What happens on each event of the page: values in, values out.
 
 Handlers know the service and the accounts, never the tables, never Ark. None of them starts work
-of its own: a reply belongs to the server, and the generators here only follow it.
+of its own: a reply belongs to the server, and the generators here only follow it. Inputs come as
+the browser sent them, so anything may stand in the place of a text.
 """
 
 import html
@@ -90,7 +91,7 @@ class Handlers:
         """The list again, with the open conversation kept in it."""
         if visit.person is None:
             return gr.skip()
-        entries = await self.service.list_conversations(visit.user_id, search or "")
+        entries = await self.service.list_conversations(visit.user_id, str(search or ""))
         return gr.update(choices=await self._with_chosen(visit, entries, chosen))
 
     @for_user
@@ -120,7 +121,7 @@ class Handlers:
         if question is None:
             yield gr.skip()
             return
-        async for frame in self._send(visit, conversation_id, question, window):
+        async for frame in self._send(visit, conversation_id, str(question), window):
             yield frame
 
     @for_user
@@ -207,8 +208,8 @@ class Handlers:
     async def rename(
         self, visit: Visit, conversation_id: str | None, title: str, search: str
     ) -> tuple[Any, ...]:
-        await self.service.rename(visit.user_id, conversation_id or "", title)
-        entries = await self.service.list_conversations(visit.user_id, search or "")
+        await self.service.rename(visit.user_id, conversation_id or "", str(title or ""))
+        entries = await self.service.list_conversations(visit.user_id, str(search or ""))
         choices = await self._with_chosen(visit, entries, conversation_id)
         return gr.update(visible=False), gr.update(choices=choices)
 
