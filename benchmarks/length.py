@@ -17,7 +17,7 @@ SMALL = 30
 ROUNDS = 5
 SEARCHED = 256
 """Bytes of each message that is searched."""
-STATEMENT = re.compile(rb"DEBUG peewee: \(['\"](?:SELECT|WITH|INSERT|UPDATE|DELETE)")
+STATEMENT = re.compile(rb"statement: (?:SELECT|WITH|INSERT|UPDATE|DELETE)")
 
 
 def replies(stage: Stage, sheet: Sheet, scale: Scale) -> None:
@@ -55,7 +55,7 @@ def looking(stage: Stage, sheet: Sheet, scale: Scale) -> None:
                 [heard] = look().heard
                 sheet.add(work, "answer", "ms", subject, (heard.at(1) - heard.asked) * 1000)
                 sheet.add(work, "answer's size", "KB", subject, heard.bytes / 1024)
-    with stage.app(app.database, LOG_LEVEL="DEBUG") as app:
+    with stage.app(app.database, via=["-m", "benchmarks.statements"]) as app:
         for (work, subject), user in lookers.items():
             with ready([Job("looker", app.server.url, work, [user])]) as look:
                 look()

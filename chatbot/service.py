@@ -97,14 +97,22 @@ class ChatService:
         self._turns = turns
         self._max_input_chars = max_input_chars
 
-    async def list_conversations(self, user_id: int, search: str = "") -> list[Entry]:
+    async def list_conversations(
+        self, user_id: int, search: str = "", *, titles_only: bool = False
+    ) -> list[Entry]:
         """The newest conversations, newest first; `search` looks in titles and messages."""
-        rows = await self._storage.read(Conversation.newest, user_id, LIST_LIMIT, search)
+        rows = await self._storage.read(
+            Conversation.newest, user_id, LIST_LIMIT, search, titles_only=titles_only
+        )
         return [_entry(row) for row in rows]
 
     async def start_conversation(self, user_id: int) -> str:
         """The id of an empty conversation; one that was never used is used again."""
         return await self._storage.write(_start, user_id)
+
+    async def entry(self, user_id: int, conversation_id: str) -> Entry:
+        """One conversation as the list shows it. Raises `ConversationNotFound`."""
+        return _entry(await self._storage.read(Conversation.of, user_id, conversation_id))
 
     async def open(self, user_id: int, conversation_id: str, window: int) -> Thread:
         """The newest `window` messages. Raises `ConversationNotFound`."""
@@ -226,7 +234,7 @@ def _rename(user_id: int, conversation_id: str, title: str) -> None:
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(str(row.id), row.title, row.updated_at, row.turn_is_running, row.memory_kind)
+    return Entry(str(row.id), row.title, row.updated_at, bool(row.turn_is_running), row.memory_kind)
 
 
 def _shown(row: Any) -> Shown:

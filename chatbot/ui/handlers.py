@@ -87,12 +87,17 @@ class Handlers:
             yield frame
 
     @for_anyone
-    async def sessions(self, visit: Visit, search: str, chosen: str | None) -> Any:
-        """The list again, with the open conversation kept in it."""
+    async def sessions(self, visit: Visit, search: str, chosen: str | None) -> AsyncIterator[Any]:
+        """The list again, with the open conversation kept in it; of a search, titles first."""
         if visit.person is None:
-            return gr.skip()
-        entries = await self.service.list_conversations(visit.user_id, str(search or ""))
-        return gr.update(choices=await self._with_chosen(visit, entries, chosen))
+            yield gr.skip()
+            return
+        search = str(search or "")
+        for titles_only in (True, False) if search.strip() else (False,):
+            entries = await self.service.list_conversations(
+                visit.user_id, search, titles_only=titles_only
+            )
+            yield gr.update(choices=await self._with_chosen(visit, entries, chosen))
 
     @for_user
     async def new_session(self, visit: Visit) -> tuple[Any, ...]:
@@ -201,8 +206,8 @@ class Handlers:
 
     @for_user
     async def ask_rename(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
-        thread = await self.service.open(visit.user_id, conversation_id or "", 1)
-        return gr.update(visible=True), gr.update(visible=False), thread.entry.title
+        entry = await self.service.entry(visit.user_id, conversation_id or "")
+        return gr.update(visible=True), gr.update(visible=False), entry.title
 
     @for_user
     async def rename(
@@ -215,8 +220,8 @@ class Handlers:
 
     @for_user
     async def ask_delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
-        thread = await self.service.open(visit.user_id, conversation_id or "", 1)
-        title = thread.entry.title or text("untitled", visit.language)
+        entry = await self.service.entry(visit.user_id, conversation_id or "")
+        title = entry.title or text("untitled", visit.language)
         question = text("confirm_delete", visit.language, title=html.escape(title))
         return gr.update(visible=True), gr.update(visible=False), question
 
@@ -304,8 +309,7 @@ class Handlers:
         self, visit: Visit, entries: list[Entry], chosen: str | None
     ) -> list[tuple[str, str]]:
         if chosen and all(entry.id != chosen for entry in entries):
-            thread = await self.service.open(visit.user_id, chosen, 1)
-            entries = [thread.entry, *entries]
+            entries = [await self.service.entry(visit.user_id, chosen), *entries]
         return _choices(entries, visit)
 
 
