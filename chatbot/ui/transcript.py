@@ -11,6 +11,7 @@ from typing import Any
 
 from chatbot.service import Shown, Thread
 from chatbot.turns import Snapshot
+from chatbot.ui.formulas import spelled
 from chatbot.ui.texts import Language, reason_text, text
 
 Wire = dict[str, Any]
@@ -154,7 +155,8 @@ def _message(message: Shown, language: Language, zone: tzinfo) -> list[Wire]:
 
 
 def _wire(role: str, content: str, remarks: list[str], took: str = "") -> Wire:
-    blocks = [{"type": "text", "text": content}] if content else []
+    shown = spelled(content) if role == "assistant" else content
+    blocks = [{"type": "text", "text": shown}] if shown else []
     if remarks:
         said = html.escape(" · ".join(remarks))
         caption = CAPTION.format(remarks=said, title=html.escape(took))
@@ -167,6 +169,6 @@ def _thought(thought: str, language: Language, *, pending: bool) -> Wire:
     return {
         "role": "assistant",
         "metadata": {"title": title, "status": "pending" if pending else "done"},
-        "content": [{"type": "text", "text": thought}],
+        "content": [{"type": "text", "text": spelled(thought)}],
         "options": None,
     }

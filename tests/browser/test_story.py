@@ -90,8 +90,10 @@ def test_markdown_code_formulas_and_tables_are_rendered(someone):
     assert "\n    " in code.first.inner_text(), "indentation is kept"
     expect(ann.replies.last.locator("button[title=copy]").first).to_be_visible()
     ann.ask("a formula please")
-    expect(ann.replies.last.locator(".katex").first).to_be_visible()
     ann.is_answered()
+    expect(ann.replies.last.locator(".katex")).to_have_count(3)
+    expect(ann.replies.last.locator(".katex-display")).to_have_count(2)
+    expect(ann.replies.last).to_contain_text("It costs $5 to print this")
     ann.ask("a table please")
     expect(ann.replies.last.locator("table")).to_be_visible()
     ann.is_answered()
