@@ -104,12 +104,12 @@ class Disk:
     def __init__(self, lab):
         self._lab = lab
 
-    async def read(self, work, *args):
-        return await self._lab.storage.read(work, *args)
+    async def read(self, work, *args, **kwargs):
+        return await self._lab.storage.read(work, *args, **kwargs)
 
-    async def write(self, work, *args):
+    async def write(self, work, *args, **kwargs):
         try:
-            return await self._lab.storage.write(work, *args)
+            return await self._lab.storage.write(work, *args, **kwargs)
         except Killed:
             # The transaction is rolled back, and whoever waits for it never hears of that.
             await asyncio.Event().wait()
