@@ -20,7 +20,7 @@ from chatbot.storage.journal import Continue, Edit, Regenerate, Send
 from chatbot.storage.models import Conversation, Message, State
 from chatbot.turns import Snapshot, Turn, Turns
 
-LIST_LIMIT = 200
+LIST_LIMIT = 100
 TITLE_CHARS = 120
 STORED_FRAME_SECONDS = 0.5
 """How often a turn of another process is looked up."""

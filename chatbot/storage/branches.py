@@ -11,7 +11,7 @@ from typing import Any
 from peewee import JOIN, fn
 
 from chatbot.errors import ChangedElsewhere, TurnRunning
-from chatbot.storage.models import Conversation, Message
+from chatbot.storage.models import Conversation, Message, prepared
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,14 @@ class Versions:
 
 
 def versions(messages: list[Any]) -> list[Versions]:
-    """The branching points among these messages of one branch, in one query."""
+    """The branching points among these messages of one branch."""
     if not messages:
         return []
+    conversation_id = messages[0].conversation_id
     parents = [message.parent_id for message in messages if message.parent_id is not None]
-    same_place = Message.parent.in_(parents)
+    rows = list(_children(conversation_id, *parents).tuples())
     if messages[0].parent_id is None:
-        same_place |= Message.parent.is_null()
-    rows: Any = (
-        Message.select(Message.id, Message.parent)
-        .where(Message.conversation == messages[0].conversation_id, same_place)
-        .order_by(Message.id)
-        .tuples()
-    )
+        rows += _beginnings(conversation_id).tuples()
     siblings: dict[int | None, list[int]] = {}
     for message_id, parent_id in rows:
         siblings.setdefault(parent_id, []).append(message_id)
@@ -45,6 +40,22 @@ def versions(messages: list[Any]) -> list[Versions]:
         for message in messages
         if len(places := siblings[message.parent_id]) > 1
     ]
+
+
+@prepared
+def _children(conversation_id: Any, *parents: Any) -> Any:
+    below = Message.parent.in_(parents)
+    return _ids(conversation_id).where(below)
+
+
+@prepared
+def _beginnings(conversation_id: Any) -> Any:
+    return _ids(conversation_id).where(Message.parent.is_null())
+
+
+def _ids(conversation_id: Any) -> Any:
+    rows = Message.select(Message.id, Message.parent).order_by(Message.id)
+    return rows.where(Message.conversation == conversation_id)
 
 
 def show_next_version(user_id: int, conversation_id: str, message_id: int) -> None:

@@ -105,10 +105,15 @@ def test_the_list_is_newest_first_and_searches_titles_and_messages(storage, user
             [row.title for row in Conversation.newest(user.id, 9, "果")],
             [row.title for row in Conversation.newest(user.id, 9, "t1")],
             [row.title for row in Conversation.newest(user.id, 9, "100%_")],
+            [row.title for row in Conversation.newest(user.id, 9, "t1", titles_only=True)],
+            Conversation.newest(user.id, 9, "banana", titles_only=True),
             Conversation.newest(user.id + 1, 9),
+            Conversation.newest(user.id + 1, 9, "banana"),
         ]
 
-    assert storage.write_now(work) == [["T2", "T1"], ["T1"], ["T0"], ["T2"], ["T1"], [], []]
+    assert storage.write_now(work) == [
+        ["T2", "T1"], ["T1"], ["T0"], ["T2"], ["T1"], [], ["T1"], [], [], [],
+    ]  # fmt: skip
 
 
 def test_the_list_is_one_query(storage, user):
@@ -234,3 +239,26 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     path.write_text("not a database, but long enough to look like one" * 100)
     with pytest.raises(BadSettings, match=r"chat\.db"):
         open_storage(f"sqlite:///{path}")
+
+
+def test_a_prepared_query_is_written_once_and_takes_any_values(storage):
+    written = []
+
+    @models.prepared
+    def made_by(after, name):
+        written.append(1)
+        # Another order than that of the values, a constant between them, a moment to convert.
+        new = User.created_at > after
+        return User.select().where(User.name == name, User.password_hash == "x", new)
+
+    def ask():
+        start = now() - timedelta(days=1)
+        for name in ("Ann", "Bob"):
+            User.create(name=name, name_key=name, password_hash="x")
+        return [
+            [user.name for user in made_by(after, name)]
+            for after, name in ((start, "Ann"), (start, "Bob"), (start, "Cid"))
+        ] + [list(made_by(now() + timedelta(days=1), "Ann"))]
+
+    assert storage.write_now(ask) == [["Ann"], ["Bob"], [], []]
+    assert len(written) == 1
