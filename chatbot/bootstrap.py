@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,6 +68,9 @@ class App:
         self.loop = asyncio.get_running_loop()
         self.turns.open()
         _drop_gradio_login(self.demo.app)
+        # What the start has made stays: looking through it again and again for garbage would
+        # hold up every stream for a tenth of a second.
+        gc.freeze()
         yield
 
     def launch(self, **more: Any) -> str:
