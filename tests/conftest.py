@@ -25,12 +25,6 @@ from chatbot.storage.models import User
 from chatbot.turns import Limits, Turn, Turns
 from tests.discretion import indiscretions
 
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than processors: half of the time a test waits, for a page or a process."""
-    return (os.cpu_count() or 1) + 1
-
-
 NO_LIMITS = Budget(
     prices=Prices(0.8, 0.16, 2.0, 0.017),
     user_daily_tokens=0,

@@ -129,7 +129,7 @@ def test_a_copied_message_has_no_caption(someone):
 def test_a_reload_in_mid_answer_sees_it_go_on(someone):
     ann = someone().open().register()
     ann.is_in()
-    ann.ask("count 200")
+    ann.ask("count 3000")
     expect(ann.replies.last).to_contain_text("1 2 3 4 5")
     ann.page.reload()
     expect(ann.replies.last).to_contain_text("1 2 3 4 5")
@@ -159,7 +159,7 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(someone, ark, tmp_path)
         ann.is_in()
         ann.ask("my name is Annabel")
         ann.is_answered()
-        ann.ask("count 400")
+        ann.ask("count 3000")
         expect(ann.replies.last).to_contain_text("1 2 3")
         port = server.port
         server.end(signal.SIGKILL)
@@ -195,7 +195,7 @@ def test_a_closed_tab_finds_the_answer_complete(someone):
 def test_two_tabs_show_the_same_growing_reply_and_either_stops_it(someone):
     one = someone().open().register()
     one.is_in()
-    one.ask("count 400")
+    one.ask("count 3000")
     expect(one.replies.last).to_contain_text("1 2 3")
     two = someone(beside=one).open()
     expect(two.replies.last).to_contain_text("1 2 3")
@@ -209,7 +209,7 @@ def test_two_tabs_show_the_same_growing_reply_and_either_stops_it(someone):
 def test_sessions_are_switched_without_mixing(someone):
     ann = someone().open().register()
     ann.is_in()
-    ann.ask("count 300")
+    ann.ask("count 3000")
     expect(ann.replies.last).to_contain_text("1 2 3")
     ann.page.click("#new-session")
     expect(ann.chat).to_contain_text("What can I do for you?")
@@ -217,7 +217,7 @@ def test_sessions_are_switched_without_mixing(someone):
     expect(ann.replies.last).to_contain_text("the other one")
     ann.is_answered()
     expect(ann.chat).not_to_contain_text("1 2 3")
-    ann.choose("count 300")
+    ann.choose("count 3000")
     expect(ann.replies.last).to_contain_text("1 2 3")
     expect(ann.chat).not_to_contain_text("the other one")
     ann.sees_growth()
@@ -226,7 +226,7 @@ def test_sessions_are_switched_without_mixing(someone):
     expect(ann.chat).not_to_contain_text("1 2 3")
     ann.page.reload()
     expect(ann.replies.last).to_contain_text("the other one")
-    ann.choose("count 300")
+    ann.choose("count 3000")
     ann.stop()
     ann.is_answered()
 
@@ -403,7 +403,7 @@ def test_a_restart_keeps_the_login_the_sessions_and_the_memory(someone, ark, tmp
         ann.is_in()
         ann.ask("my name is Annabel")
         ann.is_answered()
-        ann.ask("count 500")
+        ann.ask("count 3000")
         expect(ann.replies.last).to_contain_text("1 2 3")
         port = server.port
         assert server.end(signal.SIGTERM) == 0
