@@ -9,6 +9,7 @@ from benchmarks.people import converse
 from benchmarks.server import Server
 from benchmarks.sheet import Sheet
 from benchmarks.stage import App, Stage
+from benchmarks.statements import MARK
 from benchmarks.streaming import add_reader
 from benchmarks.work import APP, BARE, PLAIN, Scale
 
@@ -17,7 +18,7 @@ SMALL = 30
 ROUNDS = 5
 SEARCHED = 256
 """Bytes of each message that is searched."""
-STATEMENT = re.compile(rb"statement: (?:SELECT|WITH|INSERT|UPDATE|DELETE)")
+STATEMENT = re.compile(f"{MARK}(?:SELECT|WITH|INSERT|UPDATE|DELETE)".encode())
 
 
 def replies(stage: Stage, sheet: Sheet, scale: Scale) -> None:

@@ -75,7 +75,7 @@ class ArkClient:
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
-            # The calls below have limits of their own, which do not end with each piece read.
+            # Each call below has its own limit; one of httpx's is set anew for every piece read.
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             http_client=httpx.AsyncClient(
                 event_hooks={"request": [] if self.speaks_ark else [_drop_nulls]}, limits=LIMITS

@@ -11,7 +11,7 @@ from typing import Any
 from peewee import JOIN, fn
 
 from chatbot.errors import ChangedElsewhere, TurnRunning
-from chatbot.storage.models import Conversation, Message, prepared
+from chatbot.storage.models import Conversation, Message
 
 
 @dataclass(frozen=True)
@@ -24,38 +24,15 @@ class Versions:
 
 
 def versions(messages: list[Any]) -> list[Versions]:
-    """The branching points among these messages of one branch."""
+    """The branching points among these messages of one branch, in one query."""
     if not messages:
         return []
-    conversation_id = messages[0].conversation_id
-    parents = [message.parent_id for message in messages if message.parent_id is not None]
-    rows = list(_children(conversation_id, *parents).tuples())
-    if messages[0].parent_id is None:
-        rows += _beginnings(conversation_id).tuples()
-    siblings: dict[int | None, list[int]] = {}
-    for message_id, parent_id in rows:
-        siblings.setdefault(parent_id, []).append(message_id)
+    siblings = _siblings(messages)
     return [
         Versions(message.id, places.index(message.id) + 1, len(places))
         for message in messages
         if len(places := siblings[message.parent_id]) > 1
     ]
-
-
-@prepared
-def _children(conversation_id: Any, *parents: Any) -> Any:
-    below = Message.parent.in_(parents)
-    return _ids(conversation_id).where(below)
-
-
-@prepared
-def _beginnings(conversation_id: Any) -> Any:
-    return _ids(conversation_id).where(Message.parent.is_null())
-
-
-def _ids(conversation_id: Any) -> Any:
-    rows = Message.select(Message.id, Message.parent).order_by(Message.id)
-    return rows.where(Message.conversation == conversation_id)
 
 
 def show_next_version(user_id: int, conversation_id: str, message_id: int) -> None:
@@ -66,17 +43,7 @@ def show_next_version(user_id: int, conversation_id: str, message_id: int) -> No
     )
     if message is None:
         raise ChangedElsewhere()
-    same_place = (
-        Message.parent.is_null()
-        if message.parent_id is None
-        else Message.parent == message.parent_id
-    )
-    places = [
-        row.id
-        for row in Message.select(Message.id)
-        .where(Message.conversation == conversation.id, same_place)
-        .order_by(Message.id)
-    ]
+    places = _siblings([message])[message.parent_id]
     following = places[(places.index(message.id) + 1) % len(places)]
     _show(conversation, _newest_below(following))
 
@@ -109,6 +76,24 @@ def _idle(user_id: int, conversation_id: str) -> Any:
     if conversation.turn_is_running:
         raise TurnRunning()
     return conversation
+
+
+def _siblings(messages: list[Any]) -> dict[int | None, list[int]]:
+    """By parent, the ids of all versions of these messages of one conversation, oldest first."""
+    parents = {message.parent_id for message in messages}
+    same_place: Any = Message.parent.in_(parents - {None})
+    if None in parents:
+        same_place |= Message.parent.is_null()
+    rows: Any = (
+        Message.select(Message.id, Message.parent)
+        .where(Message.conversation == messages[0].conversation_id, same_place)
+        .order_by(Message.id)
+        .tuples()
+    )
+    siblings: dict[int | None, list[int]] = {}
+    for message_id, parent_id in rows:
+        siblings.setdefault(parent_id, []).append(message_id)
+    return siblings
 
 
 def _show(conversation: Any, head_id: int | None) -> None:

@@ -186,7 +186,7 @@ class Conversation(Table):
         """What a list shows of the user's conversations, newest first; `search` looks in titles
         and messages."""
         running = cls.lease_runs().alias("turn_is_running")
-        # No whole conversations: making 200 of them takes longer than all the rest.
+        # No whole conversations: making a hundred takes longer than all the rest.
         rows = cls.select(cls.id, cls.title, cls.updated_at, running, cls.memory_kind)
         rows = rows.where(cls.user == user_id)
         for word in search.split():

@@ -19,10 +19,10 @@ class Prepared:
     def __init__(self, database: Any, build: Callable[..., Any]) -> None:
         self._database = database
         self._build = build
-        self._written: dict[tuple[type, int], tuple[Any, str, list[Any]]] = {}
+        self._written: dict[type, tuple[Any, str, list[Any]]] = {}
 
     def __call__(self, *values: Any) -> Any:
-        kind = type(self._database.obj), len(values)
+        kind = type(self._database.obj)
         if kind not in self._written:
             query = self._build(*(_Place(number) for number in range(len(values))))
             self._written[kind] = (query.model, *query.sql())
