@@ -130,10 +130,12 @@ class App:
         """Save the running turns and end everything, within seconds."""
         if self.loop is not None:
             self._in_loop(self._stop(), STOP_SECONDS)
-            # Open pages hold their connections for as long as they are open; that these are cut
-            # now is no error.
-            self.demo.server.config.timeout_graceful_shutdown = 1
+            # What is cut after this time is no error.
+            self.demo.server.config.timeout_graceful_shutdown = 2
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+            # Before Gradio's queue: a page with an event of a queue that was stopped shows
+            # nothing any more, even when the server is back, until it is reloaded.
+            self.demo.server.close()
             self.demo.close(verbose=False)
         if self.offline_ark is not None:
             self.offline_ark.stop()
@@ -143,6 +145,8 @@ class App:
         await self.turns.close()
         await self.accounts.close()
         await self.client.close()
+        # Ends the connection that each open page holds.
+        self.demo.app.stop_event.set()
 
     def _in_loop(self, work: Any, seconds: float) -> Any:
         assert self.loop is not None, "not serving"

@@ -173,12 +173,30 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(someone, ark, tmp_path)
         ann.prompt.press("Enter")
         expect(ann.replies.last).to_contain_text("Annabel")
         ann.is_answered()
-        # An idle page does not notice at all.
+
+
+def test_a_page_goes_on_after_the_server_was_restarted(someone, ark, tmp_path):
+    with running_server(ark, tmp_path) as server:
+        ann = someone(server.url).open().register()
+        ann.is_in()
+        port = server.port
+        ann.ask("count 3000")
+        expect(ann.replies.last).to_contain_text("1 2 3")
         assert server.end(signal.SIGTERM) == 0
+        expect(ann.replies.last).to_contain_text("restarted")
         server.start(port)
-        ann.ask("echo: still here")
-        expect(ann.replies.last).to_contain_text("still here")
+        # An event that came just too late has told the page, which has loaded itself again.
+        expect(ann.toast).to_have_count(0)
         ann.is_answered()
+        for words in ("still here", "and again"):
+            ann.ask(f"echo: {words}")
+            expect(ann.replies.last).to_contain_text(words)
+            ann.is_answered()
+            assert server.end(signal.SIGTERM) == 0
+            server.start(port)
+            expect(ann.toast).to_have_count(0)
+        ann.ask("echo: for good")
+        expect(ann.replies.last).to_contain_text("for good")
 
 
 def test_a_closed_tab_finds_the_answer_complete(someone):
