@@ -20,6 +20,7 @@ I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
 JS_LOG_IN = "async (name, password) => [await chatbot.enter('login', {name, password}), '']"
 JS_REGISTER = """async (name, password, invite) =>
   [await chatbot.enter('register', {name, password, invite}), '']"""
+JS_CLOSE_ROWS = "() => Array(2).fill({__type__: 'update', visible: false})"
 JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
@@ -108,22 +109,21 @@ def _wire(
     # Sessions
     chosen.select(handle.select_session, **show).then(**page_only, js="() => chatbot.toEnd()")
     gr.on(
-        [chosen.select, side.start.click],
-        handle.cancel, None, [side.rename_row, side.delete_row], **quiet,
+        [
+            chosen.select, side.start.click, side.cancel_title.click, side.cancel_delete.click,
+        ],
+        **page_only,
+        js=JS_CLOSE_ROWS,
+        outputs=[side.rename_row, side.delete_row],
     )  # fmt: skip
     side.export.click(**page_only, js="(id) => { chatbot.save(id); }", inputs=[chosen])
     chosen.change(**page_only, js="(id) => { chatbot.remember(id); }", inputs=[chosen])
     side.start.click(handle.new_session, None, [chosen, side.search, window], **quiet).then(
         **follow
     )
-    refresh: dict[str, Any] = {
-        "fn": handle.sessions,
-        "inputs": [side.search, chosen],
-        "outputs": [chosen],
-        "trigger_mode": "always_last",
-        **quiet,
-    }
-    side.search.input(**refresh)
+    side.search.input(
+        handle.sessions, [side.search, chosen], [chosen], trigger_mode="always_last", **quiet
+    )
     side.rename.click(
         handle.ask_rename, [chosen], [side.rename_row, side.delete_row, side.title], **quiet
     )
@@ -135,45 +135,38 @@ def _wire(
     side.confirm_delete.click(
         handle.delete, [chosen], [side.delete_row, chosen, side.search, window], **quiet
     ).then(**follow)
-    gr.on(
-        [side.cancel_title.click, side.cancel_delete.click],
-        handle.cancel, None, [side.rename_row, side.delete_row], **quiet,
-    )  # fmt: skip
 
     # A turn
-    send: dict[str, Any] = {
-        "fn": handle.send,
-        "js": "(id, question, window) => chatbot.asking(id, question, window)",
-        "inputs": [chosen, chat.prompt, window],
-        "outputs": frame,
-        "postprocess": False,
-        **many,
-    }
-    sent = chat.prompt.submit(**send)
-    sent.then(**refresh)
-    sent.failure(**page_only, js="() => chatbot.refused()")
+    turn: dict[str, Any] = {"outputs": frame, "postprocess": False, **many}
+    place = [chosen, window, side.search]
+    chat.prompt.submit(
+        handle.send,
+        js="(id, window, search, question) => chatbot.asking(id, window, search, question)",
+        inputs=[*place, chat.prompt],
+        **turn,
+    ).failure(**page_only, js="() => chatbot.refused()")
     chat.signal.change(
         **page_only,
         js="(signal, typed) => chatbot.typed(signal, typed)",
         inputs=[chat.signal, chat.prompt],
         outputs=[chat.prompt],
     )
-    chat.chatbot.example_select(
-        handle.send_example, [chosen, window], frame, postprocess=False, **quiet
-    ).then(**refresh)
-    with_shown: dict[str, Any] = {
-        "js": "(id, window) => [id, window, chatbot.shown()]",
-        "inputs": [chosen, window, chat.shown],
-        "outputs": frame,
-        "postprocess": False,
-        **many,
-    }
-    chat.chatbot.retry(handle.regenerate, **with_shown).then(**refresh)
-    chat.chatbot.undo(handle.undo, **with_shown)
-    chat.chatbot.option_select(handle.choose_option, **with_shown).then(**refresh)
-    chat.chatbot.edit(handle.edit, [chosen, window], frame, postprocess=False, **many).then(
-        **refresh
+    chat.signal.change(
+        **page_only,
+        js="(signal, id) => chatbot.listed(signal, id)",
+        inputs=[chat.signal, chosen],
+        outputs=[chosen],
     )
+    chat.chatbot.example_select(handle.send_example, place, **{**turn, **quiet})
+    with_shown: dict[str, Any] = {
+        "js": "(id, window, search) => [id, window, search, chatbot.shown()]",
+        "inputs": [*place, chat.shown],
+        **turn,
+    }
+    chat.chatbot.retry(handle.regenerate, **with_shown)
+    chat.chatbot.undo(handle.undo, **with_shown)
+    chat.chatbot.option_select(handle.choose_option, **with_shown)
+    chat.chatbot.edit(handle.edit, place, **turn)
     chat.prompt.stop(handle.stop, [chosen], None, queue=False, api_visibility="private")
     chat.earlier.click(handle.earlier, [window], [window], **quiet).then(**follow)
 

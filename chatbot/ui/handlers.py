@@ -94,10 +94,8 @@ class Handlers:
             return
         search = str(search or "")
         for titles_only in (True, False) if search.strip() else (False,):
-            entries = await self.service.list_conversations(
-                visit.user_id, search, titles_only=titles_only
-            )
-            yield gr.update(choices=await self._with_chosen(visit, entries, chosen))
+            found = await self._found(visit, search, chosen, titles_only=titles_only)
+            yield gr.update(choices=found)
 
     @for_user
     async def new_session(self, visit: Visit) -> tuple[Any, ...]:
@@ -116,7 +114,12 @@ class Handlers:
 
     @for_user
     async def send(
-        self, visit: Visit, conversation_id: str | None, question: str | None, window: int
+        self,
+        visit: Visit,
+        conversation_id: str | None,
+        window: int,
+        search: str,
+        question: str | None,
     ) -> AsyncIterator[Any]:
         """Send the question and follow the reply; None is the second click of a double click.
 
@@ -126,46 +129,56 @@ class Handlers:
         if question is None:
             yield gr.skip()
             return
-        async for frame in self._send(visit, conversation_id, str(question), window):
+        async for frame in self._send(visit, conversation_id, window, search, str(question)):
             yield frame
 
     @for_user
     async def send_example(
-        self, visit: Visit, conversation_id: str | None, window: int, example: gr.SelectData
+        self,
+        visit: Visit,
+        conversation_id: str | None,
+        window: int,
+        search: str,
+        example: gr.SelectData,
     ) -> AsyncIterator[Frame]:
         """Send one of the example questions of an empty conversation."""
         question = str(example.value["text"])
-        async for frame in self._send(visit, conversation_id, question, window):
+        async for frame in self._send(visit, conversation_id, window, search, question):
             yield frame
 
     @for_user
     async def edit(
-        self, visit: Visit, conversation_id: str | None, window: int, edited: gr.EditData
+        self,
+        visit: Visit,
+        conversation_id: str | None,
+        window: int,
+        search: str,
+        edited: gr.EditData,
     ) -> AsyncIterator[Frame]:
         """Ask an earlier question in other words, and follow the reply."""
-        thread = await self.service.open(visit.user_id, conversation_id or "", int(window))
+        thread = await self.service.open(visit.user_id, conversation_id or "", window)
         question_id = question_at(thread, _place(edited.index), edited.previous_value)
         if question_id is None:
             raise ChangedElsewhere()
         words = str(edited.value)
         self._sends.take(visit.user_id, visit.address)
         turn = await self.service.edit(visit.user_id, thread.entry.id, question_id, words)
-        async for frame in self._follow_turn(visit, turn, window, words):
+        async for frame in self._follow_turn(visit, turn, window, search, words):
             yield frame
 
     @for_user
     async def regenerate(
-        self, visit: Visit, conversation_id: str | None, window: int, shown: str
+        self, visit: Visit, conversation_id: str | None, window: int, search: str, shown: str
     ) -> AsyncIterator[Frame]:
         """Have the newest question answered again, and follow the reply."""
         self._sends.take(visit.user_id, visit.address)
         turn = await self.service.regenerate(visit.user_id, conversation_id or "", _reply_id(shown))
-        async for frame in self._follow_turn(visit, turn, window, ""):
+        async for frame in self._follow_turn(visit, turn, window, search):
             yield frame
 
     @for_user
     async def undo(
-        self, visit: Visit, conversation_id: str | None, window: int, shown: str
+        self, visit: Visit, conversation_id: str | None, window: int, search: str, shown: str
     ) -> AsyncIterator[Frame]:
         """Take the newest turn back; its question returns to the box."""
         question = await self.service.undo(visit.user_id, conversation_id or "", _reply_id(shown))
@@ -179,6 +192,7 @@ class Handlers:
         visit: Visit,
         conversation_id: str | None,
         window: int,
+        search: str,
         shown: str,
         option: gr.SelectData,
     ) -> AsyncIterator[Frame]:
@@ -186,7 +200,7 @@ class Handlers:
         if option.value == CONTINUE:
             self._sends.take(visit.user_id, visit.address)
             turn = await self.service.go_on(visit.user_id, conversation_id or "", _reply_id(shown))
-            async for frame in self._follow_turn(visit, turn, window, ""):
+            async for frame in self._follow_turn(visit, turn, window, search):
                 yield frame
             return
         await self.service.show_next_version(
@@ -202,7 +216,7 @@ class Handlers:
 
     @for_user
     async def earlier(self, visit: Visit, window: int) -> int:
-        return min(int(window) + WINDOW, MAX_WINDOW)
+        return min(window + WINDOW, MAX_WINDOW)
 
     @for_user
     async def ask_rename(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
@@ -214,9 +228,8 @@ class Handlers:
         self, visit: Visit, conversation_id: str | None, title: str, search: str
     ) -> tuple[Any, ...]:
         await self.service.rename(visit.user_id, conversation_id or "", str(title or ""))
-        entries = await self.service.list_conversations(visit.user_id, str(search or ""))
-        choices = await self._with_chosen(visit, entries, conversation_id)
-        return gr.update(visible=False), gr.update(choices=choices)
+        found = await self._found(visit, search, conversation_id)
+        return gr.update(visible=False), gr.update(choices=found)
 
     @for_user
     async def ask_delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
@@ -232,35 +245,35 @@ class Handlers:
         chosen, choices = await self._newest(visit, None)
         return gr.update(visible=False), gr.update(choices=choices, value=chosen), "", WINDOW
 
-    @for_user
-    async def cancel(self, visit: Visit) -> tuple[Any, ...]:
-        return gr.update(visible=False), gr.update(visible=False)
-
     async def _send(
-        self, visit: Visit, conversation_id: str | None, question: str, window: int
+        self, visit: Visit, conversation_id: str | None, window: int, search: str, question: str
     ) -> AsyncIterator[Frame]:
         self._sends.take(visit.user_id, visit.address)
         turn = await self.service.send(visit.user_id, conversation_id or "", question)
-        async for frame in self._follow_turn(visit, turn, window, question):
+        async for frame in self._follow_turn(visit, turn, window, search, question):
             yield frame
 
     async def _follow_turn(
-        self, visit: Visit, turn: Turn, window: int, question: str
+        self, visit: Visit, turn: Turn, window: int, search: str, question: str = ""
     ) -> AsyncIterator[Frame]:
         """The frames of a turn that was just started; `question` comes back if it got nothing."""
-        signal: dict[str, Any] = {"sent": turn.begun.reply_id}
-        conversation_id = str(turn.begun.conversation_id)
-        async for messages, status, _ in self._show(visit, conversation_id, window):
-            if turn.done and turn.got_nothing:
-                signal["returned"] = question
-            yield messages, status, json.dumps(signal)
+        frames = self._watch_turn(visit, turn, window, search, question)
+        async for frame in self._held(visit, frames):
+            yield frame
 
     async def _show(
         self, visit: Visit, conversation_id: str | None, window: int
     ) -> AsyncIterator[Frame]:
-        """The frames of a conversation, for as long as this tab looks at it."""
+        """The frames of a conversation."""
+        async for frame in self._held(visit, self._watch(visit, conversation_id or "", window)):
+            yield frame
+
+    async def _held(
+        self, visit: Visit, frames: AsyncIterator[Frame | None]
+    ) -> AsyncIterator[Frame]:
+        """Frames for as long as this tab looks at them."""
         async with self._viewers.take((visit.user_id, visit.tab)) as view:
-            async for frame in self._watch(visit, conversation_id or "", int(window)):
+            async for frame in frames:
                 if view.superseded:
                     # Gradio sends the last frame again at the end, and it must not be drawn over
                     # what this tab shows by then.
@@ -268,6 +281,30 @@ class Handlers:
                     return
                 if frame is not None:
                     yield frame
+
+    async def _watch_turn(
+        self, visit: Visit, turn: Turn, window: int, search: str, question: str
+    ) -> AsyncIterator[Frame | None]:
+        """`_watch` with a signal, by which the list of sessions comes as well.
+
+        It does so at the end, and early on when a session is given its title. An event of its own
+        would take the server a fifth of what the whole turn takes.
+        """
+        signal: dict[str, Any] = {"sent": turn.begun.reply_id}
+        conversation_id = str(turn.begun.conversation_id)
+        shown: tuple[Any, Any] = UNCHANGED, UNCHANGED
+        async for frame in self._watch(visit, conversation_id, window):
+            if frame is None:
+                yield None
+                continue
+            if turn.done and turn.got_nothing:
+                signal["returned"] = question
+            shown = frame[:2]
+            yield *shown, json.dumps(signal)
+            if turn.begun.before_id is None and "sessions" not in signal:
+                signal["sessions"] = await self._found(visit, search, conversation_id)
+        signal["sessions"] = await self._found(visit, search, conversation_id)
+        yield *shown, json.dumps(signal)
 
     async def _watch(
         self, visit: Visit, conversation_id: str, window: int
@@ -305,9 +342,13 @@ class Handlers:
         chosen = wanted if wanted and found else entries[0].id
         return chosen, _choices(entries, visit)
 
-    async def _with_chosen(
-        self, visit: Visit, entries: list[Entry], chosen: str | None
+    async def _found(
+        self, visit: Visit, search: str, chosen: str | None, *, titles_only: bool = False
     ) -> list[tuple[str, str]]:
+        """What a search finds, and the open conversation in any case."""
+        entries = await self.service.list_conversations(
+            visit.user_id, str(search or ""), titles_only=titles_only
+        )
         if chosen and all(entry.id != chosen for entry in entries):
             entries = [await self.service.entry(visit.user_id, chosen), *entries]
         return _choices(entries, visit)

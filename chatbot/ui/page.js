@@ -124,11 +124,11 @@ window.chatbot = (() => {
     },
     // The second click of a double click asks nothing; what was refused may be asked again.
     refused: () => { askedAt = 0; },
-    asking: (id, question, window) => {
+    asking: (id, window, search, question) => {
       const again = question === asked && Date.now() - askedAt < 1000;
       asked = question ?? "";
       askedAt = Date.now();
-      return [id, again ? null : question, window];
+      return [id, window, search, again ? null : question];
     },
     // What becomes of the text in the box: it goes once it is stored, it comes back when no word
     // of an answer came, and what was typed meanwhile stays.
@@ -142,6 +142,11 @@ window.chatbot = (() => {
       typed = typed || returned || "";
       keep(DRAFT, typed);
       return typed;
+    },
+    // The list as it is after a turn, if it still holds the session that is open here.
+    listed: (signal, id) => {
+      const { sessions } = JSON.parse(signal || "{}");
+      return sessions?.some(([, one]) => one === id) ? { __type__: "update", choices: sessions } : undefined;
     },
   };
 })();

@@ -126,6 +126,15 @@ def test_a_copied_message_has_no_caption(someone):
     assert copied == "only this"
 
 
+def test_a_new_session_has_its_title_while_the_answer_is_written(someone):
+    ann = someone().open().register()
+    ann.is_in()
+    ann.ask("count 3000")
+    expect(ann.session).to_have_value(re.compile("^● count 3000"))
+    ann.stop()
+    expect(ann.session).to_have_value(re.compile("^count 3000"))
+
+
 def test_a_reload_in_mid_answer_sees_it_go_on(someone):
     ann = someone().open().register()
     ann.is_in()
