@@ -16,7 +16,7 @@ import peewee
 from chatbot.config import Settings
 from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused
 from chatbot.storage.fields import now
-from chatbot.storage.models import Message, State, Switch, Usage, User, database
+from chatbot.storage.models import Message, State, Switch, Usage, database
 
 PAUSE = "paused"
 BUDGET_LOCK = 0x62756467
@@ -183,8 +183,8 @@ class Budget:
 
     def today(self, user_id: int) -> Today:
         """What a person has used and reserved since the day began."""
-        tokens, micro_yuan = Usage.of_person(user_id, self.day())
-        return Today(tokens, micro_yuan, self._limit_of(user_id))
+        tokens, micro_yuan, limit = Usage.of_person(user_id, self.day())
+        return Today(tokens, micro_yuan, self.user_daily_tokens if limit is None else limit)
 
     def day(self) -> datetime:
         """When the present day of the budget began."""
@@ -198,8 +198,8 @@ class Budget:
     def _check(self, user_id: int, tokens: int, cost: int) -> None:
         day, month = self.day(), self.month()
         tomorrow = day + timedelta(days=1)
-        limit = self._limit_of(user_id)
-        if limit and Usage.of_person(user_id, day)[0] + tokens > limit:
+        today = self.today(user_id)
+        if today.limit and today.tokens + tokens > today.limit:
             raise BudgetUsedUp(resets=tomorrow)
         if not (self.daily_yuan or self.monthly_yuan):
             return
@@ -209,7 +209,3 @@ class Budget:
         if self.monthly_yuan and spent + cost > self.monthly_yuan * MILLION:
             next_month = (month + timedelta(days=32)).replace(day=1)
             raise MonthlyBudgetUsedUp(resets=next_month)
-
-    def _limit_of(self, user_id: int) -> int:
-        own = User.limit_of(user_id)
-        return self.user_daily_tokens if own is None else own

@@ -213,18 +213,18 @@ def _start(user_id: int) -> str:
 
 
 def _open(budget: Budget, user_id: int, conversation_id: str, window: int) -> Thread:
-    conversation = Conversation.of(user_id, conversation_id)
-    rows = Message.branch(conversation.head_id, window + 1)
-    prompt, cached, completion, cost = Message.totals(conversation.id)
-    saved = budget.prices.saved(cached)
+    found = Conversation.totalled(user_id, conversation_id)
+    rows = Message.branch(found.head_id, window + 1)
+    saved = budget.prices.saved(found.cached)
+    # While a reply is written no other version can be chosen.
+    choosable = found.has_versions and rows and rows[-1].state != State.STREAMING
     return Thread(
-        _entry(conversation),
+        _entry(found),
         [_shown(row) for row in rows[-window:]],
         len(rows) > window,
-        Totals(prompt, cached, completion, cost, saved),
+        Totals(found.prompt, found.cached, found.completion, found.micro_yuan, saved),
         budget.today(user_id),
-        # While a reply is written no other version can be chosen.
-        branches.versions(rows[-window:]) if rows and rows[-1].state != State.STREAMING else [],
+        branches.versions(rows[-window:]) if choosable else [],
     )
 
 

@@ -86,7 +86,7 @@ class Tab:
 
     async def ask(self, conversation, question):
         """The reply to a question, when it has ended."""
-        messages, *_ = await self.result("send", conversation, question, None)
+        messages, *_ = await self.result("send", conversation, None, "", question)
         return reply_of(messages)
 
     async def thread(self, conversation):

@@ -84,17 +84,6 @@ class User(Table):
     def by_name_key(cls, name_key: str) -> Self | None:
         return cls.get_or_none(cls.name_key == name_key)
 
-    @classmethod
-    def limit_of(cls, user_id: int) -> int | None:
-        """`daily_tokens` of this person."""
-        [row] = _limit(user_id).tuples()
-        return row[0]
-
-
-@prepared
-def _limit(user_id: Any) -> Any:
-    return User.select(User.daily_tokens).where(User.id == user_id)
-
 
 class Login(Table):
     """One browser that is logged in. The cookie's token is known only by its hash."""
@@ -174,10 +163,19 @@ class Conversation(Table):
     @classmethod
     def of(cls, user_id: int, conversation_id: str | uuid.UUID | None) -> Self:
         """The one door to a conversation: raises `ConversationNotFound` unless it is the user's."""
-        found = next(iter(_conversation_of(_uuid(conversation_id), user_id)), None)
-        if found is None:
-            raise ConversationNotFound()
-        return found
+        return cls._found(_conversation_of(_uuid(conversation_id), user_id))
+
+    @classmethod
+    def totalled(cls, user_id: int, conversation_id: str) -> Any:
+        """`of`, with what all its messages have used as `prompt`, `cached` and `completion`
+        (tokens) and `micro_yuan`, and as `has_versions` whether it branches anywhere."""
+        return cls._found(_conversation_totalled(_uuid(conversation_id), user_id))
+
+    @classmethod
+    def _found(cls, rows: Any) -> Self:
+        for row in rows:
+            return row
+        raise ConversationNotFound()
 
     @classmethod
     def newest(
@@ -252,6 +250,25 @@ class Conversation(Table):
 def _conversation_of(conversation_id: Any, user_id: Any) -> Any:
     return Conversation.select().where(
         Conversation.id == conversation_id, Conversation.user == user_id
+    )
+
+
+@prepared
+def _conversation_totalled(conversation_id: Any, user_id: Any) -> Any:
+    # Each message but the first has a parent; where they are fewer, some have the same.
+    spare = fn.COUNT(Message.id) - fn.COUNT(fn.DISTINCT(Message.parent))
+    return (
+        Conversation.select(
+            Conversation,
+            fn.COALESCE(fn.SUM(Message.prompt_tokens), 0).alias("prompt"),
+            fn.COALESCE(fn.SUM(Message.cached_tokens), 0).alias("cached"),
+            fn.COALESCE(fn.SUM(Message.completion_tokens), 0).alias("completion"),
+            fn.COALESCE(fn.SUM(Message.micro_yuan), 0).alias("micro_yuan"),
+            (spare > 1).alias("has_versions"),
+        )
+        .join(Message, JOIN.LEFT_OUTER)
+        .where(Conversation.id == conversation_id, Conversation.user == user_id)
+        .group_by(Conversation.id)
     )
 
 
@@ -333,13 +350,6 @@ class Message(Table):
             return []
         return sorted(_branch(head_id, limit), key=lambda message: message.id)
 
-    @classmethod
-    def totals(cls, conversation_id: uuid.UUID) -> tuple[int, int, int, int]:
-        """Prompt, cached and completion tokens and micro-yuan of the whole conversation."""
-        [row] = _totals(conversation_id).tuples()
-        prompt, cached, completion, micro_yuan = (int(value or 0) for value in row)
-        return prompt, cached, completion, micro_yuan
-
 
 @prepared
 def _branch(head_id: Any, limit: Any) -> Any:
@@ -354,16 +364,6 @@ def _branch(head_id: Any, limit: Any) -> Any:
     )
     path = start.union_all(up)
     return Message.select(Message).join(path, on=(Message.id == path.c.id)).with_cte(path)
-
-
-@prepared
-def _totals(conversation_id: Any) -> Any:
-    return Message.select(
-        fn.SUM(Message.prompt_tokens),
-        fn.SUM(Message.cached_tokens),
-        fn.SUM(Message.completion_tokens),
-        fn.SUM(Message.micro_yuan),
-    ).where(Message.conversation == conversation_id)
 
 
 class Usage(Table):
@@ -389,10 +389,11 @@ class Usage(Table):
         indexes = ((("user_id", "at"), False), (("at",), False))
 
     @classmethod
-    def of_person(cls, user_id: int, since: datetime) -> tuple[int, int]:
-        """Tokens and micro-yuan that one person has used or reserved since then."""
-        [row] = _used_by(user_id, since).tuples()
-        return int(row[0] or 0), int(row[1] or 0)
+    def of_person(cls, user_id: int, since: datetime) -> tuple[int, int, int | None]:
+        """Tokens and micro-yuan that one person has used or reserved since then, and the
+        `daily_tokens` they may use."""
+        [(tokens, micro_yuan, limit)] = _used_by(user_id, since).tuples()
+        return int(tokens or 0), int(micro_yuan or 0), limit
 
     @classmethod
     def micro_yuan_since(cls, day: datetime, month: datetime) -> tuple[int, int]:
@@ -404,8 +405,9 @@ class Usage(Table):
 @prepared
 def _used_by(user_id: Any, since: Any) -> Any:
     tokens = fn.SUM(Usage.prompt_tokens + Usage.completion_tokens)
+    limit = User.select(User.daily_tokens).where(User.id == user_id)
     mine = (Usage.user_id == user_id) & (Usage.at >= since)
-    return Usage.select(tokens, fn.SUM(Usage.micro_yuan)).where(mine)
+    return Usage.select(tokens, fn.SUM(Usage.micro_yuan), limit).where(mine)
 
 
 @prepared

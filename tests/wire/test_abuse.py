@@ -146,7 +146,7 @@ async def test_fifty_sends_at_once_are_two_replies(servers, database, ark):
             tab = (first, second)[number % 2].tab()
             await tab.result("view", None)
             try:
-                async for messages, *_ in tab.event("send", sessions[number], "count 90", None):
+                async for messages, *_ in tab.event("send", sessions[number], None, "", "count 90"):
                     if messages and number not in accepted:
                         accepted.append(number)
             except Refused:

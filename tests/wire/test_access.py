@@ -33,7 +33,7 @@ WRONG_PASSWORD = "Name or password is wrong."
 
 # Every function that Gradio can be asked to run is in one of these.
 FOR_ANYONE = {"view", "follow", "sessions"}
-ABOUT_ONESELF = {"new_session", "earlier", "cancel"}
+ABOUT_ONESELF = {"new_session", "earlier"}
 ABOUT_A_SESSION = {
     "select_session", "send", "send_example", "edit", "regenerate", "undo", "choose_option",
     "stop", "ask_rename", "rename", "ask_delete", "delete",
