@@ -129,7 +129,7 @@ class Budget:
         # Nothing is cached for certain before Ark says so.
         cost = self.prices.micro_yuan(prompt_tokens, 0, completion_tokens)
         self._check(user_id, prompt_tokens + completion_tokens, cost)
-        Usage.create(
+        Usage.reserve(
             user_id=user_id,
             conversation_id=conversation_id,
             reply_id=reply_id,
@@ -137,7 +137,6 @@ class Budget:
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             micro_yuan=cost,
-            settled=False,
         )
 
     def settle(
@@ -151,17 +150,16 @@ class Budget:
     ) -> int:
         """Replace the reservation of a reply by what it used; returns its cost, micro-yuan."""
         cost = self.prices.micro_yuan(prompt, cached, completion)
-        Usage.update(
+        Usage.settle(
+            conversation_id,
+            reply_id,
             prompt_tokens=prompt,
             cached_tokens=cached,
             completion_tokens=completion,
             reasoning_tokens=reasoning,
             micro_yuan=cost,
             saved_micro_yuan=self.prices.saved(cached),
-            settled=True,
-        ).where(
-            Usage.reply_id == reply_id, Usage.conversation_id == conversation_id, ~Usage.settled
-        ).execute()
+        )
         return cost
 
     def reserved_prompt(self, reply_id: int) -> int:

@@ -23,6 +23,11 @@ def storable(text: str) -> str:
     return text
 
 
+def stored_instant(moment: datetime) -> int:
+    """A moment as an `InstantField` keeps it."""
+    return round(moment.timestamp() * 1000)
+
+
 class InstantField(BigIntegerField):
     """A moment in time: an aware UTC datetime in Python, milliseconds since 1970 in the database.
 
@@ -30,9 +35,7 @@ class InstantField(BigIntegerField):
     """
 
     def db_value(self, value: datetime | int | None) -> int | None:
-        if isinstance(value, datetime):
-            return round(value.timestamp() * 1000)
-        return value
+        return stored_instant(value) if isinstance(value, datetime) else value
 
     def python_value(self, value: int | None) -> datetime | None:
         return None if value is None else datetime.fromtimestamp(value / 1000, UTC)

@@ -14,10 +14,11 @@ from peewee import Case
 
 from chatbot.errors import ChangedElsewhere, TooManyTurns
 from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Message, Role, State, User
+from chatbot.storage.models import Conversation, Message, Role, State, User, prepared
 
 TITLE_CHARS = 60
 PROCESS_DIED = "process_died"
+_STREAMING = Message.state == State.STREAMING
 EXPIRY_MARGIN = timedelta(seconds=10)
 """A memory that expires within this is taken as expired."""
 
@@ -151,14 +152,15 @@ def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun
     continued = isinstance(move, Continue)
     # A context cannot be asked to go on from the middle of a reply: it is built anew.
     ref = None if continued else _usable_ref(conversation, before, terms)
-    Conversation.update(
+    _change(
+        conversation.id,
         head_id=reply.id,
         title=conversation.title or title_of(question.content),
         updated_at=now(),
         # From here until the turn has ended well nobody can say what Ark holds.
         memory_upto=None,
         prompt_hash=terms.prompt_hash,
-    ).where(Conversation.id == conversation.id).execute()
+    )
     return Begun(
         user_id=user_id,
         conversation_id=conversation.id,
@@ -185,12 +187,7 @@ def save(
             # Deleted, or taken over while this process slept through its lease.
             lost.add(progress.reply_id)
             continue
-        Message.update(content=progress.content, thought=progress.thought).where(
-            # The final save may have come first.
-            Message.id == progress.reply_id,
-            Message.conversation == conversation_id,
-            Message.state == State.STREAMING,
-        ).execute()
+        _grow(conversation_id, progress.reply_id, progress.content, progress.thought)
         replies.append(progress.reply_id)
     asked = Message.select(Message.id).where(Message.id.in_(replies), Message.stop_asked)
     return lost | {message.id for message in asked}
@@ -202,26 +199,18 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
     When the lease had run out and somebody has gone on since, the text becomes another version
     of the reply: neither the visible branch nor what is known of the memory changes.
     """
-    this = Conversation.id == begun.conversation_id
-    kept = this & (Conversation.turn_owner == owner)
-    untouched = Message.select(Message.id).where(
-        Message.id == begun.reply_id, Message.error == PROCESS_DIED
-    )
-    recovered = this & Conversation.turn_owner.is_null() & Conversation.head_id.in_(untouched)
-    in_step = bool(Conversation.select().where(kept).count())
-    ref = outcome.ref if in_step else None
-    freed = Conversation.update(
+    freed = _release(
+        begun.conversation_id,
+        owner,
         turn_owner=None,
         turn_until=None,
         updated_at=now(),
         model=outcome.model,
         memory_kind=outcome.memory_kind,
-        memory_ref=ref,
+        memory_ref=outcome.ref,
         memory_expires_at=outcome.ref_expires_at,
-        memory_upto=begun.reply_id if ref else None,
-    ).where(kept if in_step else recovered)
-    # SQLite gives the id of a deleted row to a new one, which may be somebody else's.
-    this_reply = (Message.id == begun.reply_id) & (Message.conversation == begun.conversation_id)
+        memory_upto=begun.reply_id if outcome.ref else None,
+    )
     values = {
         "content": outcome.content,
         "thought": outcome.thought,
@@ -239,10 +228,12 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         "micro_yuan": outcome.micro_yuan,
         "request_id": outcome.request_id,
     }
-    if freed.execute():
-        Message.update(**values).where(this_reply).execute()
+    if freed or _recovered(begun, outcome):
+        _end(begun.conversation_id, begun.reply_id, **values)
         return
-    reply: Any = Message.get_or_none(this_reply)
+    reply: Any = Message.get_or_none(
+        Message.id == begun.reply_id, Message.conversation == begun.conversation_id
+    )
     if reply is not None and not reply.content.startswith(outcome.content):
         Message.create(
             conversation=reply.conversation_id,
@@ -252,25 +243,23 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         )
 
 
-def recover(conversation_id: uuid.UUID | None = None) -> int:
+def recover() -> int:
     """End the replies whose process has died: keep their text, say so. Returns how many.
 
-    A reply is orphaned when nobody's lease on its conversation is running. With a conversation
-    given, its lock is the caller's own and every streaming reply in it is orphaned.
+    A reply is orphaned when nobody's lease on its conversation is running.
     """
-    streaming = Message.state == State.STREAMING
-    if conversation_id is not None:
-        orphaned = streaming & (Message.conversation == conversation_id)
-    else:
-        alive = Conversation.select(Conversation.id).where(Conversation.lease_runs())
-        orphaned = streaming & Message.conversation.not_in(alive)
-    if conversation_id is None:
-        Conversation.update(turn_owner=None, turn_until=None).where(
-            Conversation.turn_until.is_null(False), ~Conversation.lease_runs()
-        ).execute()
+    alive = Conversation.select(Conversation.id).where(Conversation.lease_runs())
+    Conversation.update(turn_owner=None, turn_until=None).where(
+        Conversation.turn_until.is_null(False), ~Conversation.lease_runs()
+    ).execute()
+    orphaned = _STREAMING & Message.conversation.not_in(alive)
+    return int(_ended(now()).where(orphaned).execute())
+
+
+def _ended(at: Any) -> Any:
+    """The update that ends replies whose process has died."""
     kept = Case(None, [(Message.content != "", State.INTERRUPTED)], State.FAILED)
-    ended = Message.update(state=kept, error=PROCESS_DIED, finished_at=now()).where(orphaned)
-    return int(ended.execute())
+    return Message.update(state=kept, error=PROCESS_DIED, finished_at=at)
 
 
 def ask_to_stop(user_id: int, conversation_id: str) -> int | None:
@@ -293,23 +282,80 @@ def title_of(question: str) -> str:
 def _claimed(user_id: int, conversation_id: str, terms: Terms) -> Any:
     """The user's conversation, locked for a turn, with nothing left over from a dead process."""
     # Of two processes that count a person's turns at once, one waits here for the other.
-    User.update(name=User.name).where(User.id == user_id).execute()
+    _hold(user_id)
     busy = Conversation.running_turns(user_id)
     until = now() + timedelta(seconds=terms.lease_seconds)
     conversation = Conversation.claimed(user_id, conversation_id, terms.owner, until)
     if busy >= terms.max_turns_per_user:
         raise TooManyTurns()
-    recover(conversation.id)
+    _end_orphans(conversation.id, now())
     return conversation
 
 
 def _create_question(conversation: Any, before: Any, text: str) -> Any:
-    return Message.create(conversation=conversation, parent=before, role=Role.USER, content=text)
+    return Message.add(conversation, before, role=Role.USER, content=text)
 
 
 def _create_reply(conversation: Any, question: Any) -> Any:
-    return Message.create(
-        conversation=conversation, parent=question, role=Role.ASSISTANT, state=State.STREAMING
+    return Message.add(conversation, question, role=Role.ASSISTANT, state=State.STREAMING)
+
+
+def _recovered(begun: Begun, outcome: Outcome) -> bool:
+    """Whether the turn was ended as one of a dead process, and nobody has gone on since. What
+    Ark holds by now is not known then."""
+    untouched = Message.select(Message.id).where(
+        Message.id == begun.reply_id, Message.error == PROCESS_DIED
+    )
+    changed = Conversation.update(
+        updated_at=now(),
+        model=outcome.model,
+        memory_kind=outcome.memory_kind,
+        memory_ref=None,
+        memory_upto=None,
+    ).where(
+        Conversation.id == begun.conversation_id,
+        Conversation.turn_owner.is_null(),
+        Conversation.head_id.in_(untouched),
+    )
+    return bool(changed.execute())
+
+
+@prepared
+def _hold(user_id: Any) -> Any:
+    return User.update(name=User.name).where(User.id == user_id)
+
+
+@prepared
+def _end_orphans(conversation_id: Any, at: Any) -> Any:
+    """End the streaming replies of a conversation whose lock is the caller's own."""
+    return _ended(at).where(_STREAMING, Message.conversation == conversation_id)
+
+
+@prepared
+def _change(conversation_id: Any, **values: Any) -> Any:
+    return Conversation.update(**values).where(Conversation.id == conversation_id)
+
+
+@prepared
+def _release(conversation_id: Any, owner: Any, **values: Any) -> Any:
+    return Conversation.update(**values).where(
+        Conversation.id == conversation_id, Conversation.turn_owner == owner
+    )
+
+
+@prepared
+def _end(conversation_id: Any, reply_id: Any, **values: Any) -> Any:
+    # SQLite gives the id of a deleted row to a new one, which may be somebody else's.
+    return Message.update(**values).where(
+        Message.id == reply_id, Message.conversation == conversation_id
+    )
+
+
+@prepared
+def _grow(conversation_id: Any, reply_id: Any, content: Any, thought: Any) -> Any:
+    # The final save may have come first.
+    return Message.update(content=content, thought=thought).where(
+        Message.id == reply_id, Message.conversation == conversation_id, _STREAMING
     )
 
 

@@ -218,23 +218,16 @@ class Conversation(Table):
         Raises `ConversationNotFound`, or `TurnRunning` when somebody holds the lock and their
         lease has not run out.
         """
-        key = _uuid(conversation_id)
-        taken = cls.update(turn_owner=owner, turn_until=until).where(
-            cls.id == key, cls.user == user_id, cls.turn_until.is_null() | ~cls.lease_runs()
-        )
-        if not taken.execute():
-            cls.of(user_id, conversation_id)
+        taken = _claim(_uuid(conversation_id), user_id, owner, until, *_running_leases())
+        claimed = cls.of(user_id, conversation_id)
+        if not taken:
             raise TurnRunning()
-        return cls.of(user_id, key)
+        return claimed
 
     @classmethod
     def renew_turn(cls, conversation_id: uuid.UUID, owner: str, until: datetime) -> bool:
         """Make the lease longer; False when it is not the owner's (any more)."""
-        return bool(
-            cls.update(turn_until=until)
-            .where(cls.id == conversation_id, cls.turn_owner == owner)
-            .execute()
-        )
+        return bool(_renew_turn(conversation_id, owner, until))
 
     @classmethod
     def running_turns(cls, user_id: int) -> int:
@@ -250,6 +243,24 @@ class Conversation(Table):
 def _conversation_of(conversation_id: Any, user_id: Any) -> Any:
     return Conversation.select().where(
         Conversation.id == conversation_id, Conversation.user == user_id
+    )
+
+
+@prepared
+def _claim(
+    conversation_id: Any, user_id: Any, owner: Any, until: Any, after: Any, latest: Any
+) -> Any:
+    return Conversation.update(turn_owner=owner, turn_until=until).where(
+        Conversation.id == conversation_id,
+        Conversation.user == user_id,
+        Conversation.turn_until.is_null() | ~Conversation._lease_is_within(after, latest),
+    )
+
+
+@prepared
+def _renew_turn(conversation_id: Any, owner: Any, until: Any) -> Any:
+    return Conversation.update(turn_until=until).where(
+        Conversation.id == conversation_id, Conversation.turn_owner == owner
     )
 
 
@@ -340,6 +351,14 @@ class Message(Table):
         return bool(self.content) and self.state not in (State.FAILED, State.FILTERED)
 
     @classmethod
+    def add(cls, conversation: Conversation, parent: Self | None, **values: Any) -> Self:
+        """A new message after `parent`, stored."""
+        values["created_at"] = now()
+        parent_id = parent.id if parent else None
+        message_id = _add_message(conversation.id, parent_id, **values)
+        return cls(id=message_id, conversation=conversation.id, parent=parent, **values)
+
+    @classmethod
     def branch(cls, head_id: int | None, limit: int) -> list[Self]:
         """The newest `limit` messages of the branch that ends in `head_id`, oldest first.
 
@@ -349,6 +368,11 @@ class Message(Table):
         if head_id is None:
             return []
         return sorted(_branch(head_id, limit), key=lambda message: message.id)
+
+
+@prepared
+def _add_message(conversation_id: Any, parent_id: Any, **values: Any) -> Any:
+    return Message.insert(conversation=conversation_id, parent=parent_id, **values)
 
 
 @prepared
@@ -389,6 +413,16 @@ class Usage(Table):
         indexes = ((("user_id", "at"), False), (("at",), False))
 
     @classmethod
+    def reserve(cls, **values: Any) -> None:
+        """A new row that is not settled."""
+        _add_usage(at=now(), settled=False, **values)
+
+    @classmethod
+    def settle(cls, conversation_id: uuid.UUID, reply_id: int, **values: int) -> None:
+        """Put what a reply has used in the place of its reservation."""
+        _settle(conversation_id, reply_id, settled=True, **values)
+
+    @classmethod
     def of_person(cls, user_id: int, since: datetime) -> tuple[int, int, int | None]:
         """Tokens and micro-yuan that one person has used or reserved since then, and the
         `daily_tokens` they may use."""
@@ -400,6 +434,18 @@ class Usage(Table):
         """What the whole app has spent or reserved since either of them, the later one first."""
         [row] = _spent_since(day, month).tuples()
         return int(row[0] or 0), int(row[1] or 0)
+
+
+@prepared
+def _add_usage(**values: Any) -> Any:
+    return Usage.insert(**values)
+
+
+@prepared
+def _settle(conversation_id: Any, reply_id: Any, **values: Any) -> Any:
+    return Usage.update(**values).where(
+        Usage.reply_id == reply_id, Usage.conversation_id == conversation_id, ~Usage.settled
+    )
 
 
 @prepared

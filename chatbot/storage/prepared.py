@@ -1,54 +1,73 @@
 """Prepared statements: queries whose text is put together once.
 
-Peewee takes three to ten times longer to write a small query than SQLite to answer it.
+Peewee takes three to thirty times longer to write a small query than SQLite to run it.
 """
 
+import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from peewee import Node
+from peewee import Insert, Node, Update
+
+from chatbot.storage.fields import stored_instant
 
 
 class Prepared:
-    """A query for any values: `Prepared(database, build)(1, "a")` are the rows of `build(1, "a")`.
+    """A query for any values: `Prepared(database, build)(1, "a")` is what `build(1, "a")` gives,
+    run: the rows of a select, the id the database gives to an insert's row, the number of rows
+    that an update changes.
 
-    `build` returns a select of one model. It is given a place for each value, so it can compare
-    and hand on what it gets, but not look at it.
+    `build` is for one model. It is given a place for each value, so it can compare and hand on
+    what it gets, but not look at it. Values named at the call come to it by these names.
     """
 
     def __init__(self, database: Any, build: Callable[..., Any]) -> None:
         self._database = database
         self._build = build
-        self._written: dict[type, tuple[Any, str, list[Any]]] = {}
+        self._written: dict[tuple[Any, ...], tuple[Any, str, list[Any]]] = {}
 
-    def __call__(self, *values: Any) -> Any:
-        kind = type(self._database.obj)
-        if kind not in self._written:
-            query = self._build(*(_Place(number) for number in range(len(values))))
-            self._written[kind] = (query.model, *query.sql())
-        model, text, order = self._written[kind]
-        return model.raw(
-            text, *(one.of(values) if isinstance(one, _Filled) else one for one in order)
-        )
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        # A dict keeps its order, so the same call has the same key.
+        key = (type(self._database.obj), *named)
+        if key not in self._written:
+            query: Any = self._build(
+                *map(_Place, range(len(values))),
+                **{name: _Place(number) for number, name in enumerate(named, len(values))},
+            )
+            if isinstance(query, Insert) and self._database.returning_clause:
+                query = query.returning(query.table._meta.primary_key)
+            self._written[key] = (query, *query.sql())
+        query, text, order = self._written[key]
+        given = (*values, *named.values())
+        filled = [_plain(given[one.number]) if isinstance(one, _Mark) else one for one in order]
+        if not isinstance(query, Insert | Update):
+            return query.model.raw(text, *filled)
+        cursor = self._database.execute_sql(text, filled)
+        if isinstance(query, Update):
+            return cursor.rowcount
+        return cursor.fetchall()[0][0] if self._database.returning_clause else cursor.lastrowid
 
 
 class _Place(Node):
     """Where a value will stand."""
 
     def __init__(self, number: int) -> None:
-        self._number = number
+        self._mark = _Mark(number)
 
     def __sql__(self, ctx: Any) -> Any:
-        return ctx.value(_Filled(self._number, ctx.state.converter), converter=False)
+        return ctx.value(self._mark, converter=False)
 
 
-class _Filled:
-    """Which value it is, and what the field it is compared with makes of it."""
+class _Mark:
+    """Stands for a value among a query's parameters."""
 
-    def __init__(self, number: int, convert: Callable[[Any], Any] | None) -> None:
-        self._number = number
-        self._convert = convert
+    def __init__(self, number: int) -> None:
+        self.number = number
 
-    def of(self, values: tuple[Any, ...]) -> Any:
-        value = values[self._number]
-        return self._convert(value) if self._convert else value
+
+def _plain(value: Any) -> Any:
+    """A value as the database takes it, by its type alone: no field says what it is for."""
+    if isinstance(value, datetime):
+        return stored_instant(value)
+    return value.hex if isinstance(value, uuid.UUID) else value

@@ -262,3 +262,33 @@ def test_a_prepared_query_is_written_once_and_takes_any_values(storage):
 
     assert storage.write_now(ask) == [["Ann"], ["Bob"], [], []]
     assert len(written) == 1
+
+
+def test_prepared_writes_tell_the_new_id_and_how_many_rows_changed(storage, user):
+    @models.prepared
+    def add(**values):
+        return Message.insert(role="user", **values)
+
+    @models.prepared
+    def change(conversation_id, old, **values):
+        return Message.update(**values).where(
+            Message.conversation == conversation_id, Message.content == old
+        )
+
+    moment = now()
+    later = moment + timedelta(days=1)
+
+    def write():
+        one = Conversation.create(user=user).id
+        made = [
+            add(conversation=one, content=words, created_at=moment) for words in ("a", "a", "b")
+        ]
+        changed = [change(one, old, content="c") for old in ("a", "a", "b")]
+        # Other names are another statement.
+        changed.append(change(one, "c", created_at=later))
+        rows = Message.select().where(Message.conversation == one).order_by(Message.id)
+        return made, changed, [(row.id, row.content, row.created_at) for row in rows]
+
+    made, changed, rows = storage.write_now(write)
+    assert changed == [2, 0, 1, 3]
+    assert rows == [(message_id, "c", later) for message_id in made]
