@@ -67,7 +67,7 @@ class App:
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         self.loop = asyncio.get_running_loop()
         self.turns.open()
-        _drop_gradio_login(self.demo.app)
+        drop_gradio_login(self.demo.app)
         # What the start has made stays: looking through it again and again for garbage would
         # hold up every stream for a tenth of a second.
         gc.freeze()
@@ -213,12 +213,15 @@ async def _create_admin(accounts: Accounts, settings: Settings) -> None:
         raise BadSettings([f"ADMIN_NAME, ADMIN_PASSWORD: {error}"]) from None
 
 
-def _drop_gradio_login(app: Any) -> None:
-    """Have no request wait for Gradio's own login, which is not in use and asks in a thread."""
+def drop_gradio_login(app: Any) -> None:
+    """Have no event ask for Gradio's own login, which is not in use and asks in a thread.
 
-    async def anybody() -> None:
-        pass
-
-    config = next(route for route in app.routes if route.path == "/config")
-    for gate in config.dependencies:
-        app.dependency_overrides[gate.dependency] = anybody
+    FastAPI's `dependency_overrides` would do, too, but looks at signatures anew for each request.
+    """
+    config = next(route for route in app.routes if getattr(route, "path", "") == "/config")
+    gates = [gate.dependency for gate in config.dependencies]
+    for included in app.routes:
+        router = getattr(included, "original_router", None)
+        for route in router.routes if router else ():
+            asked = getattr(route, "dependencies", [])
+            asked[:] = [one for one in asked if one.dependency not in gates]
