@@ -98,11 +98,17 @@ class ChatService:
         self._max_input_chars = max_input_chars
 
     async def list_conversations(
-        self, user_id: int, search: str = "", *, titles_only: bool = False
+        self,
+        user_id: int,
+        search: str = "",
+        keep: str | None = None,
+        *,
+        titles_only: bool = False,
     ) -> list[Entry]:
-        """The newest conversations, newest first; `search` looks in titles and messages."""
+        """The newest conversations, newest first; `search` looks in titles and messages, and one
+        to `keep` needs not be found."""
         rows = await self._storage.read(
-            Conversation.newest, user_id, LIST_LIMIT, search, titles_only=titles_only
+            Conversation.newest, user_id, LIST_LIMIT, search, keep, titles_only=titles_only
         )
         return [_entry(row) for row in rows]
 

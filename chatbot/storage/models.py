@@ -179,10 +179,16 @@ class Conversation(Table):
 
     @classmethod
     def newest(
-        cls, user_id: int, limit: int, search: str = "", *, titles_only: bool = False
+        cls,
+        user_id: int,
+        limit: int,
+        search: str = "",
+        keep: str | None = None,
+        *,
+        titles_only: bool = False,
     ) -> list[Any]:
         """What a list shows of the user's conversations, newest first; `search` looks in titles
-        and messages."""
+        and messages, and the one to `keep` needs not be found."""
         running = cls.lease_runs().alias("turn_is_running")
         # No whole conversations: making a hundred takes longer than all the rest.
         rows = cls.select(cls.id, cls.title, cls.updated_at, running, cls.memory_kind)
@@ -193,7 +199,7 @@ class Conversation(Table):
                 # Conversation by conversation: other people's messages are not gone through.
                 said = (Message.conversation == cls.id) & Message.content.contains(word)
                 found |= fn.EXISTS(Message.select(SQL("1")).where(said))
-            rows = rows.where(found)
+            rows = rows.where(found | (cls.id == _uuid(keep)) if keep else found)
         return list(rows.order_by(cls.updated_at.desc(), cls.id).limit(limit).namedtuples())
 
     @classmethod

@@ -347,7 +347,7 @@ class Handlers:
     ) -> list[tuple[str, str]]:
         """What a search finds, and the open conversation in any case."""
         entries = await self.service.list_conversations(
-            visit.user_id, str(search or ""), titles_only=titles_only
+            visit.user_id, str(search or ""), chosen, titles_only=titles_only
         )
         if chosen and all(entry.id != chosen for entry in entries):
             entries = [await self.service.entry(visit.user_id, chosen), *entries]
