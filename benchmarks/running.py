@@ -8,10 +8,15 @@ from uuid import uuid4
 import pgserver
 
 from benchmarks.driver import ready, share
+from benchmarks.machine import can_hold, held_to
 from benchmarks.sheet import Sheet
 from benchmarks.stage import App, Stage
 from benchmarks.streaming import CROWD_PACE, add_crowd, crowd_of
 from benchmarks.work import APP, PLAIN, Scale
+
+HELD_TO = 0.25
+MORE = 1.8
+"""How many times the users of one process two of them should take."""
 
 
 def starting(stage: Stage, sheet: Sheet, scale: Scale) -> None:
@@ -50,23 +55,31 @@ def add_login(sheet: Sheet, work: str, subject: str, app: App, name: str, passwo
 
 
 def two_processes(stage: Stage, sheet: Sheet, scale: Scale) -> None:
-    """Whether a second process on the same PostgreSQL takes half of the users."""
-    tokens, most = scale.crowd_tokens, scale.crowds[-1]
-    work = f"one PostgreSQL, {tokens} tokens at 20/s for each user"
+    """How many more users a second process on the same PostgreSQL can take.
+
+    Each has only a part of a processor, where that can be arranged: two whole ones would leave
+    none to the users, Ark and PostgreSQL on a machine with two.
+    """
+    tokens, users = scale.crowd_tokens, scale.held_users
+    can = can_hold()
+    held = f", each process held to {HELD_TO} processors" if can else ""
+    work = f"one PostgreSQL, {tokens} tokens at 20/s for each user{held}"
     postgres = pgserver.get_server(stage.folder / "postgres", cleanup_mode="stop")
     try:
         postgres.psql("create database bench")
         url = postgres.get_uri("bench")
         with stage.app(url) as one, stage.app(url) as other:
-            for _ in range(scale.crowd_repeat):
-                for apps, users in (([one], most // 2), ([one], most), ([one, other], most)):
-                    name = f"{len(apps)} process{'es' * (len(apps) > 1)}, {users} users"
+            for _ in range(scale.held_repeat):
+                for apps, each in (([one], users), ([one, other], round(users * MORE / 2))):
+                    name = f"{len(apps)} process{'es' * (len(apps) > 1)}, {each * len(apps)} users"
                     jobs = [
                         part
                         for app in apps
-                        for part in share(crowd_of(app, f"count {tokens}", users // len(apps)))
+                        for part in share(crowd_of(app, f"count {tokens}", each))
                     ]
-                    with ready(jobs) as ask:
+                    with ready(jobs) as ask, contextlib.ExitStack() as holds:
+                        for app in apps if can else ():
+                            holds.enter_context(held_to(HELD_TO, app.server.process.pid))
                         stage.pace(CROWD_PACE)
                         before = sum(app.server.cpu for app in apps)
                         driven = ask()

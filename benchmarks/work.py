@@ -20,6 +20,8 @@ class Scale:
     crowds: tuple[int, ...] = (50, 100)
     crowd_tokens: int = 100
     crowd_repeat: int = 2
+    held_users: int = 30
+    held_repeat: int = 5
     lengths: tuple[int, ...] = (200, 1000)
     plain_lengths: tuple[int, ...] = (200,)
     list_sizes: tuple[int, ...] = (20, 5000)
@@ -32,9 +34,9 @@ class Scale:
 
 
 SHORT = Scale(
-    repeat=1, steady=10, fast=50, crowds=(4,), crowd_tokens=10, crowd_repeat=1, lengths=(20,),
-    plain_lengths=(), list_sizes=(2, 20), search_sizes=(20, 200), opened=40, idle_seconds=0.3,
-    logins=2, bcrypt_cost=4, browser_lengths=(0,),
+    repeat=1, steady=10, fast=50, crowds=(4,), crowd_tokens=10, crowd_repeat=1, held_users=5,
+    held_repeat=1, lengths=(20,), plain_lengths=(), list_sizes=(2, 20), search_sizes=(20, 200),
+    opened=40, idle_seconds=0.3, logins=2, bcrypt_cost=4, browser_lengths=(0,),
 )  # fmt: skip
 
 Work = Callable[[Stage, Sheet, Scale], None]
