@@ -45,6 +45,9 @@ QUEUE_SIZE = 500
 EVENTS = 1000
 """Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
 STATUS_SECONDS = 60
+POLL_SECONDS = 0.002
+"""How often Gradio looks for new events. Twice as often, as it does by itself, is most of what an
+idle app takes of a processor, and saves half a millisecond."""
 INVITATION_USES, INVITATION_DAYS = 20, 7
 
 
@@ -85,6 +88,7 @@ class App:
             # By default each event that starts tells all that wait; nobody waits here.
             status_update_rate=STATUS_SECONDS,
         )
+        self.demo._queue.sleep_when_free = POLL_SECONDS
         _, url, _ = self.demo.launch(
             server_name=settings.gradio_server_name,
             server_port=settings.gradio_server_port,
