@@ -100,6 +100,13 @@ async def test_a_stream_has_text_a_finish_reason_and_usage(client):
     assert tokens.completion > 0
 
 
+async def test_the_next_question_needs_no_new_connection(client, ark):
+    """With the real Ark one would be two round trips more before the first word."""
+    for _ in range(3):
+        await reply(client)
+    assert len({request.client for request in ark.requests}) == 1
+
+
 async def test_thoughts_are_kept_apart_from_the_text(client):
     chunks = await reply(client, [Line("user", "think")])
     assert any(chunk.thought for chunk in chunks)

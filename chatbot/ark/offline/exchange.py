@@ -39,6 +39,8 @@ class Recorded:
     disconnected: bool = False
     finished: bool = False
     at: float = field(default=0.0)
+    client: Any = None
+    """Address and port, which tell one connection from another."""
 
 
 class Exchange:

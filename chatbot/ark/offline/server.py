@@ -277,6 +277,7 @@ class Endpoint:
             headers=headers,
             request_id=new_request_id(now),
             at=now,
+            client=scope["client"],
         )
         ark.record(recorded)
         exchange = Exchange(scope, receive, send, recorded, ark.connection(scope["client"]))
