@@ -153,8 +153,8 @@ def _wire(
     )
     chat.signal.change(
         **page_only,
-        js="(signal, id) => chatbot.listed(signal, id)",
-        inputs=[chat.signal, chosen],
+        js="(signal, id, search) => chatbot.listed(signal, id, search)",
+        inputs=[chat.signal, chosen, side.search],
         outputs=[chosen],
     )
     chat.chatbot.example_select(handle.send_example, place, **{**turn, **quiet})

@@ -290,7 +290,7 @@ class Handlers:
         It does so at the end, and early on when a session is given its title. An event of its own
         would take the server a fifth of what the whole turn takes.
         """
-        signal: dict[str, Any] = {"sent": turn.begun.reply_id}
+        signal: dict[str, Any] = {"sent": turn.begun.reply_id, "search": search}
         conversation_id = str(turn.begun.conversation_id)
         shown: tuple[Any, Any] = UNCHANGED, UNCHANGED
         async for frame in self._watch(visit, conversation_id, window):

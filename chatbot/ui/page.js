@@ -143,10 +143,11 @@ window.chatbot = (() => {
       keep(DRAFT, typed);
       return typed;
     },
-    // The list as it is after a turn, if it still holds the session that is open here.
-    listed: (signal, id) => {
-      const { sessions } = JSON.parse(signal || "{}");
-      return sessions?.some(([, one]) => one === id) ? { __type__: "update", choices: sessions } : undefined;
+    // The list as it is after a turn, unless another session or another search is open by now.
+    listed: (signal, id, search) => {
+      const told = JSON.parse(signal || "{}");
+      const fits = told.search === search && told.sessions?.some(([, one]) => one === id);
+      return fits ? { __type__: "update", choices: told.sessions } : undefined;
     },
   };
 })();

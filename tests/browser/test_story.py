@@ -300,6 +300,26 @@ def test_a_session_is_renamed_searched_and_deleted(someone):
     expect(ann.page.get_by_text("whales")).to_have_count(0)
 
 
+def test_the_end_of_a_reply_leaves_a_newer_search_alone(someone):
+    ann = someone().open().register()
+    ann.is_in()
+    for words in ("about whales", "about ants"):
+        ann.ask(f"echo: {words}")
+        ann.is_answered()
+        ann.page.click("#new-session")
+        expect(ann.chat).to_contain_text("What can I do for you?")
+    ann.ask("count 3000")
+    expect(ann.replies.last).to_contain_text("1 2 3")
+    ann.page.locator("#search-sessions input").press_sequentially("whales")
+    ann.page.click("#session-list input")
+    expect(ann.page.get_by_role("option")).to_have_count(2)
+    ann.page.keyboard.press("Escape")
+    ann.stop()
+    ann.is_answered()
+    ann.page.click("#session-list input")
+    expect(ann.page.get_by_role("option")).to_have_count(2)
+
+
 def test_two_people_never_see_each_other(someone):
     ann, bob = someone().open().register(), someone().open().register()
     ann.is_in()
