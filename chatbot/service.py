@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chatbot.budget import Budget, Today
 from chatbot.errors import EmptyMessage, MessageTooLong
@@ -38,8 +38,7 @@ class Entry:
     """The kind of memory its last turn used; empty before the first."""
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """A message as the page shows it."""
 
     id: int
@@ -220,17 +219,19 @@ def _start(user_id: int) -> str:
 
 def _open(budget: Budget, user_id: int, conversation_id: str, window: int) -> Thread:
     found = Conversation.totalled(user_id, conversation_id)
-    rows = Message.branch(found.head_id, window + 1)
+    rows = Message.shown_branch(found.head_id, window + 1)
+    messages = [_shown(*row) for row in rows[-window:]]
     saved = budget.prices.saved(found.cached)
     # While a reply is written no other version can be chosen.
-    choosable = found.has_versions and rows and rows[-1].state != State.STREAMING
+    choosable = messages and found.has_versions and messages[-1].state != State.STREAMING
+    branch = [row[:2] for row in rows[-window:]]
     return Thread(
         _entry(found),
-        [_shown(row) for row in rows[-window:]],
+        messages,
         len(rows) > window,
         Totals(found.prompt, found.cached, found.completion, found.micro_yuan, saved),
         budget.today(user_id),
-        branches.versions(rows[-window:]) if choosable else [],
+        branches.versions(found.id, branch) if choosable else [],
     )
 
 
@@ -243,19 +244,8 @@ def _entry(row: Any) -> Entry:
     return Entry(str(row.id), row.title, row.updated_at, bool(row.turn_is_running), row.memory_kind)
 
 
-def _shown(row: Any) -> Shown:
-    return Shown(
-        id=row.id,
-        role=row.role,
-        content=row.content,
-        thought=row.thought,
-        state=row.state,
-        error=row.error,
-        notes=tuple(row.notes.split()),
-        at=row.created_at,
-        prompt_tokens=row.prompt_tokens,
-        cached_tokens=row.cached_tokens,
-        completion_tokens=row.completion_tokens,
-        first_token_ms=row.first_token_ms,
-        micro_yuan=row.micro_yuan,
-    )
+def _shown(
+    id: int, _parent: Any, role: str, content: str, thought: str, state: str, error: str,
+    notes: str, *more: Any,
+) -> Shown:  # fmt: skip
+    return Shown(id, role, content, thought, state, error, tuple(notes.split()), *more)

@@ -7,6 +7,7 @@ the tree, and only `Conversation.head_id` moves. Each function runs in a `Storag
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 from peewee import JOIN, fn
 
@@ -23,15 +24,13 @@ class Versions:
     count: int
 
 
-def versions(messages: list[Any]) -> list[Versions]:
-    """The branching points among these messages of one branch, in one query."""
-    if not messages:
-        return []
-    siblings = _siblings(messages)
+def versions(conversation_id: UUID, branch: list[tuple[int, int | None]]) -> list[Versions]:
+    """The branching points of a branch, given as ids with their parents' ids, in one query."""
+    siblings = _siblings(conversation_id, {parent_id for _, parent_id in branch})
     return [
-        Versions(message.id, places.index(message.id) + 1, len(places))
-        for message in messages
-        if len(places := siblings[message.parent_id]) > 1
+        Versions(message_id, places.index(message_id) + 1, len(places))
+        for message_id, parent_id in branch
+        if len(places := siblings[parent_id]) > 1
     ]
 
 
@@ -43,7 +42,7 @@ def show_next_version(user_id: int, conversation_id: str, message_id: int) -> No
     )
     if message is None:
         raise ChangedElsewhere()
-    places = _siblings([message])[message.parent_id]
+    places = _siblings(conversation.id, {message.parent_id})[message.parent_id]
     following = places[(places.index(message.id) + 1) % len(places)]
     _show(conversation, _newest_below(following))
 
@@ -78,15 +77,14 @@ def _idle(user_id: int, conversation_id: str) -> Any:
     return conversation
 
 
-def _siblings(messages: list[Any]) -> dict[int | None, list[int]]:
-    """By parent, the ids of all versions of these messages of one conversation, oldest first."""
-    parents = {message.parent_id for message in messages}
+def _siblings(conversation_id: UUID, parents: set[int | None]) -> dict[int | None, list[int]]:
+    """By parent, the ids of all messages of the conversation that follow it, oldest first."""
     same_place: Any = Message.parent.in_(parents - {None})
     if None in parents:
         same_place |= Message.parent.is_null()
     rows: Any = (
         Message.select(Message.id, Message.parent)
-        .where(Message.conversation == messages[0].conversation_id, same_place)
+        .where(Message.conversation == conversation_id, same_place)
         .order_by(Message.id)
         .tuples()
     )
