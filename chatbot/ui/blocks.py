@@ -157,7 +157,8 @@ def _wire(
         inputs=[chat.signal, chosen, side.search],
         outputs=[chosen],
     )
-    chat.chatbot.example_select(handle.send_example, place, **{**turn, **quiet})
+    # Once at a time: a double click on an example asks once.
+    chat.chatbot.example_select(handle.send_example, place, frame, postprocess=False, **quiet)
     with_shown: dict[str, Any] = {
         "js": "(id, window, search) => [id, window, search, chatbot.shown()]",
         "inputs": [*place, chat.shown],

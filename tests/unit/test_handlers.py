@@ -38,6 +38,11 @@ def test_no_function_waits_for_another_person(app):
             assert entry.concurrency_limit is None, entry.name
 
 
+def test_a_double_click_on_an_example_is_one_event(app):
+    [example] = [entry for entry in app.demo.fns.values() if entry.api_name == "send_example"]
+    assert example.trigger_mode == "once"
+
+
 def test_the_main_functions_have_the_names_that_tools_rely_on(app):
     names = {entry.api_name for entry in app.demo.fns.values()}
     assert {"view", "sessions", "new_session", "select_session", "send", "follow", "stop"} <= names
