@@ -30,6 +30,7 @@ from chatbot.throttle import Sends
 from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
 from chatbot.ui.account_routes import account_routes
+from chatbot.ui.events import shorten
 from chatbot.ui.export import export_route
 from chatbot.ui.handlers import Handlers
 from chatbot.ui.owner_page import OwnerHandlers
@@ -45,9 +46,6 @@ QUEUE_SIZE = 500
 EVENTS = 1000
 """Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
 STATUS_SECONDS = 60
-POLL_SECONDS = 0.002
-"""How often Gradio looks for new events. Twice as often, as it does by itself, is most of what an
-idle app takes of a processor, and saves half a millisecond."""
 INVITATION_USES, INVITATION_DAYS = 20, 7
 
 
@@ -70,7 +68,7 @@ class App:
     async def lifespan(self, _: Any) -> AsyncIterator[None]:
         self.loop = asyncio.get_running_loop()
         self.turns.open()
-        drop_gradio_login(self.demo.app)
+        shorten(self.demo.app)
         # What the start has made stays: looking through it again and again for garbage would
         # hold up every stream for a tenth of a second.
         gc.freeze()
@@ -88,7 +86,6 @@ class App:
             # By default each event that starts tells all that wait; nobody waits here.
             status_update_rate=STATUS_SECONDS,
         )
-        self.demo._queue.sleep_when_free = POLL_SECONDS
         _, url, _ = self.demo.launch(
             server_name=settings.gradio_server_name,
             server_port=settings.gradio_server_port,
@@ -215,17 +212,3 @@ async def _create_admin(accounts: Accounts, settings: Settings) -> None:
         )
     except (BadInput, NameTaken) as error:
         raise BadSettings([f"ADMIN_NAME, ADMIN_PASSWORD: {error}"]) from None
-
-
-def drop_gradio_login(app: Any) -> None:
-    """Have no event ask for Gradio's own login, which is not in use and asks in a thread.
-
-    FastAPI's `dependency_overrides` would do, too, but looks at signatures anew for each request.
-    """
-    config = next(route for route in app.routes if getattr(route, "path", "") == "/config")
-    gates = [gate.dependency for gate in config.dependencies]
-    for included in app.routes:
-        router = getattr(included, "original_router", None)
-        for route in router.routes if router else ():
-            asked = getattr(route, "dependencies", [])
-            asked[:] = [one for one in asked if one.dependency not in gates]

@@ -9,6 +9,7 @@ import gradio as gr
 
 from chatbot.ui import texts
 from chatbot.ui.account import AccountPanel, account_panel
+from chatbot.ui.events import Page
 from chatbot.ui.handlers import WINDOW, Handlers
 from chatbot.ui.owner_page import OwnerHandlers, OwnerPanel, owner_panel
 from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
@@ -26,7 +27,7 @@ JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 def build(handle: Handlers, owners: OwnerHandlers, notices: Sequence[str]) -> gr.Blocks:
     """The whole page with all its events; `notices` are labels to show on top."""
-    with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
+    with Page(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
         login = login_panel(I18N, TITLE, notices)
         with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
             side = sidebar(I18N, TITLE)

@@ -3,11 +3,9 @@
 import inspect
 
 import gradio as gr
-import httpx
 import pytest
-from gradio.routes import App
 
-from chatbot.bootstrap import create_app, drop_gradio_login
+from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 
 
@@ -64,17 +62,3 @@ def test_the_page_has_the_elements_that_tests_and_tools_rely_on(app):
         rename-session delete-session search-sessions chatbot prompt usage-line account-name logout
     """
     assert set(wanted.split()) <= there
-
-
-@pytest.mark.parametrize(("dropped", "status"), [(False, 401), (True, 200)])
-@pytest.mark.anyio
-async def test_no_event_asks_for_gradios_own_login(app, dropped, status):
-    app.demo.auth_message = ""
-    served = App.create_app(app.demo)
-    # Somebody of whom Gradio's login knows nothing.
-    served.auth_dependency = lambda request: None
-    if dropped:
-        drop_gradio_login(served)
-    transport = httpx.ASGITransport(served)
-    async with httpx.AsyncClient(transport=transport, base_url="http://chat.test") as client:
-        assert (await client.get("/gradio_api/queue/status")).status_code == status

@@ -1,0 +1,104 @@
+"""The way of an event from the browser to its handler, made shorter than Gradio's own.
+
+What an event does, and how its frames reach the browser, stays Gradio's. Left out is what this app
+has no use for and what took most of the time until Ark was asked: FastAPI's reading of signatures
+and Gradio's own login (in a thread) for each request, waiting for the queue to look for new events,
+and a thread for each generator. Nobody ever waits for another's event here, and all handlers are
+asynchronous. Fits the Gradio that `requirements.txt` names.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import PredictBody
+from gradio.helpers import special_args
+from gradio.queueing import Queue
+from gradio.route_utils import API_PREFIX
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+LOOK_SECONDS = 0.05
+"""How often Gradio's queue looks for events that could not start at once: all places were taken."""
+HEAD_START = 2
+"""Rounds of the event loop in which an event gets as far as storing the question of its turn."""
+
+
+class Page(gr.Blocks):
+    """`gr.Blocks` that starts the handlers which yield frames without a thread."""
+
+    async def call_function(
+        self,
+        block_fn: Any,
+        processed_input: list[Any],
+        iterator: Any = None,
+        requests: Any = None,
+        event_id: str | None = None,
+        event_data: Any = None,
+        *more: Any,
+    ) -> Any:
+        if iterator is None and inspect.isasyncgenfunction(block_fn.fn):
+            inputs, *_ = special_args(block_fn.fn, processed_input, requests, event_data)
+            iterator = block_fn.fn(*inputs)
+        return await super().call_function(
+            block_fn, processed_input, iterator, requests, event_id, event_data, *more
+        )
+
+
+def shorten(app: Any) -> None:
+    """Have a Gradio app answer the two routes of its events by what stands here."""
+    join, data = (_endpoint(app, f"{API_PREFIX}/queue/{name}") for name in ("join", "data"))
+    queue = app.get_blocks()._queue
+    queue.sleep_when_free = LOOK_SECONDS
+
+    async def take_event(request: Request) -> Response:
+        try:
+            body = PredictBody.model_validate(await request.json())
+        # Not JSON, not an event, or nested too deeply.
+        except (ValueError, RecursionError):
+            raise HTTPException(422) from None
+        answer = await join(body, request, None)
+        _start_waiting(queue)
+        # The event goes first. That it was taken can be told while the model is asked.
+        for _ in range(HEAD_START):
+            await asyncio.sleep(0)
+        return JSONResponse(answer)
+
+    async def stream_frames(request: Request) -> Response:
+        response: Response = await data(request, request.query_params.get("session_hash", ""))
+        return response
+
+    app.router.routes[:0] = [
+        Route(f"{API_PREFIX}/queue/join", take_event, methods=["POST"]),
+        Route(f"{API_PREFIX}/queue/data", stream_frames, methods=["GET"]),
+    ]
+
+
+def _endpoint(app: Any, path: str) -> Callable[..., Any]:
+    """Gradio's own function behind a path."""
+    for included in app.routes:
+        router = getattr(included, "original_router", None)
+        for route in router.routes if router else ():
+            if getattr(route, "path", "") == path:
+                endpoint: Callable[..., Any] = route.endpoint
+                return endpoint
+    raise LookupError(f"Gradio has no route {path}")
+
+
+def _start_waiting(queue: Queue) -> None:
+    """Start the events that wait, as the queue itself does when it looks for them."""
+    while None in queue.active_jobs and (found := queue.get_events()):
+        events, batch, concurrency_id = found
+        queue.active_jobs[queue.active_jobs.index(None)] = events
+        of_function = queue.event_queue_per_concurrency_id[concurrency_id]
+        of_function.current_concurrency += 1
+        started_at, function = time.time(), events[0].fn
+        of_function.start_times_per_fn[function].add(started_at)
+        task = asyncio.create_task(queue.process_events(events, batch, started_at, function))
+        queue._asyncio_tasks.add(task)
+        task.add_done_callback(queue._asyncio_tasks.discard)

@@ -1,0 +1,97 @@
+"""The way of an event to its handler: `chatbot/ui/events.py`, over real HTTP."""
+
+import asyncio
+
+import httpx
+import pytest
+from gradio.routes import App
+
+from chatbot import bootstrap
+from chatbot.bootstrap import create_app
+from chatbot.config import Settings
+from chatbot.ui import events
+from tests.page import browser
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def app(tmp_path):
+    url = f"sqlite:///{tmp_path / 'chat.db'}"
+    made = create_app(Settings(ark_api_key=None, database_url=url, bcrypt_cost=4), pace=0.02)
+    yield made
+    made.close()
+
+
+class Launched:
+    """An app of this process, as `browser` wants it."""
+
+    def __init__(self, app):
+        self.url = app.launch()
+
+
+async def test_an_event_does_not_wait_for_the_queue_to_look_for_it(app, monkeypatch):
+    monkeypatch.setattr(events, "LOOK_SECONDS", 3600)
+    async with browser(Launched(app), "Ann") as ann:
+        tab = ann.tab()
+        assert await tab.ask(await tab.new_conversation(), "echo: at once") == "at once"
+
+
+async def test_an_event_without_a_place_starts_when_one_is_free(app, monkeypatch):
+    monkeypatch.setattr(bootstrap, "EVENTS", 1)
+    async with browser(Launched(app), "Ann") as ann:
+        first, second = ann.tab(), ann.tab()
+        conversation = await first.new_conversation()
+        async with asyncio.TaskGroup() as both:
+            asked = both.create_task(first.ask(conversation, "count 20"))
+            listed = both.create_task(second.result("sessions", "", conversation))
+        assert asked.result().endswith("20")
+        assert listed.result()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not JSON",
+        b"[]",
+        b'{"fn_index": 0}',
+        b'{"data": "no list", "session_hash": "x"}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
+    ids=["empty", "text", "list", "no data", "wrong data", "deep", "no utf-8"],
+)
+async def test_what_is_no_event_is_refused(app, body):
+    async with httpx.AsyncClient(base_url=Launched(app).url) as client:
+        answer = await client.post("gradio_api/queue/join", content=body)
+    assert answer.status_code == 422
+
+
+async def test_an_event_of_no_session_or_no_function_is_refused(app):
+    async with httpx.AsyncClient(base_url=Launched(app).url) as client:
+        for odd in ({"fn_index": 0}, {"session_hash": "x"}):
+            answer = await client.post("gradio_api/queue/join", json={"data": [], **odd})
+            assert answer.status_code == 400, odd
+        async with client.stream("GET", "gradio_api/queue/data") as frames:
+            assert '"session_not_found":true' in await anext(frames.aiter_text())
+
+
+@pytest.mark.parametrize(("shortened", "status"), [(False, 401), (True, 422)])
+async def test_no_event_asks_for_gradios_own_login(app, shortened, status):
+    app.demo.auth_message = ""
+    served = App.create_app(app.demo)
+    # Somebody of whom Gradio's login knows nothing.
+    served.auth_dependency = lambda request: None
+    if shortened:
+        events.shorten(served)
+    transport = httpx.ASGITransport(served)
+    async with httpx.AsyncClient(transport=transport, base_url="http://chat.test") as client:
+        assert (await client.post("/gradio_api/queue/join", json={})).status_code == status
+
+
+async def test_a_gradio_without_these_routes_is_told_at_the_start(app, monkeypatch):
+    served = App.create_app(app.demo)
+    monkeypatch.setattr(events, "API_PREFIX", "/elsewhere")
+    with pytest.raises(LookupError, match="/elsewhere/queue/join"):
+        events.shorten(served)
