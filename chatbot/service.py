@@ -121,7 +121,7 @@ class ChatService:
 
     async def open(self, user_id: int, conversation_id: str, window: int) -> Thread:
         """The newest `window` messages. Raises `ConversationNotFound`."""
-        return await self._storage.read(_open, self._turns.budget, user_id, conversation_id, window)
+        return await self._storage.peek(_open, self._turns.budget, user_id, conversation_id, window)
 
     async def rename(self, user_id: int, conversation_id: str, title: str) -> None:
         """Give the conversation another title; an empty one is not taken."""

@@ -1,9 +1,11 @@
 """The tables on SQLite and on PostgreSQL: migrations, the branch, locks, what is whose."""
 
 import sqlite3
+import threading
 import uuid
 from datetime import timedelta
 
+import peewee
 import pgserver
 import pytest
 from playhouse import db_url
@@ -199,9 +201,15 @@ async def test_readers_go_on_while_another_program_writes(tmp_path):
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("begin immediate")
     assert await storage.read(User.select().count) == 0
+    assert await storage.peek(User.select().count) == 0
     writer.execute("rollback")
     writer.close()
     storage.close()
+
+
+async def test_a_short_look_takes_a_thread_only_where_it_would_wait(storage):
+    elsewhere = await storage.peek(threading.get_ident) != threading.get_ident()
+    assert elsewhere == isinstance(storage.database, peewee.PostgresqlDatabase)
 
 
 async def test_a_database_locked_for_good_is_told_as_such(tmp_path):

@@ -107,6 +107,9 @@ class Disk:
     async def read(self, work, *args, **kwargs):
         return await self._lab.storage.read(work, *args, **kwargs)
 
+    async def peek(self, work, *args, **kwargs):
+        return await self._lab.storage.peek(work, *args, **kwargs)
+
     async def write(self, work, *args, **kwargs):
         try:
             return await self._lab.storage.write(work, *args, **kwargs)
