@@ -37,6 +37,8 @@ MAX_WINDOW = 1_000
 FRAME_SECONDS = 0.05
 REPEAT_SECONDS = 1.5
 """A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
+ASKED_SECONDS = 0.005
+"""In this time Ark is asked. A page drawn before takes the processor from it."""
 
 UNCHANGED = {"__type__": "update"}
 """What a component is sent that is to stay as it is."""
@@ -293,6 +295,8 @@ class Handlers:
         signal: dict[str, Any] = {"sent": turn.begun.reply_id, "search": search}
         conversation_id = str(turn.begun.conversation_id)
         shown: tuple[Any, Any] = UNCHANGED, UNCHANGED
+        # Ark is asked first, then the page is drawn.
+        await turn.changed(turn.version, ASKED_SECONDS)
         async for frame in self._watch(visit, conversation_id, window):
             if frame is None:
                 yield None
