@@ -25,8 +25,9 @@ def prepare_environment() -> None:
     and no trust of uvicorn's own in forwarded addresses (that is TRUSTED_PROXIES)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ["FORWARDED_ALLOW_IPS"] = ""
-    # A summary of all events, which Gradio would make with pandas at the end of each.
+    # A summary of the last 10,000 events, which Gradio would make with pandas at the end of each.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     # Gradio searches for the one in every frame, httpcore for the other in every request.
     for name in ("matplotlib", "sniffio"):
         if find_spec(name) is None:

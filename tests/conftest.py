@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,10 +9,6 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-
-# Before anything imports Gradio or httpx.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ["NO_PROXY"] = "127.0.0.1,localhost"
 
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
