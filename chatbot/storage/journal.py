@@ -382,13 +382,11 @@ def _newest_reply(conversation: Any, reply_id: int) -> Any:
 
 def _last_answered(conversation: Any) -> Any:
     """The end of the visible branch; a turn that got no text at all gives up its place."""
-    head_id = conversation.head_id
-    while head_id is not None:
-        turn: list[Any] = Message.branch(head_id, 2)
-        if turn[-1].content:
-            return turn[-1]
-        head_id = turn[0].parent_id if turn[0].id != turn[-1].id else None
-    return None
+    reply: Any = Message.at(conversation.head_id)
+    while reply is not None and not reply.content:
+        question: Any = Message.at(reply.parent_id)
+        reply = Message.at(question.parent_id) if question else None
+    return reply
 
 
 def _usable_ref(conversation: Any, before: Any, terms: Terms) -> str | None:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from peewee import (
     JOIN,
@@ -163,16 +163,18 @@ class Conversation(Table):
     @classmethod
     def of(cls, user_id: int, conversation_id: str | uuid.UUID | None) -> Self:
         """The one door to a conversation: raises `ConversationNotFound` unless it is the user's."""
-        return cls._found(_conversation_of(_uuid(conversation_id), user_id))
+        found: Self = cls._found(_conversation_of(_uuid(conversation_id), user_id))
+        return found
 
     @classmethod
-    def totalled(cls, user_id: int, conversation_id: str) -> Any:
-        """`of`, with what all its messages have used as `prompt`, `cached` and `completion`
-        (tokens) and `micro_yuan`, and as `has_versions` whether it branches anywhere."""
-        return cls._found(_conversation_totalled(_uuid(conversation_id), user_id))
+    def totalled(cls, user_id: int, conversation_id: str) -> "Totalled":
+        """What a page shows of `of`, and what all its messages have used."""
+        running = _running_leases()
+        row = _conversation_totalled(_uuid(conversation_id), user_id, *running).tuples()
+        return Totalled(*cls._found(row))
 
     @classmethod
-    def _found(cls, rows: Any) -> Self:
+    def _found(cls, rows: Any) -> Any:
         for row in rows:
             return row
         raise ConversationNotFound()
@@ -245,6 +247,23 @@ class Conversation(Table):
         return self.turn_until is not None and after < self.turn_until <= until
 
 
+class Totalled(NamedTuple):
+    """A conversation with what all its messages have used: tokens, and micro-yuan."""
+
+    id: uuid.UUID
+    title: str
+    updated_at: datetime
+    turn_is_running: bool | None
+    memory_kind: str
+    head_id: int | None
+    prompt: int
+    cached: int
+    completion: int
+    micro_yuan: int
+    has_versions: bool
+    """Whether it branches anywhere."""
+
+
 @prepared
 def _conversation_of(conversation_id: Any, user_id: Any) -> Any:
     return Conversation.select().where(
@@ -271,17 +290,22 @@ def _renew_turn(conversation_id: Any, owner: Any, until: Any) -> Any:
 
 
 @prepared
-def _conversation_totalled(conversation_id: Any, user_id: Any) -> Any:
+def _conversation_totalled(conversation_id: Any, user_id: Any, after: Any, until: Any) -> Any:
     # Each message but the first has a parent; where they are fewer, some have the same.
     spare = fn.COUNT(Message.id) - fn.COUNT(fn.DISTINCT(Message.parent))
     return (
         Conversation.select(
-            Conversation,
-            fn.COALESCE(fn.SUM(Message.prompt_tokens), 0).alias("prompt"),
-            fn.COALESCE(fn.SUM(Message.cached_tokens), 0).alias("cached"),
-            fn.COALESCE(fn.SUM(Message.completion_tokens), 0).alias("completion"),
-            fn.COALESCE(fn.SUM(Message.micro_yuan), 0).alias("micro_yuan"),
-            (spare > 1).alias("has_versions"),
+            Conversation.id,
+            Conversation.title,
+            Conversation.updated_at,
+            Conversation._lease_is_within(after, until),
+            Conversation.memory_kind,
+            Conversation.head_id,
+            fn.COALESCE(fn.SUM(Message.prompt_tokens), 0),
+            fn.COALESCE(fn.SUM(Message.cached_tokens), 0),
+            fn.COALESCE(fn.SUM(Message.completion_tokens), 0),
+            fn.COALESCE(fn.SUM(Message.micro_yuan), 0),
+            spare > 1,
         )
         .join(Message, JOIN.LEFT_OUTER)
         .where(Conversation.id == conversation_id, Conversation.user == user_id)
@@ -365,6 +389,12 @@ class Message(Table):
         return cls(id=message_id, conversation=conversation.id, parent=parent, **values)
 
     @classmethod
+    def at(cls, message_id: int | None) -> Self | None:
+        """A message as far as a turn after it needs it: parent, content, tokens."""
+        found: list[Self] = list(_message_at(message_id)) if message_id is not None else []
+        return found[0] if found else None
+
+    @classmethod
     def branch(cls, head_id: int | None, limit: int) -> list[Self]:
         """The newest `limit` messages of the branch that ends in `head_id`, oldest first.
 
@@ -386,6 +416,14 @@ class Message(Table):
 @prepared
 def _add_message(conversation_id: Any, parent_id: Any, **values: Any) -> Any:
     return Message.insert(conversation=conversation_id, parent=parent_id, **values)
+
+
+@prepared
+def _message_at(message_id: Any) -> Any:
+    return Message.select(
+        Message.id, Message.parent, Message.content, Message.prompt_tokens,
+        Message.completion_tokens,
+    ).where(Message.id == message_id)  # fmt: skip
 
 
 @prepared
