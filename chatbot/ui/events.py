@@ -15,7 +15,6 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import PredictBody
-from gradio.helpers import special_args
 from gradio.queueing import Queue
 from gradio.route_utils import API_PREFIX
 from starlette.exceptions import HTTPException
@@ -25,8 +24,8 @@ from starlette.routing import Route
 
 LOOK_SECONDS = 0.05
 """How often Gradio's queue looks for events that could not start at once: all places were taken."""
-HEAD_START = 2
-"""Rounds of the event loop in which an event gets as far as storing the question of its turn."""
+HEAD_START_SECONDS = 0.002
+"""In this time an event gets as far as asking Ark."""
 
 
 class Page(gr.Blocks):
@@ -43,8 +42,9 @@ class Page(gr.Blocks):
         *more: Any,
     ) -> Any:
         if iterator is None and inspect.isasyncgenfunction(block_fn.fn):
-            inputs, *_ = special_args(block_fn.fn, processed_input, requests, event_data)
-            iterator = block_fn.fn(*inputs)
+            kind = block_fn.fn.event_data
+            about = [kind(event_data.target, event_data._data)] if kind else []
+            iterator = block_fn.fn(*processed_input, *about, requests)
         return await super().call_function(
             block_fn, processed_input, iterator, requests, event_id, event_data, *more
         )
@@ -55,6 +55,8 @@ def shorten(app: Any) -> None:
     join, data = (_endpoint(app, f"{API_PREFIX}/queue/{name}") for name in ("join", "data"))
     queue = app.get_blocks()._queue
     queue.sleep_when_free = LOOK_SECONDS
+    # Nobody waits, so there is no time to estimate.
+    queue.broadcast_estimations = lambda *_: None
 
     async def take_event(request: Request) -> Response:
         try:
@@ -63,10 +65,10 @@ def shorten(app: Any) -> None:
         except (ValueError, RecursionError):
             raise HTTPException(422) from None
         answer = await join(body, request, None)
-        _start_waiting(queue)
-        # The event goes first. That it was taken can be told while the model is asked.
-        for _ in range(HEAD_START):
-            await asyncio.sleep(0)
+        started = _start_waiting(queue)
+        # The event goes first. That it was taken is told while Ark thinks.
+        if started:
+            await asyncio.wait(started, timeout=HEAD_START_SECONDS)
         return JSONResponse(answer)
 
     async def stream_frames(request: Request) -> Response:
@@ -90,8 +92,9 @@ def _endpoint(app: Any, path: str) -> Callable[..., Any]:
     raise LookupError(f"Gradio has no route {path}")
 
 
-def _start_waiting(queue: Queue) -> None:
+def _start_waiting(queue: Queue) -> list[asyncio.Task[None]]:
     """Start the events that wait, as the queue itself does when it looks for them."""
+    tasks = []
     while None in queue.active_jobs and (found := queue.get_events()):
         events, batch, concurrency_id = found
         queue.active_jobs[queue.active_jobs.index(None)] = events
@@ -102,3 +105,5 @@ def _start_waiting(queue: Queue) -> None:
         task = asyncio.create_task(queue.process_events(events, batch, started_at, function))
         queue._asyncio_tasks.add(task)
         task.add_done_callback(queue._asyncio_tasks.discard)
+        tasks.append(task)
+    return tasks

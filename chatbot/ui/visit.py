@@ -64,17 +64,19 @@ def _guarded(
     handler: Callable[..., Any], *, anonymous: bool, owner: bool = False
 ) -> Callable[..., Any]:
     async def visit_of(accounts: Accounts, request: gr.Request) -> Visit:
-        person = await accounts.person(token_of(request.cookies))
+        # What `gr.Request` hands out of it has gone through JSON and back.
+        asked: Any = request.request
+        person = await accounts.person(token_of(asked.cookies))
         if person is None and not anonymous:
             raise NotLoggedIn()
         if owner and not (person and person.is_admin):
             raise OwnersOnly()
         return Visit(
             person,
-            language_of(request.headers.get("accept-language")),
-            zone_of(request.cookies.get(ZONE_COOKIE)),
+            language_of(asked.headers.get("accept-language")),
+            zone_of(asked.cookies.get(ZONE_COOKIE)),
             request.session_hash or "",
-            request.client.host if request.client else "",
+            asked.client.host if asked.client else "",
         )
 
     if inspect.isasyncgenfunction(handler):
@@ -106,7 +108,14 @@ def _guarded(
     guarded.__signature__ = inspect.Signature([me, *inputs, request])  # type: ignore[attr-defined]
     guarded.__annotations__ = {**handler.__annotations__, "request": gr.Request}
     guarded.is_guarded = True  # type: ignore[attr-defined]
+    # The kind of event data that is the last input, if any; `Page` hands it over.
+    guarded.event_data = _event_data(inputs)  # type: ignore[attr-defined]
     return guarded
+
+
+def _event_data(inputs: list[inspect.Parameter]) -> type[gr.EventData] | None:
+    last = inputs[-1].annotation if inputs else None
+    return last if inspect.isclass(last) and issubclass(last, gr.EventData) else None
 
 
 def _shown(error: ChatbotError, request: gr.Request) -> gr.Error:
