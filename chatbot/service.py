@@ -22,6 +22,8 @@ from chatbot.turns import Snapshot, Turn, Turns
 
 LIST_LIMIT = 100
 TITLE_CHARS = 120
+SHORT_WINDOW = 60
+"""As many messages take a millisecond or two to read; more are read by a thread."""
 STORED_FRAME_SECONDS = 0.5
 """How often a turn of another process is looked up."""
 
@@ -121,7 +123,8 @@ class ChatService:
 
     async def open(self, user_id: int, conversation_id: str, window: int) -> Thread:
         """The newest `window` messages. Raises `ConversationNotFound`."""
-        return await self._storage.peek(_open, self._turns.budget, user_id, conversation_id, window)
+        look = self._storage.peek if window <= SHORT_WINDOW else self._storage.read
+        return await look(_open, self._turns.budget, user_id, conversation_id, window)
 
     async def rename(self, user_id: int, conversation_id: str, title: str) -> None:
         """Give the conversation another title; an empty one is not taken."""

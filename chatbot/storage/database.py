@@ -55,9 +55,9 @@ class Storage:
         return await self._elsewhere(self._reading, work, *args, **kwargs)
 
     async def peek(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`read` for what takes a fraction of a millisecond: a row, or a page of them.
+        """`read` for what takes about a millisecond: a row, or a page of them.
 
-        SQLite answers that sooner than a thread begins, without waiting for whoever writes.
+        SQLite answers that sooner than a thread would, and without waiting for whoever writes.
         """
         if isinstance(self.database, peewee.SqliteDatabase):
             return self._call(self._reading, work, *args, **kwargs)

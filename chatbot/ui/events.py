@@ -17,6 +17,7 @@ import gradio as gr
 from gradio.data_classes import PredictBody
 from gradio.queueing import Queue
 from gradio.route_utils import API_PREFIX
+from gradio.utils import set_task_name
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -103,6 +104,7 @@ def _start_waiting(queue: Queue) -> list[asyncio.Task[None]]:
         started_at, function = time.time(), events[0].fn
         of_function.start_times_per_fn[function].add(started_at)
         task = asyncio.create_task(queue.process_events(events, batch, started_at, function))
+        set_task_name(task, events[0].session_hash, function._id, events[0]._id, batch)
         queue._asyncio_tasks.add(task)
         task.add_done_callback(queue._asyncio_tasks.discard)
         tasks.append(task)
