@@ -46,6 +46,8 @@ class Storage:
     def __init__(self, opened: Any) -> None:
         self.database = opened
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="storage")
+        self._asked = 0
+        """How many calls the threads have not answered yet."""
 
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns; it sees one consistent state and must not write.
@@ -58,10 +60,11 @@ class Storage:
         """`read` for what takes about a millisecond: a row, or a page of them.
 
         SQLite answers that sooner than a thread would, and without waiting for whoever writes.
+        Where others wait for a thread, this waits, too: streams go before what is looked up.
         """
-        if isinstance(self.database, peewee.SqliteDatabase):
-            return self._call(self._reading, work, *args, **kwargs)
-        return await self.read(work, *args, **kwargs)
+        if self._asked or not isinstance(self.database, peewee.SqliteDatabase):
+            return await self.read(work, *args, **kwargs)
+        return self._call(self._reading, work, *args, **kwargs)
 
     async def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same for work that writes: all of it happens, or nothing."""
@@ -76,7 +79,11 @@ class Storage:
     ) -> T:
         loop = asyncio.get_running_loop()
         call = functools.partial(self._call, transaction, work, *args, **kwargs)
-        return await loop.run_in_executor(self._workers, call)
+        self._asked += 1
+        try:
+            return await loop.run_in_executor(self._workers, call)
+        finally:
+            self._asked -= 1
 
     def _call(
         self, transaction: Transaction, work: Callable[..., T], *args: Any, **kwargs: Any

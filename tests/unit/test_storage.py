@@ -1,5 +1,6 @@
 """The tables on SQLite and on PostgreSQL: migrations, the branch, locks, what is whose."""
 
+import asyncio
 import sqlite3
 import threading
 import uuid
@@ -210,6 +211,15 @@ async def test_readers_go_on_while_another_program_writes(tmp_path):
 async def test_a_short_look_takes_a_thread_only_where_it_would_wait(storage):
     elsewhere = await storage.peek(threading.get_ident) != threading.get_ident()
     assert elsewhere == isinstance(storage.database, peewee.PostgresqlDatabase)
+
+
+async def test_a_short_look_lets_streams_pass_while_others_wait_for_a_thread(storage):
+    held = threading.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(storage.read(held.wait))
+        await asyncio.sleep(0)
+        assert await storage.peek(threading.get_ident) != threading.get_ident()
+        held.set()
 
 
 async def test_a_database_locked_for_good_is_told_as_such(tmp_path):
