@@ -373,7 +373,7 @@ def _account(key: str) -> str:
     return f"account:{key}"
 
 
-# From here on: on a worker thread, inside a transaction.
+# From here on: inside a transaction.
 
 
 def _find_login(token: str) -> Any:

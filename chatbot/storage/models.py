@@ -170,8 +170,8 @@ class Conversation(Table):
     def totalled(cls, user_id: int, conversation_id: str) -> "Totalled":
         """What a page shows of `of`, and what all its messages have used."""
         running = _running_leases()
-        row = _conversation_totalled(_uuid(conversation_id), user_id, *running).tuples()
-        return Totalled(*cls._found(row))
+        found = cls._found(_conversation_totalled(_uuid(conversation_id), user_id, *running))
+        return Totalled(*found)
 
     @classmethod
     def _found(cls, rows: Any) -> Any:
@@ -310,6 +310,7 @@ def _conversation_totalled(conversation_id: Any, user_id: Any, after: Any, until
         .join(Message, JOIN.LEFT_OUTER)
         .where(Conversation.id == conversation_id, Conversation.user == user_id)
         .group_by(Conversation.id)
+        .tuples()
     )
 
 
@@ -391,7 +392,7 @@ class Message(Table):
     @classmethod
     def at(cls, message_id: int | None) -> Self | None:
         """A message as far as a turn after it needs it: parent, content, tokens."""
-        found: list[Self] = list(_message_at(message_id)) if message_id is not None else []
+        found: list[Self] = _message_at(message_id) if message_id is not None else []
         return found[0] if found else None
 
     @classmethod
@@ -410,7 +411,7 @@ class Message(Table):
         """`branch` as tuples of what a page shows: id, parent's id, role, content, thought,
         state, error, notes, created_at, prompt, cached and completion tokens, first_token_ms,
         micro_yuan. Making whole messages takes twice as long."""
-        return [] if head_id is None else sorted(_shown_branch(head_id, limit).tuples())
+        return [] if head_id is None else sorted(_shown_branch(head_id, limit))
 
 
 @prepared
@@ -439,7 +440,7 @@ def _shown_branch(head_id: Any, limit: Any) -> Any:
         Message.cached_tokens, Message.completion_tokens, Message.first_token_ms,
         Message.micro_yuan,
     )  # fmt: skip
-    return _on_branch(shown, head_id, limit)
+    return _on_branch(shown, head_id, limit).tuples()
 
 
 def _on_branch(messages: Any, head_id: Any, limit: Any) -> Any:
@@ -492,13 +493,13 @@ class Usage(Table):
     def of_person(cls, user_id: int, since: datetime) -> tuple[int, int, int | None]:
         """Tokens and micro-yuan that one person has used or reserved since then, and the
         `daily_tokens` they may use."""
-        [(tokens, micro_yuan, limit)] = _used_by(user_id, since).tuples()
+        [(tokens, micro_yuan, limit)] = _used_by(user_id, since)
         return int(tokens or 0), int(micro_yuan or 0), limit
 
     @classmethod
     def micro_yuan_since(cls, day: datetime, month: datetime) -> tuple[int, int]:
         """What the whole app has spent or reserved since either of them, the later one first."""
-        [row] = _spent_since(day, month).tuples()
+        [row] = _spent_since(day, month)
         return int(row[0] or 0), int(row[1] or 0)
 
 
@@ -519,13 +520,14 @@ def _used_by(user_id: Any, since: Any) -> Any:
     tokens = fn.SUM(Usage.prompt_tokens + Usage.completion_tokens)
     limit = User.select(User.daily_tokens).where(User.id == user_id)
     mine = (Usage.user_id == user_id) & (Usage.at >= since)
-    return Usage.select(tokens, fn.SUM(Usage.micro_yuan), limit).where(mine)
+    return Usage.select(tokens, fn.SUM(Usage.micro_yuan), limit).where(mine).tuples()
 
 
 @prepared
 def _spent_since(day: Any, month: Any) -> Any:
     of_day = Case(None, [(Usage.at >= day, Usage.micro_yuan)], 0)
-    return Usage.select(fn.SUM(of_day), fn.SUM(Usage.micro_yuan)).where(Usage.at >= month)
+    spent = Usage.select(fn.SUM(of_day), fn.SUM(Usage.micro_yuan)).where(Usage.at >= month)
+    return spent.tuples()
 
 
 class Switch(Table):

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from peewee import Insert, Node, Update
+from peewee import ROW, Insert, Node, Update
 
 from chatbot.storage.fields import stored_instant
 
 
 class Prepared:
     """A query for any values: `Prepared(database, build)(1, "a")` is what `build(1, "a")` gives,
-    run: the rows of a select, the id the database gives to an insert's row, the number of rows
-    that an update changes.
+    run: the rows of a select (models, or tuples if it says so), the id the database gives to an
+    insert's row, the number of rows that an update changes.
 
     `build` is for one model. It is given a place for each value, so it can compare and hand on
     what it gets, but not look at it. Values named at the call come to it by these names.
@@ -26,6 +26,8 @@ class Prepared:
         self._database = database
         self._build = build
         self._written: dict[tuple[Any, ...], tuple[Any, str, list[Any]]] = {}
+        self._read: dict[tuple[Any, ...], Callable[[Any], Any]] = {}
+        """What makes a model or a tuple of a row; Peewee finds out how at the first row."""
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         # A dict keeps its order, so the same call has the same key.
@@ -41,9 +43,22 @@ class Prepared:
         query, text, order = self._written[key]
         given = (*values, *named.values())
         filled = [_plain(given[one.number]) if isinstance(one, _Mark) else one for one in order]
-        if not isinstance(query, Insert | Update):
-            return query.model.raw(text, *filled)
-        cursor = self._database.execute_sql(text, filled)
+        if isinstance(query, Insert | Update):
+            return self._write(query, text, filled)
+        if key in self._read:
+            found = self._database.execute_sql(text, filled).fetchall()
+            return list(map(self._read[key], found))
+        rows = query.model.raw(text, *filled)
+        first = (rows.tuples() if query._row_type == ROW.TUPLE else rows).execute()
+        made = list(first)
+        if made:
+            # Without the rows themselves, which are kept nowhere.
+            first.row_cache = []
+            self._read[key] = first.process_row
+        return made
+
+    def _write(self, query: Any, text: str, values: list[Any]) -> Any:
+        cursor = self._database.execute_sql(text, values)
         if isinstance(query, Update):
             return cursor.rowcount
         return cursor.fetchall()[0][0] if self._database.returning_clause else cursor.lastrowid
