@@ -43,6 +43,8 @@ RECOVER_TICKS = 5
 LEASE_SECONDS = 10.0
 """How long a dead process can keep a conversation to itself."""
 KEEPALIVE_SECONDS = 0.25
+FIRST_WORD_SECONDS = 0.003
+"""A first word that comes in this time needs no frame of its own."""
 FRAME_COST_SECONDS = 0.004
 """Twice what a frame takes of a processor, so that all followers together leave half of it."""
 CLOSING_TRIES = 2
@@ -270,6 +272,8 @@ class Turns:
         turn.followers += 1
         self._followers += 1
         try:
+            if turn.got_nothing:
+                await turn.changed(turn.version, FIRST_WORD_SECONDS)
             while True:
                 version, shown_at = turn.version, time.monotonic()
                 snapshot = turn.snapshot()

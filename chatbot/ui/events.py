@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 LOOK_SECONDS = 0.05
 """How often Gradio's queue looks for events that could not start at once: all places were taken."""
-HEAD_START_SECONDS = 0.002
+HEAD_START_SECONDS = 0.003
 """In this time an event gets as far as asking Ark."""
 
 

@@ -37,7 +37,7 @@ MAX_WINDOW = 1_000
 FRAME_SECONDS = 0.05
 REPEAT_SECONDS = 1.5
 """A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
-ASKED_SECONDS = 0.005
+ASKED_SECONDS = 0.001
 """In this time Ark is asked. A page drawn before takes the processor from it."""
 
 UNCHANGED = {"__type__": "update"}
