@@ -10,7 +10,7 @@ from benchmarks.server import Server
 from benchmarks.sheet import Sheet
 from benchmarks.stage import App, Stage
 from benchmarks.statements import MARK
-from benchmarks.streaming import add_reader
+from benchmarks.streaming import BRIEFLY, add_first_token, add_reader
 from benchmarks.work import APP, BARE, PLAIN, Scale
 
 SMALL = 30
@@ -26,14 +26,21 @@ def replies(stage: Stage, sheet: Sheet, scale: Scale) -> None:
     work = f"one user, {scale.steady} tokens at 50/s in a long conversation"
     question = f"count {scale.steady}"
     app = stage.standing_app()
+
+    def asked(question: str, length: int) -> Job:
+        return Job("tab", app.server.url, question, [app.tab(length) if length else app.tab()])
+
     for _ in range(scale.repeat):
         for length in (0, *scale.lengths):
-            tab = app.tab(length) if length else app.tab()
-            job = Job("tab", app.server.url, question, [tab])
-            add_reader(stage, sheet, work, _named(APP, length), app.server, job, scale.steady)
+            name, job = _named(APP, length), asked(question, length)
+            add_reader(stage, sheet, work, name, app.server, job, scale.steady)
         for length in (0, *scale.lengths):
             job = Job("bare", stage.ark_url, question, [{"messages": length}])
             add_reader(stage, sheet, work, _named(BARE, length), None, job, scale.steady)
+    for _ in range(scale.firsts):
+        for length in (0, *scale.lengths):
+            name, job = _named(APP, length), asked(BRIEFLY, length)
+            add_first_token(stage, sheet, work, name, app.server, job)
     for length in scale.plain_lengths:
         with stage.plain(length) as plain:
             for _ in range(scale.repeat):

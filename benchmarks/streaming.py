@@ -11,6 +11,8 @@ from benchmarks.work import APP, BARE, PLAIN, Scale
 
 STEADY_PACE = 1 / 50
 CROWD_PACE = 1 / 20
+BRIEFLY = "count 5"
+"""A question for the first token alone: a few milliseconds, which scatter, so it is asked often."""
 
 
 def ark_rate(stage: Stage, sheet: Sheet, scale: Scale) -> None:
@@ -36,12 +38,30 @@ def one_user(stage: Stage, sheet: Sheet, scale: Scale) -> None:
     for _ in range(scale.repeat):
         for name, (server, job) in three(stage, f"count {scale.steady}").items():
             add_reader(stage, sheet, work, name, server, job, scale.steady)
+    for _ in range(scale.firsts):
+        for name, (server, job) in three(stage, BRIEFLY).items():
+            add_first_token(stage, sheet, work, name, server, job)
 
 
 def add_reader(
     stage: Stage, sheet: Sheet, work: str, name: str, server: Server | None, job: Job, tokens: int
 ) -> None:
     """What is told of one reply at a reader's pace."""
+    heard, writes, cpu = add_first_token(stage, sheet, work, name, server, job)
+    delays = token_delays(heard, writes, tokens)
+    sheet.add(work, "delay per token p50", "ms", name, percentile(delays, 0.5))
+    sheet.add(work, "delay per token p95", "ms", name, percentile(delays, 0.95))
+    sheet.add(work, "CPU per token", "ms", name, cpu * 1000 / tokens)
+    sheet.add(work, "frames", "count", name, len(heard.tokens))
+    if heard.bytes:
+        sheet.add(work, "bytes per token", "B", name, heard.bytes / tokens)
+
+
+def add_first_token(
+    stage: Stage, sheet: Sheet, work: str, name: str, server: Server | None, job: Job
+) -> tuple[Heard, list[float], float]:
+    """The first token of one reply at a reader's pace. Returns what was heard, when Ark wrote, and
+    the processor time of whoever served it."""
     with ready([job]) as ask:
         stage.pace(STEADY_PACE)
         stage.sent()
@@ -49,16 +69,10 @@ def add_reader(
         [sent] = stage.sent()
         stage.pace(0)
     [heard] = driven.heard
-    delays = token_delays(heard, sent["writes"], tokens)
     sheet.add(work, "first token", "ms", name, (heard.at(1) - heard.asked) * 1000)
     asked = (sent["asked"] - heard.asked) * 1000
     sheet.add(work, "of it until Ark was asked", "ms", name, asked)
-    sheet.add(work, "delay per token p50", "ms", name, percentile(delays, 0.5))
-    sheet.add(work, "delay per token p95", "ms", name, percentile(delays, 0.95))
-    sheet.add(work, "CPU per token", "ms", name, cpu * 1000 / tokens)
-    sheet.add(work, "frames", "count", name, len(heard.tokens))
-    if heard.bytes:
-        sheet.add(work, "bytes per token", "B", name, heard.bytes / tokens)
+    return heard, sent["writes"], cpu
 
 
 def timed(ask: Callable[[], Driven], server: Server | None) -> tuple[Driven, float]:

@@ -13,6 +13,8 @@ class Scale:
     work, and its times mean nothing."""
 
     repeat: int = 3
+    firsts: int = 20
+    """Brief replies, for their first token alone."""
     steady: int = 200
     """Tokens at a reader's pace."""
     fast: int = 2000
@@ -34,9 +36,10 @@ class Scale:
 
 
 SHORT = Scale(
-    repeat=1, steady=10, fast=50, crowds=(4,), crowd_tokens=10, crowd_repeat=1, held_users=5,
-    held_repeat=1, lengths=(20,), plain_lengths=(), list_sizes=(2, 20), search_sizes=(20, 200),
-    opened=40, idle_seconds=0.3, logins=2, bcrypt_cost=4, browser_lengths=(0,),
+    repeat=1, firsts=1, steady=10, fast=50, crowds=(4,), crowd_tokens=10, crowd_repeat=1,
+    held_users=5, held_repeat=1, lengths=(20,), plain_lengths=(), list_sizes=(2, 20),
+    search_sizes=(20, 200), opened=40, idle_seconds=0.3, logins=2, bcrypt_cost=4,
+    browser_lengths=(0,),
 )  # fmt: skip
 
 Work = Callable[[Stage, Sheet, Scale], None]
