@@ -70,8 +70,10 @@ class App:
         self.turns.open()
         shorten(self.demo.app)
         # What the start has made stays: looking through it again and again for garbage would
-        # hold up every stream for a tenth of a second.
+        # hold up every stream for a tenth of a second. What an event makes goes with it, so that
+        # looking through that needs not be often.
         gc.freeze()
+        gc.set_threshold(10_000)
         yield
 
     def launch(self, **more: Any) -> str:

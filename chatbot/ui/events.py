@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import PredictBody
+from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Queue
 from gradio.route_utils import API_PREFIX
 from gradio.utils import set_task_name
@@ -53,24 +53,30 @@ class Page(gr.Blocks):
 
 def shorten(app: Any) -> None:
     """Have a Gradio app answer the two routes of its events by what stands here."""
-    join, data = (_endpoint(app, f"{API_PREFIX}/queue/{name}") for name in ("join", "data"))
+    data = _endpoint(app, f"{API_PREFIX}/queue/data")
     queue = app.get_blocks()._queue
     queue.sleep_when_free = LOOK_SECONDS
     # Nobody waits, so there is no time to estimate.
     queue.broadcast_estimations = lambda *_: None
 
     async def take_event(request: Request) -> Response:
+        if queue.stopped:
+            raise HTTPException(503)
         try:
-            body = PredictBody.model_validate(await request.json())
+            body = PredictBodyInternal.model_validate({**await request.json(), "request": request})
         # Not JSON, not an event, or nested too deeply.
-        except (ValueError, RecursionError):
+        except (TypeError, ValueError, RecursionError):
             raise HTTPException(422) from None
-        answer = await join(body, request, None)
+        if body.session_hash is None:
+            raise HTTPException(400)
+        taken, told, why = await queue.push(body=body, request=request, username=None)
+        if not taken:
+            raise HTTPException(503 if why == "queue_full" else 400, str(told))
         started = _start_waiting(queue)
         # The event goes first. That it was taken is told while Ark thinks.
         if started:
             await asyncio.wait(started, timeout=HEAD_START_SECONDS)
-        return JSONResponse(answer)
+        return JSONResponse({"event_id": told})
 
     async def stream_frames(request: Request) -> Response:
         response: Response = await data(request, request.query_params.get("session_hash", ""))

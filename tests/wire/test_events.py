@@ -49,6 +49,29 @@ async def test_an_event_without_a_place_starts_when_one_is_free(app, monkeypatch
         assert listed.result()
 
 
+async def test_an_event_for_which_there_is_no_room_is_refused(app, monkeypatch):
+    monkeypatch.setattr(bootstrap, "EVENTS", 1)
+    monkeypatch.setattr(bootstrap, "QUEUE_SIZE", 1)
+    async with browser(Launched(app), "Ann") as ann:
+        tab = ann.tab()
+        conversation = await tab.new_conversation()
+        asked = asyncio.create_task(tab.ask(conversation, "count 40"))
+        wanted = {"data": ["", conversation], "fn_index": ann.functions["sessions"]}
+        answers = [
+            await ann.client.post("gradio_api/queue/join", json={**wanted, "session_hash": "x"})
+            for _ in range(3)
+        ]
+        assert answers[-1].status_code == 503
+        assert (await asked).endswith("40")
+
+
+async def test_a_queue_that_was_stopped_takes_nothing(app):
+    async with httpx.AsyncClient(base_url=Launched(app).url) as client:
+        app.demo._queue.stopped = True
+        answer = await client.post("gradio_api/queue/join", json={"data": []})
+    assert answer.status_code == 503
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -57,10 +80,11 @@ async def test_an_event_without_a_place_starts_when_one_is_free(app, monkeypatch
         b"[]",
         b'{"fn_index": 0}',
         b'{"data": "no list", "session_hash": "x"}',
+        b'{"data": [], "request": {}, "fn_index": "0.5"}',
         b"[" * 100_000,
         b"\xff",
     ],
-    ids=["empty", "text", "list", "no data", "wrong data", "deep", "no utf-8"],
+    ids=["empty", "text", "list", "no data", "wrong data", "wrong index", "deep", "no utf-8"],
 )
 async def test_what_is_no_event_is_refused(app, body):
     async with httpx.AsyncClient(base_url=Launched(app).url) as client:
@@ -93,5 +117,5 @@ async def test_no_event_asks_for_gradios_own_login(app, shortened, status):
 async def test_a_gradio_without_these_routes_is_told_at_the_start(app, monkeypatch):
     served = App.create_app(app.demo)
     monkeypatch.setattr(events, "API_PREFIX", "/elsewhere")
-    with pytest.raises(LookupError, match="/elsewhere/queue/join"):
+    with pytest.raises(LookupError, match="/elsewhere/queue/data"):
         events.shorten(served)
