@@ -19,7 +19,7 @@ from gradio.queueing import Queue
 from gradio.route_utils import API_PREFIX
 from gradio.utils import set_task_name
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -64,8 +64,8 @@ def shorten(app: Any) -> None:
             raise HTTPException(503)
         try:
             body = PredictBodyInternal.model_validate({**await request.json(), "request": request})
-        # Not JSON, not an event, or nested too deeply.
-        except (TypeError, ValueError, RecursionError):
+        # Not JSON, not an event, nested too deeply, or not all of it.
+        except (TypeError, ValueError, RecursionError, ClientDisconnect):
             raise HTTPException(422) from None
         if body.session_hash is None:
             raise HTTPException(400)
