@@ -45,7 +45,6 @@ STOP_SECONDS = 10
 QUEUE_SIZE = 500
 EVENTS = 1000
 """Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
-STATUS_SECONDS = 60
 INVITATION_USES, INVITATION_DAYS = 20, 7
 
 
@@ -70,8 +69,8 @@ class App:
         self.turns.open()
         shorten(self.demo.app)
         # What the start has made stays: looking through it again and again for garbage would
-        # hold up every stream for a tenth of a second. What an event makes goes with it, so that
-        # looking through that needs not be often.
+        # hold up every stream for a tenth of a second. What an event makes goes with it, so it is
+        # looked through rarely.
         gc.freeze()
         gc.set_threshold(10_000)
         yield
@@ -85,8 +84,6 @@ class App:
         self.demo.queue(
             default_concurrency_limit=None,
             max_size=QUEUE_SIZE,
-            # By default each event that starts tells all that wait; nobody waits here.
-            status_update_rate=STATUS_SECONDS,
         )
         _, url, _ = self.demo.launch(
             server_name=settings.gradio_server_name,

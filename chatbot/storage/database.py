@@ -1,7 +1,7 @@
 """Opens the database: SQLite or PostgreSQL by URL, pragmas, migrations, threads.
 
-The event loop waits for no disk, lock or server: `Storage.read` and `Storage.write` take a function
-to a worker thread that has a connection of its own.
+The event loop waits for no writer and no server: `Storage.read` and `Storage.write` take a function
+to a worker thread that has a connection of its own; only `Storage.peek` may do without.
 """
 
 import asyncio

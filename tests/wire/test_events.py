@@ -10,7 +10,7 @@ from chatbot import bootstrap
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.ui import events
-from tests.page import browser
+from tests.page import browser, reply_of
 
 pytestmark = pytest.mark.anyio
 
@@ -55,14 +55,16 @@ async def test_an_event_for_which_there_is_no_room_is_refused(app, monkeypatch):
     async with browser(Launched(app), "Ann") as ann:
         tab = ann.tab()
         conversation = await tab.new_conversation()
-        asked = asyncio.create_task(tab.ask(conversation, "count 40"))
+        asked = tab.event("send", conversation, None, "", "count 40")
+        await anext(asked)
         wanted = {"data": ["", conversation], "fn_index": ann.functions["sessions"]}
         answers = [
             await ann.client.post("gradio_api/queue/join", json={**wanted, "session_hash": "x"})
-            for _ in range(3)
+            for _ in range(2)
         ]
-        assert answers[-1].status_code == 503
-        assert (await asked).endswith("40")
+        assert [answer.status_code for answer in answers] == [200, 503]
+        *_, (messages, *_) = [outputs async for outputs in asked]
+        assert reply_of(messages).endswith("40")
 
 
 async def test_a_queue_that_was_stopped_takes_nothing(app):
