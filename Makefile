@@ -1,5 +1,8 @@
 .PHONY: help run test lint format bench bench-smoke profile
 
+# Which Python to make .venv with: `make test PYTHON=python3.13`.
+PYTHON ?= python3
+
 help:
 	@echo "make run     start the app"
 	@echo "make test    run all tests"
@@ -33,6 +36,7 @@ profile: .venv/ready
 	.venv/bin/python -m benchmarks.hotspots
 
 .venv/ready: requirements.txt tests/requirements.txt
-	python3 -m venv .venv
+	@$(PYTHON) -c 'import chatbot'
+	$(PYTHON) -m venv .venv
 	.venv/bin/pip install -r tests/requirements.txt
 	touch $@

