@@ -1,3 +1,5 @@
-"""The tests. An older Python is told so before anything else is imported."""
+"""Tests import Gradio and httpx as the app does: in an environment made for them."""
 
-import chatbot as chatbot
+from chatbot.config import prepare_environment
+
+prepare_environment()
