@@ -1,26 +1,36 @@
 """What turns cost and whether they may be started: prices, reserve, settle.
 
-`reserve` and `settle` run inside the transactions that begin and end a turn, so a limit holds for
-turns that start at once, in several processes, too. Knows nothing of Ark's API.
+`reserve`, `extend` and `settle` run inside transactions, so a limit holds for turns that start at
+once, in several processes, too. What is reserved and settled is a turn's calls to Ark, each priced
+alone: prices may depend on the length of one request. Knows nothing of Ark's API.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import peewee
 
 from chatbot.config import Settings
-from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused
+from chatbot.errors import (
+    AppBudgetUsedUp,
+    BudgetUsedUp,
+    ChangedElsewhere,
+    MonthlyBudgetUsedUp,
+    Paused,
+)
 from chatbot.storage.fields import now
-from chatbot.storage.models import Message, State, Switch, Usage, database
+from chatbot.storage.models import Switch, Usage, database
+from chatbot.usage import Used
 
 PAUSE = "paused"
 BUDGET_LOCK = 0x62756467
 MILLION = 1_000_000
+MOST_MICRO_YUAN = 2_000_000_000
+"""The most that one turn is taken to cost, 2,000 yuan: what a column of 32 bits can hold."""
 
 
 @dataclass(frozen=True)
@@ -114,70 +124,75 @@ class Budget:
         )
 
     def reserve(
-        self, user_id: int, conversation_id: UUID, reply_id: int, model: str,
-        prompt_tokens: int, completion_tokens: int,
-    ) -> None:  # fmt: skip
-        """Set aside the most a turn can use; raises `Paused` or `BudgetUsedUp`.
+        self,
+        user_id: int,
+        conversation_id: UUID,
+        reply_id: int,
+        model: str,
+        calls: Sequence[Used],
+    ) -> int:
+        """Set aside the most a turn can use; the id of its row in the ledger.
 
-        Runs in the transaction that begins the turn, which is then rolled back.
+        Raises `Paused` or `BudgetUsedUp`. Runs in the transaction that begins the turn, which is
+        then rolled back.
         """
+        self._lock()
+        self._check(user_id, _tokens(calls), self._cost(calls))
+        return Usage.reserve(
+            user_id=user_id,
+            conversation_id=conversation_id,
+            reply_id=reply_id,
+            model=model,
+            **self._columns(calls),
+        )
+
+    def extend(
+        self, user_id: int, usage_id: int, reserved: Sequence[Used], calls: Sequence[Used]
+    ) -> None:
+        """Set aside more for a running turn, of which `reserved` was set aside so far.
+
+        Raises `Paused`, `BudgetUsedUp`, or `ChangedElsewhere` when the turn was ended meanwhile
+        by another process; nothing is changed then.
+        """
+        self._lock()
+        if not Usage.is_reserved(usage_id):
+            raise ChangedElsewhere()
+        more = _tokens(calls) - _tokens(reserved)
+        cost = self._cost(calls) - self._cost(reserved)
+        if more > 0 or cost > 0:
+            self._check(user_id, more, cost)
+        Usage.change(usage_id, **self._columns(calls))
+
+    def settle(self, usage_id: int, calls: Sequence[Used]) -> None:
+        """Put what a turn has used in the place of what was reserved for it.
+
+        Also in the place of what others took it for when they thought its process dead.
+        """
+        Usage.change(usage_id, settled=True, **self._columns(calls))
+
+    def _columns(self, calls: Sequence[Used]) -> dict[str, int]:
+        used = sum(calls, Used())
+        return {
+            "prompt_tokens": used.prompt,
+            "cached_tokens": used.cached,
+            "completion_tokens": used.completion,
+            "reasoning_tokens": used.reasoning,
+            "micro_yuan": self._cost(calls),
+            "saved_micro_yuan": min(
+                sum(self.prices.saved(call.cached) for call in calls), MOST_MICRO_YUAN
+            ),
+        }
+
+    def _cost(self, calls: Sequence[Used]) -> int:
+        each = (self.prices.micro_yuan(one.prompt, one.cached, one.completion) for one in calls)
+        return min(sum(each), MOST_MICRO_YUAN)
+
+    def _lock(self) -> None:
         if self.paused or Switch.is_on(PAUSE):
             raise Paused()
         if isinstance(database.obj, peewee.PostgresqlDatabase):
             # SQLite has one writer at a time; here two could look before either has written.
             database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (BUDGET_LOCK,))
-        # Nothing is cached for certain before Ark says so.
-        cost = self.prices.micro_yuan(prompt_tokens, 0, completion_tokens)
-        self._check(user_id, prompt_tokens + completion_tokens, cost)
-        Usage.reserve(
-            user_id=user_id,
-            conversation_id=conversation_id,
-            reply_id=reply_id,
-            model=model,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
-            micro_yuan=cost,
-        )
-
-    def settle(
-        self,
-        conversation_id: UUID,
-        reply_id: int,
-        prompt: int,
-        cached: int,
-        completion: int,
-        reasoning: int,
-    ) -> int:
-        """Replace the reservation of a reply by what it used; returns its cost, micro-yuan."""
-        cost = self.prices.micro_yuan(prompt, cached, completion)
-        Usage.settle(
-            conversation_id,
-            reply_id,
-            prompt_tokens=prompt,
-            cached_tokens=cached,
-            completion_tokens=completion,
-            reasoning_tokens=reasoning,
-            micro_yuan=cost,
-            saved_micro_yuan=self.prices.saved(cached),
-        )
-        return cost
-
-    def reserved_prompt(self, reply_id: int) -> int:
-        """The prompt tokens set aside for a turn that is not settled yet."""
-        reserved = Usage.select(Usage.prompt_tokens).where(
-            Usage.reply_id == reply_id, ~Usage.settled
-        )
-        return int(reserved.scalar() or 0)
-
-    def settle_abandoned(self, estimate: Callable[[str], int]) -> None:
-        """Settle the turns whose process died, with estimates from what was stored of them."""
-        running = Message.select(Message.id).where(Message.state == State.STREAMING)
-        abandoned: Any = Usage.select().where(~Usage.settled, Usage.reply_id.not_in(running))
-        for row in abandoned:
-            reply: Any = Message.get_or_none(Message.id == row.reply_id)
-            said = reply.thought + reply.content if reply else ""
-            completion = estimate(said) if said else row.completion_tokens
-            self.settle(row.conversation_id, row.reply_id, row.prompt_tokens, 0, completion, 0)
 
     def today(self, user_id: int) -> Today:
         """What a person has used and reserved since the day began."""
@@ -207,3 +222,7 @@ class Budget:
         if self.monthly_yuan and spent + cost > self.monthly_yuan * MILLION:
             next_month = (month + timedelta(days=32)).replace(day=1)
             raise MonthlyBudgetUsedUp(resets=next_month)
+
+
+def _tokens(calls: Sequence[Used]) -> int:
+    return sum(call.total for call in calls)

@@ -242,8 +242,8 @@ class ArkError(ChatbotError):
     """Ark, or the way to it, refused or failed.
 
     `retryable`: a retry within seconds makes sense. `applied`: Ark may have taken the turn into
-    the context although no answer came. `request_id` is Ark's, for the log; `detail` is what Ark
-    said, for the log only.
+    the context although no answer came, and counted it. `wrote`: Ark may have begun to answer.
+    `request_id` is Ark's, for the log; `detail` is what Ark said, for the log only.
     """
 
     code = "ark_error"
@@ -251,6 +251,7 @@ class ArkError(ChatbotError):
     status = 502
     retryable = False
     applied = True
+    wrote = True
 
     def __init__(self, detail: str = "", *, ark_code: str = "", request_id: str = "") -> None:
         super().__init__()

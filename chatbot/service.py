@@ -18,7 +18,8 @@ from chatbot.storage.database import Storage
 from chatbot.storage.fields import now, storable
 from chatbot.storage.journal import Continue, Edit, Regenerate, Send
 from chatbot.storage.models import Conversation, Message, State
-from chatbot.turns import Snapshot, Turn, Turns
+from chatbot.turn import Snapshot, Turn
+from chatbot.turns import Turns
 
 LIST_LIMIT = 100
 TITLE_CHARS = 120

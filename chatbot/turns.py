@@ -16,9 +16,10 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from chatbot.ark.chunks import Chunk, Held, Line, Note, Spent, Tokens
-from chatbot.ark.memory import Ask, Event, Memories
+from chatbot.ark.chunks import CallStarts, Line
+from chatbot.ark.memory import Ask, Memories
 from chatbot.ark.tokens import estimate_tokens
+from chatbot.bill import most_of
 from chatbot.budget import Budget
 from chatbot.errors import (
     ArkError,
@@ -31,9 +32,9 @@ from chatbot.errors import (
 from chatbot.storage import journal
 from chatbot.storage.branches import remembered
 from chatbot.storage.database import Storage
-from chatbot.storage.fields import storable
 from chatbot.storage.journal import Begun, Move, Outcome, Terms
 from chatbot.storage.models import Conversation, State
+from chatbot.turn import Reservation, Snapshot, Turn
 
 log = logging.getLogger("chatbot.turns")
 T = TypeVar("T")
@@ -56,9 +57,6 @@ CONTINUE = (
     "(Continue exactly where you stopped: repeat nothing, add no introduction.)"
 )
 
-FINISHED = {"length": State.LENGTH, "content_filter": State.FILTERED}
-"""States by Ark's finish_reason; any other reason is a complete reply."""
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -74,136 +72,6 @@ class Limits:
     max_turns_per_user: int
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A reply at one moment."""
-
-    text: str
-    thought: str
-    notes: tuple[str, ...]
-    done: bool
-
-
-class Turn:
-    """One reply in the making."""
-
-    def __init__(self, begun: Begun, move: Move) -> None:
-        self.begun = begun
-        self.move = move
-        self.tokens: Tokens | None = None
-        self.held: Held | None = None
-        self.state = State.STREAMING
-        self.error = ""
-        self.request_id = ""
-        self.setup = Tokens()
-        self.stored = begun.stored.split()
-        self.may_have_cost = True
-        self.done = False
-        self.followers = 0
-        self.followed_at = self.started_at = time.monotonic()
-        self.first_token_ms: int | None = None
-        self.version = 0
-        self._text: list[str] = [begun.prefix]
-        self._thought: list[str] = [begun.prefix_thought]
-        self._notes: list[str] = []
-        self._changed = asyncio.Event()
-        self._ended = asyncio.Event()
-        self.reader: asyncio.Task[None] | None = None
-
-    @property
-    def text(self) -> str:
-        return _joined(self._text)
-
-    @property
-    def thought(self) -> str:
-        return _joined(self._thought)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return tuple(self._notes)
-
-    def take(self, event: Event) -> None:
-        match event:
-            case Held():
-                self.held = event
-                return
-            case Spent(tokens):
-                self.setup = self.setup + tokens
-                return
-            case Note():
-                if event.code not in self._notes:
-                    self._notes.append(event.code)
-            case Chunk():
-                self._take_chunk(event)
-        self._tell()
-
-    def _take_chunk(self, chunk: Chunk) -> None:
-        if self.first_token_ms is None and (chunk.text or chunk.thought):
-            self.first_token_ms = round((time.monotonic() - self.started_at) * 1000)
-        if chunk.text:
-            self._text.append(chunk.text)
-        if chunk.thought:
-            self._thought.append(chunk.thought)
-        if chunk.ref and chunk.ref not in self.stored:
-            self.stored.append(chunk.ref)
-        if chunk.tokens:
-            self.tokens = chunk.tokens
-        if chunk.finish:
-            self.end(FINISHED.get(chunk.finish, State.COMPLETE))
-
-    def end(self, state: State, error: str = "") -> None:
-        """Settle how the turn ends; the first to say so is right."""
-        if self.state is State.STREAMING:
-            self.state, self.error = state, error
-            self._ended.set()
-
-    def stop(self, state: State, error: str = "") -> None:
-        """End the turn now, and with it the HTTP request to Ark."""
-        self.end(state, error)
-        if self.reader is not None:
-            self.reader.cancel()
-
-    def finished(self) -> None:
-        self.done = True
-        self._tell()
-
-    def _tell(self) -> None:
-        self.version += 1
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    async def changed(self, since: int, seconds: float) -> None:
-        """Return when the turn has changed since that version, or after some seconds."""
-        if self.version == since:
-            await _happened(self._changed, seconds)
-
-    async def ended(self, seconds: float) -> None:
-        """Return when no more text will come, or after some seconds."""
-        if seconds > 0:
-            await _happened(self._ended, seconds)
-
-    def snapshot(self) -> Snapshot:
-        return Snapshot(self.text, self.thought, self.notes, self.done)
-
-    @property
-    def got_nothing(self) -> bool:
-        """Whether not one word of an answer came."""
-        return self.text == self.begun.prefix
-
-
-async def _happened(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-
-
-def _joined(pieces: list[str]) -> str:
-    """The whole text; halves of a character that have no other half (yet) are replaced."""
-    if len(pieces) > 1:
-        pieces[:] = ["".join(pieces)]
-    return storable(pieces[0]) if pieces else ""
-
-
 class Turns:
     """The turns of this process. Lives in one event loop."""
 
@@ -215,6 +83,8 @@ class Turns:
         self.limits = limits
         self._memories = memories
         self._turns: dict[int, Turn] = {}
+        self._starting = 0
+        """How many turns are being stored, which are not among `_turns` yet."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._followers = 0
@@ -235,8 +105,21 @@ class Turns:
         return await asyncio.shield(self._spawn(self._start(user_id, conversation_id, move)))
 
     async def _start(self, user_id: int, conversation_id: str, move: Move) -> Turn:
-        if self._closing.is_set() or len(self._turns) >= self.limits.max_turns:
+        # Counted before anything is waited for: many may start at once.
+        if self._closing.is_set() or len(self._turns) + self._starting >= self.limits.max_turns:
             raise TooManyTurns()
+        self._starting += 1
+        try:
+            turn = await self._stored(user_id, conversation_id, move)
+            self._turns[turn.begun.reply_id] = turn
+        finally:
+            self._starting -= 1
+        if self._closing.is_set():
+            turn.stop(State.INTERRUPTED, "server_stopped")
+        self._spawn(self._run(turn))
+        return turn
+
+    async def _stored(self, user_id: int, conversation_id: str, move: Move) -> Turn:
         running = (str(turn.begun.conversation_id) for turn in self._turns.values())
         if conversation_id in running:
             # Its lease may have run out: a clock that jumps, a disk that was full for long.
@@ -250,13 +133,10 @@ class Turns:
             max_turns_per_user=self.limits.max_turns_per_user,
             prompt_hash=hashlib.sha256(self.limits.system_prompt.encode()).hexdigest()[:16],
         )
-        begun = await self.storage.write(self._begin, user_id, conversation_id, move, terms)
-        turn = Turn(begun, move)
-        if self._closing.is_set():
-            turn.stop(State.INTERRUPTED, "server_stopped")
-        self._turns[begun.reply_id] = turn
-        self._spawn(self._run(turn))
-        return turn
+        begun, reserved = await self.storage.write(
+            self._begin, user_id, conversation_id, move, terms
+        )
+        return Turn(begun, move, reserved, self.limits.max_output_tokens)
 
     def get(self, reply_id: int | None) -> Turn | None:
         """The turn that writes this reply, if it runs in this process."""
@@ -311,71 +191,61 @@ class Turns:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _begin(self, user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun:
+    def _begin(
+        self, user_id: int, conversation_id: str, move: Move, terms: Terms
+    ) -> tuple[Begun, Reservation]:
         begun = journal.begin(user_id, conversation_id, move, terms)
-        self.budget.reserve(
-            user_id,
-            begun.conversation_id,
-            begun.reply_id,
-            terms.model,
-            self._prompt_estimate(begun),
+        held = begun.held_tokens
+        if begun.ref is not None and held is None:
+            # Nobody told what it holds, but it is made of this.
+            held = self._history_estimate(begun)
+        first = self._memories.first_calls(
+            self.limits.model,
+            held,
+            0 if held is not None else self._history_estimate(begun),
+            sum(
+                map(
+                    estimate_tokens, (begun.prefix, CONTINUE) if begun.prefix else (begun.question,)
+                )
+            ),
             self.limits.max_output_tokens,
         )
-        return begun
+        calls = [most_of(call) for call in first]
+        usage_id = self.budget.reserve(
+            user_id, begun.conversation_id, begun.reply_id, terms.model, calls
+        )
+        return replace(begun, held_tokens=held), Reservation(usage_id, calls)
 
-    def _prompt_estimate(self, begun: Begun) -> int:
-        """The most prompt tokens that Ark can count for this turn."""
-        new = estimate_tokens(begun.question) + estimate_tokens(begun.prefix + CONTINUE)
-        if begun.ref is not None and begun.tokens_before is not None:
-            return begun.tokens_before + new
+    def _history_estimate(self, begun: Begun) -> int:
+        """The most tokens of system prompt and history that a memory is built from."""
         rows = remembered(begun.before_id, HISTORY_LIMIT)
         history = sum(estimate_tokens(row.content) for row in rows)
-        # A context is built from it first, and then asked with it.
+        begun_turn = estimate_tokens(begun.question) + estimate_tokens(begun.prefix)
         return (
-            2
-            * (
-                estimate_tokens(self.limits.system_prompt)
-                + min(history, self.limits.history_tokens)
-            )
-            + new
+            estimate_tokens(self.limits.system_prompt)
+            + min(history, self.limits.history_tokens)
+            + (begun_turn if begun.prefix else 0)
         )
 
     def _end(self, turn: Turn, outcome: Outcome) -> None:
         """Settle what the turn used and store how it ended."""
-        prompt, cached = outcome.prompt_tokens, outcome.cached_tokens
-        completion, reasoning = outcome.completion_tokens, outcome.reasoning_tokens
-        reply_id = turn.begun.reply_id
-        if turn.may_have_cost:
-            # Ark says what a reply used only at its end; what it left out is estimated.
-            said = turn.thought + turn.text.removeprefix(turn.begun.prefix)
-            if turn.tokens is None or not turn.tokens.prompt:
-                prompt = prompt or self.budget.reserved_prompt(reply_id)
-            if (turn.tokens is None or not turn.tokens.completion) and said:
-                completion = estimate_tokens(said)
-        cost = self.budget.settle(
-            turn.begun.conversation_id,
-            reply_id,
-            prompt or 0,
-            cached or 0,
-            completion or 0,
-            reasoning or 0,
-        )
-        journal.finish(turn.begun, self.owner, replace(outcome, micro_yuan=cost))
+        self.budget.settle(turn.reserved.usage_id, turn.calls.used())
+        journal.finish(turn.begun, self.owner, outcome, turn.reserved.usage_id)
 
     def _ask(self, begun: Begun) -> Ask:
         async def load_history() -> list[Line]:
             rows = await self.storage.read(remembered, begun.before_id, HISTORY_LIMIT)
-            lines = [Line(row.role, row.content) for row in rows]
-            if begun.prefix:
-                lines += [Line("user", begun.question), Line("assistant", begun.prefix)]
-            return lines
+            return [Line(row.role, row.content) for row in rows]
 
+        so_far = (Line("user", begun.question), Line("assistant", begun.prefix))
         return Ask(
             model=self.limits.model,
             system=self.limits.system_prompt,
             question=CONTINUE if begun.prefix else begun.question,
             ref=begun.ref,
+            held_tokens=begun.held_tokens or 0,
             load_history=load_history,
+            begun=so_far if begun.prefix else (),
             history_tokens=self.limits.history_tokens,
             max_tokens=self.limits.max_output_tokens,
         )
@@ -405,7 +275,7 @@ class Turns:
             log.warning("reply %s: %s", turn.begun.reply_id, told)
             if isinstance(error, ArkError):
                 turn.request_id = error.request_id
-                turn.may_have_cost = error.applied or not turn.got_nothing
+                turn.calls.fail(error.applied, error.wrote)
             filtered = isinstance(error, Moderated)
             turn.end(State.FILTERED if filtered else State.INTERRUPTED, error.code)
         else:
@@ -418,11 +288,35 @@ class Turns:
             aclosing(self._memories.answer(self._ask(turn.begun))) as events,  # type: ignore[type-var]
         ):
             async for event in events:
+                if isinstance(event, CallStarts):
+                    await self._authorize(turn, event)
                 turn.take(event)
+                if turn.overflows:
+                    # A server that heeds no limit. To leave the loop ends the request.
+                    turn.held = None
+                    turn.end(State.LENGTH)
+                    return
+
+    async def _authorize(self, turn: Turn, call: CallStarts) -> None:
+        """Have set aside what the turn can use with this call, too.
+
+        Raises `BudgetUsedUp`, `Paused`, `ChangedElsewhere` or `StorageUnavailable`.
+        """
+        calls = turn.calls.most([call])
+        if turn.reserved.covers(calls):
+            return
+        await self.storage.write(
+            self.budget.extend,
+            turn.begun.user_id,
+            turn.reserved.usage_id,
+            turn.reserved.calls,
+            calls,
+        )
+        turn.reserved.calls = calls
 
     async def _finish(self, turn: Turn) -> None:
         """Save the end of the turn, patiently: a reply is not lost to a full or locked disk."""
-        outcome = self._outcome(turn)
+        outcome = turn.outcome(self.limits.model, self._memories.kind_for(self.limits.model))
         for attempt in itertools.count():
             try:
                 await self.storage.write(self._end, turn, outcome)
@@ -435,42 +329,13 @@ class Turns:
                     async with asyncio.timeout(min(2**attempt, LONGEST_PAUSE)):
                         await self._closing.wait()
 
-    def _outcome(self, turn: Turn) -> Outcome:
-        state = turn.state
-        if not turn.text and state in (State.COMPLETE, State.INTERRUPTED, State.LENGTH):
-            state = State.FAILED
-            turn.error = turn.error or "empty_reply"
-        # A continued reply was asked for in words that are no part of the conversation.
-        in_step = state in (State.COMPLETE, State.LENGTH) and not turn.begun.prefix
-        held = turn.held if in_step else None
-        tokens = turn.setup + (turn.tokens or Tokens())
-        return Outcome(
-            state=state,
-            content=turn.text,
-            thought=turn.thought,
-            error=turn.error,
-            notes=" ".join(turn.notes),
-            model=self.limits.model,
-            memory_kind=held.kind if held else self._memories.kind_for(self.limits.model),
-            ref=held.ref if held else None,
-            stored=" ".join(turn.stored),
-            ref_expires_at=held.expires_at if held else None,
-            prompt_tokens=tokens.prompt,
-            cached_tokens=tokens.cached,
-            completion_tokens=tokens.completion,
-            reasoning_tokens=tokens.reasoning,
-            first_token_ms=turn.first_token_ms,
-            micro_yuan=0,
-            request_id=turn.request_id,
-        )
-
     async def _keep(self) -> None:
         for tick in itertools.count():
             try:
                 if self._turns:
                     await self._save()
                 if tick % RECOVER_TICKS == 0:
-                    await self.storage.write(self._recover)
+                    await self.storage.write(journal.recover)
             except StorageUnavailable:
                 # Told in the log already; the next tick tries again.
                 pass
@@ -478,10 +343,6 @@ class Turns:
                 # Without this task leases run out and nothing is saved: it must outlive a bug.
                 log.exception("keeping turns saved")
             await asyncio.sleep(SAVE_SECONDS)
-
-    def _recover(self) -> None:
-        journal.recover()
-        self.budget.settle_abandoned(estimate_tokens)
 
     async def _save(self) -> None:
         """In one transaction for all turns: save what grew, renew leases, hear of stops."""

@@ -17,7 +17,8 @@ from chatbot.budget import Budget, Prices
 from chatbot.service import ChatService, Shown
 from chatbot.storage.database import Storage, open_storage
 from chatbot.storage.models import User
-from chatbot.turns import Limits, Turn, Turns
+from chatbot.turn import Turn
+from chatbot.turns import Limits, Turns
 from tests.discretion import indiscretions
 
 NO_LIMITS = Budget(

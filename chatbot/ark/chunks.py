@@ -3,23 +3,50 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+MOST_TOKENS = 2_000_000
+"""No call uses more: the largest models read a million tokens and write 400,000."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Usage of one call. `prompt` includes `cached`; `completion` includes `reasoning`."""
+    """Usage of one call as the server told it: `prompt` includes `cached`, `completion` includes
+    `reasoning`. None stands for a number that was not told, or that cannot be one."""
 
-    prompt: int = 0
+    prompt: int | None = None
     cached: int = 0
-    completion: int = 0
+    completion: int | None = None
     reasoning: int = 0
 
-    def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(
-            self.prompt + other.prompt,
-            self.cached + other.cached,
-            self.completion + other.completion,
-            self.reasoning + other.reasoning,
-        )
+
+def counted(told: object) -> int | None:
+    """A number of tokens that a server told, if it can be one; else None."""
+    # True is an int in Python, and a broken server may send anything.
+    return told if type(told) is int and 0 <= told <= MOST_TOKENS else None
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarts:
+    """A call to Ark is about to be made, with the most tokens that it can use.
+
+    The call is made when the next event is asked for, so who cannot pay for it asks for no more.
+    What comes before the next `CallStarts` belongs to this call.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    """0 for a call that only builds a memory."""
+    hides_thoughts: bool = False
+    """Whether the model may think without showing all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """The last call failed and another will be made in its place."""
+
+    applied: bool
+    """Whether Ark may have counted it."""
+    wrote: bool
+    """Whether Ark may have begun to answer, seen or unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +76,6 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """Tokens used beside the reply, to build a memory."""
-
-    tokens: Tokens
-
-
-@dataclass(frozen=True, slots=True)
 class Note:
     """A quiet remark for the user, by its code in `ui/texts.py`."""
 
@@ -76,5 +96,7 @@ class Ground:
 
     ref: str | None = None
     """What Ark holds; None when nothing does, so that a memory is built from the history."""
+    tokens: int = 0
+    """The most tokens that Ark can count for what it holds."""
     lacking: tuple[Line, ...] = ()
     """Messages of the branch that `ref` lacks yet: they travel with the question."""

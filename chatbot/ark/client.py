@@ -21,7 +21,7 @@ from volcenginesdkarkruntime._exceptions import (
     ArkAPITimeoutError,
 )
 
-from chatbot.ark.chunks import Chunk, Line, Tokens
+from chatbot.ark.chunks import Chunk, Line, Tokens, counted
 from chatbot.ark.sse import read_events
 from chatbot.errors import (
     AccessRefused,
@@ -70,6 +70,8 @@ class ArkClient:
     ) -> None:
         self._key = api_key
         self.speaks_ark = bool(ARK_PATH.search(base_url))
+        self.hides_thoughts = self.speaks_ark
+        """Whether a model may think without showing all of it: Ark's newer ones show a summary."""
         self._first_token_seconds = first_token_seconds
         self._idle_seconds = idle_seconds
         # The SDK's own retry re-sends a POST after a timeout, which would apply one turn twice
@@ -90,7 +92,7 @@ class ArkClient:
 
     async def create_context(
         self, model: str, lines: Iterable[Line], ttl: int
-    ) -> tuple[str, Tokens]:
+    ) -> tuple[str, Tokens | None]:
         """The id of a new session context that holds these messages, and what it took
         (docs/82379/1528789).
 
@@ -106,7 +108,7 @@ class ArkClient:
         except SDK_FAILURES as error:
             raise self._translate(error, "create") from error
         try:
-            return str(context.id), _tokens(context.usage) or Tokens()
+            return str(context.id), _tokens(context.usage)
         except ODD:
             # Such as a page of a proxy in its place.
             raise StreamBroken("context.create answered something else") from None
@@ -234,6 +236,8 @@ class ArkClient:
         cause = error.__cause__
         if isinstance(error, ArkAPIConnectionError) and isinstance(cause, httpx.ConnectError):
             translated.applied = False
+        # An error of Ark's own comes in the place of an answer; a proxy's page may hide one.
+        translated.wrote = not (isinstance(error, ArkAPIStatusError) and details["code"])
         return translated
 
 
@@ -317,21 +321,24 @@ def _text(value: Any) -> str:
     return value
 
 
-def _tokens(usage: dict[str, Any] | None) -> Tokens | None:
-    """Usage as Ark reports it, in the spelling of either API."""
-    if not usage:
+def _tokens(usage: Any) -> Tokens | None:
+    """Usage as a server reports it, in the spelling of either API."""
+    if not isinstance(usage, dict):
         return None
 
-    def count(holder: dict[str, Any], *names: str) -> int:
-        return next((found for name in names if (found := holder.get(name))), 0)
+    def count(holder: Any, *names: str) -> int | None:
+        if not isinstance(holder, dict):
+            return None
+        told = (counted(holder.get(name)) for name in names)
+        return next((number for number in told if number is not None), None)
 
-    given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-    made = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
+    given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    made = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
     return Tokens(
         prompt=count(usage, "prompt_tokens", "input_tokens"),
-        cached=count(given, "cached_tokens"),
+        cached=count(given, "cached_tokens") or 0,
         completion=count(usage, "completion_tokens", "output_tokens"),
-        reasoning=count(made, "reasoning_tokens"),
+        reasoning=count(made, "reasoning_tokens") or 0,
     )
 
 

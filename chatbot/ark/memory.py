@@ -8,13 +8,13 @@ the caller, by `memory_upto`.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from chatbot.ark.chunks import Chunk, Ground, Held, Line, Note, Spent
+from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, Ground, Held, Line, Note
 from chatbot.ark.client import ArkClient
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.errors import ArkError, ContextLost, NotSupported
@@ -25,7 +25,7 @@ log = logging.getLogger("chatbot.memory")
 RESPONSE_PREFIX = "resp_"
 RETRIES = 2
 RETRY_SECONDS = 0.5
-Event = Chunk | Held | Note | Spent
+Event = CallStarts | CallFailed | Chunk | Held | Note
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,12 @@ class Ask:
     question: str
     ref: str | None
     """What Ark holds, if it holds exactly the visible branch; None to build it anew."""
+    held_tokens: int
+    """The most tokens that Ark can count for what it holds under `ref`."""
     load_history: Callable[[], Awaitable[Sequence[Line]]]
     """The remembered messages of the visible branch before the question, oldest first."""
+    begun: tuple[Line, ...]
+    """Question and answer so far when the answer is continued; they are never left out."""
     history_tokens: int
     max_tokens: int
 
@@ -48,10 +52,17 @@ class Memory(Protocol):
 
     kind: str
 
+    def first_calls(
+        self, held: int | None, history: int, new: int, max_tokens: int
+    ) -> list[CallStarts]:
+        """The calls of a turn in which nothing goes wrong: see `Memories.first_calls`."""
+        ...
+
     def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
         """The reply, on what Ark holds or else on a memory built from the history.
 
-        A memory that has been built is told as a new `Ground`, before it is asked anything.
+        A memory that has been built is told as a new `Ground`, before it is asked anything. Each
+        call to Ark is told as `CallStarts` before it is made.
         """
         ...
 
@@ -67,6 +78,16 @@ class Memories:
     def kind_for(self, model: str) -> str:
         """The name of the way in use for this model."""
         return self._memory(model).kind
+
+    def first_calls(
+        self, model: str, held: int | None, history: int, new: int, max_tokens: int
+    ) -> list[CallStarts]:
+        """The calls of a turn in which nothing goes wrong, with the most tokens they can use.
+
+        `held`: what Ark holds; None when a memory has to be built, from `history`. `new`: what
+        is asked. Each call is told again, counted exactly, before it is made.
+        """
+        return self._memory(model).first_calls(held, history, new, max_tokens)
 
     def _memory(self, model: str) -> Memory:
         return self._kinds[self._steps.get(model, 0)]
@@ -99,8 +120,11 @@ class Memories:
         A lost memory is rebuilt once and the turn replayed once. What passes by itself is
         retried, with growing, random pauses; a memory that may have taken the turn although no
         answer came is never used again. After the first word nothing is repeated.
+
+        Each call is told as `CallStarts` before it is made, and as `CallFailed` when another one
+        takes its place; whoever takes the events decides so whether the next call is made.
         """
-        ground, rebuilt, retries = Ground(ask.ref), False, 0
+        ground, rebuilt, retries = Ground(ask.ref, ask.held_tokens), False, 0
         while True:
             said = False
             memory = self._memory(ask.model)
@@ -119,20 +143,27 @@ class Memories:
                 if said or ground.ref is None or rebuilt:
                     raise
                 log.warning("rebuilding memory: %s", error.for_log())
+                yield _failed(error)
                 ground, rebuilt = Ground(), True
             except NotSupported as error:
                 if said or not self._step_down(ask.model, memory):
                     raise
                 log.warning("stepping down: %s", error.for_log())
+                yield _failed(error)
                 ground = Ground()
             except ArkError as error:
                 if said or not error.retryable or retries == RETRIES:
                     raise
                 log.warning("retrying: %s", error.for_log())
+                yield _failed(error)
                 retries += 1
                 if error.applied:
                     ground = Ground()
                 await asyncio.sleep(RETRY_SECONDS * 2**retries * random.uniform(0.5, 1))
+
+
+def _failed(error: ArkError) -> CallFailed:
+    return CallFailed(error.applied, error.wrote)
 
 
 def _says_something(event: Event) -> bool:
@@ -148,23 +179,32 @@ class ContextMemory:
         self._client = client
         self._ttl = ttl
 
+    def first_calls(
+        self, held: int | None, history: int, new: int, max_tokens: int
+    ) -> list[CallStarts]:
+        if held is not None:
+            return [CallStarts(held + new, max_tokens)]
+        return [CallStarts(history, 0), CallStarts(history + new, max_tokens)]
+
     async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
         if ground.ref is None:
-            history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
+            history, cut = await _history(ask)
             if cut:
                 yield Note("history_cut")
             # A context must not be created with an assistant message at its end, so the last
             # reply travels with the new question.
             last = [history.pop()] if history and history[-1].role == "assistant" else []
-            ref, tokens = await self._client.create_context(
-                ask.model, [Line("system", ask.system), *history], self._ttl
-            )
-            yield Spent(tokens)
-            ground = Ground(ref, tuple(last))
+            lines = [Line("system", ask.system), *history]
+            most = estimate_lines(lines)
+            yield CallStarts(most, 0)
+            ref, told = await self._client.create_context(ask.model, lines, self._ttl)
+            yield Chunk(tokens=told)
+            ground = Ground(ref, most, tuple(last))
             yield ground
         # Each use renews the idle timer; counted from before the call, so never too late.
         yield Held("context", ground.ref, now() + timedelta(seconds=self._ttl))
         new = [*ground.lacking, Line("user", ask.question)]
+        yield CallStarts(ground.tokens + estimate_lines(new), ask.max_tokens)
         async with aclosing(
             self._client.stream_context(ask.model, str(ground.ref), new, ask.max_tokens)  # type: ignore[type-var]
         ) as chunks:
@@ -183,14 +223,22 @@ class ResponsesMemory:
         self._client = client
         self._ttl = ttl
 
+    def first_calls(
+        self, held: int | None, history: int, new: int, max_tokens: int
+    ) -> list[CallStarts]:
+        before = history if held is None else held
+        return [CallStarts(before + new, max_tokens, self._client.hides_thoughts)]
+
     async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
         new = [Line("user", ask.question)]
         if ground.ref is None:
-            history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
+            history, cut = await _history(ask)
             if cut:
                 yield Note("history_cut")
             new = [Line("system", ask.system), *history, *new]
         expires_at = now() + timedelta(seconds=self._ttl)
+        most = ground.tokens + estimate_lines(new)
+        yield CallStarts(most, ask.max_tokens, self._client.hides_thoughts)
         async with aclosing(
             self._client.stream_response(  # type: ignore[type-var]
                 ask.model, ground.ref, new, ask.max_tokens, expires_at
@@ -213,11 +261,17 @@ class ChatMemory:
     def __init__(self, client: ArkClient) -> None:
         self._client = client
 
+    def first_calls(
+        self, held: int | None, history: int, new: int, max_tokens: int
+    ) -> list[CallStarts]:
+        return [CallStarts(history + new, max_tokens, self._client.hides_thoughts)]
+
     async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
-        history, cut = newest_that_fit(await ask.load_history(), ask.history_tokens)
+        history, cut = await _history(ask)
         if cut:
             yield Note("history_cut")
         lines = [Line("system", ask.system), *history, Line("user", ask.question)]
+        yield CallStarts(estimate_lines(lines), ask.max_tokens, self._client.hides_thoughts)
         async with aclosing(
             self._client.stream_chat(ask.model, lines, ask.max_tokens)  # type: ignore[type-var]
         ) as chunks:
@@ -245,6 +299,19 @@ def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories
     if model.startswith("ep-"):
         return Memories(client, [context, responses, chat])
     return Memories(client, [responses, chat])
+
+
+async def _history(ask: Ask) -> tuple[list[Line], bool]:
+    """What stands before the question in a memory that is built, and whether anything of it
+    was left out."""
+    room = ask.history_tokens - estimate_lines(ask.begun)
+    kept, cut = newest_that_fit(await ask.load_history(), room)
+    return [*kept, *ask.begun], cut
+
+
+def estimate_lines(lines: Iterable[Line]) -> int:
+    """The most prompt tokens that these messages can count."""
+    return sum(estimate_tokens(line.content) for line in lines)
 
 
 def newest_that_fit(history: Sequence[Line], budget: int) -> tuple[list[Line], bool]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from peewee import Case
+from peewee import SQL, Case, fn
 
 from chatbot.errors import ChangedElsewhere, TooManyTurns
 from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Message, Role, State, User, prepared
+from chatbot.storage.models import Conversation, Message, Role, State, Usage, User, prepared
 
 TITLE_CHARS = 60
 PROCESS_DIED = "process_died"
@@ -86,8 +86,8 @@ class Begun:
     """The ids under which Ark stores the reply so far, separated by spaces."""
     ref: str | None
     """What Ark holds, if that is exactly the branch up to `before_id`."""
-    tokens_before: int | None
-    """Prompt and completion tokens of the reply before, as far as they are known."""
+    held_tokens: int | None
+    """The most tokens that Ark holds under `ref`, as far as anybody knows."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,9 @@ class Outcome:
     ref: str | None
     stored: str
     ref_expires_at: datetime | None
-    prompt_tokens: int | None
-    cached_tokens: int | None
-    completion_tokens: int | None
-    reasoning_tokens: int | None
+    held_tokens: int
+    """The most tokens that Ark holds under `ref`."""
     first_token_ms: int | None
-    micro_yuan: int
     request_id: str
 
 
@@ -171,7 +168,7 @@ def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun
         prefix_thought=reply.thought if continued else "",
         stored=reply.ref or "",
         ref=ref,
-        tokens_before=_tokens_of(before),
+        held_tokens=conversation.memory_tokens if ref else None,
     )
 
 
@@ -193,8 +190,8 @@ def save(
     return lost | {message.id for message in asked}
 
 
-def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
-    """Store how the turn ended, and release the lock.
+def finish(begun: Begun, owner: str, outcome: Outcome, usage_id: int) -> None:
+    """Store how the turn ended, and release the lock. Its row in the ledger is settled already.
 
     When the lease had run out and somebody has gone on since, the text becomes another version
     of the reply: neither the visible branch nor what is known of the memory changes.
@@ -210,6 +207,7 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         memory_ref=outcome.ref,
         memory_expires_at=outcome.ref_expires_at,
         memory_upto=begun.reply_id if outcome.ref else None,
+        memory_tokens=outcome.held_tokens,
     )
     values = {
         "content": outcome.content,
@@ -220,40 +218,56 @@ def finish(begun: Begun, owner: str, outcome: Outcome) -> None:
         "finished_at": now(),
         "model": outcome.model,
         "ref": outcome.stored or None,
-        "prompt_tokens": outcome.prompt_tokens,
-        "cached_tokens": outcome.cached_tokens,
-        "completion_tokens": outcome.completion_tokens,
-        "reasoning_tokens": outcome.reasoning_tokens,
         "first_token_ms": outcome.first_token_ms,
-        "micro_yuan": outcome.micro_yuan,
         "request_id": outcome.request_id,
     }
     if freed or _recovered(begun, outcome):
         _end(begun.conversation_id, begun.reply_id, **values)
-        return
-    reply: Any = Message.get_or_none(
-        Message.id == begun.reply_id, Message.conversation == begun.conversation_id
-    )
-    if reply is not None and not reply.content.startswith(outcome.content):
-        Message.create(
-            conversation=reply.conversation_id,
-            parent=reply.parent_id,
-            role=Role.ASSISTANT,
-            **values,
+    else:
+        reply: Any = Message.get_or_none(
+            Message.id == begun.reply_id, Message.conversation == begun.conversation_id
         )
+        if reply is not None and not reply.content.startswith(outcome.content):
+            version = Message.create(
+                conversation=reply.conversation_id,
+                parent=reply.parent_id,
+                role=Role.ASSISTANT,
+                **values,
+            )
+            Usage.change(usage_id, reply_id=version.id)
+            _count(begun.conversation_id, version.id)
+    _count(begun.conversation_id, begun.reply_id)
+
+
+def _count(conversation_id: uuid.UUID, reply_id: int) -> None:
+    """Give a reply the numbers that the ledger has for it, so that the two never differ."""
+    used = Usage.of_reply(conversation_id, reply_id)
+    _end(conversation_id, reply_id, **used._asdict())
 
 
 def recover() -> int:
     """End the replies whose process has died: keep their text, say so. Returns how many.
 
-    A reply is orphaned when nobody's lease on its conversation is running.
+    A reply is orphaned when nobody's lease on its conversation is running. A reservation without
+    a reply that is being written is settled as it is: it is the most that the turn can have used.
     """
     alive = Conversation.select(Conversation.id).where(Conversation.lease_runs())
     Conversation.update(turn_owner=None, turn_until=None).where(
         Conversation.turn_until.is_null(False), ~Conversation.lease_runs()
     ).execute()
     orphaned = _STREAMING & Message.conversation.not_in(alive)
-    return int(_ended(now()).where(orphaned).execute())
+    ended = int(_ended(now()).where(orphaned).execute())
+    running = Message.select(SQL("1")).where(
+        Message.id == Usage.reply_id, Message.conversation == Usage.conversation_id, _STREAMING
+    )
+    abandoned: Any = Usage.select(Usage.id, Usage.conversation_id, Usage.reply_id).where(
+        ~Usage.settled, ~fn.EXISTS(running)
+    )
+    for row in list(abandoned):
+        Usage.change(row.id, settled=True)
+        if row.conversation_id is not None:
+            _count(row.conversation_id, row.reply_id)
+    return ended
 
 
 def _ended(at: Any) -> Any:
@@ -357,12 +371,6 @@ def _grow(conversation_id: Any, reply_id: Any, content: Any, thought: Any) -> An
     return Message.update(content=content, thought=thought).where(
         Message.id == reply_id, Message.conversation == conversation_id, _STREAMING
     )
-
-
-def _tokens_of(reply: Any) -> int | None:
-    if reply is None or not reply.prompt_tokens:
-        return None
-    return int(reply.prompt_tokens + (reply.completion_tokens or 0))
 
 
 def _message(conversation: Any, message_id: int, role: Role) -> Any:

@@ -37,6 +37,8 @@ database: Any = DatabaseProxy()
 prepared = functools.partial(Prepared, database)
 
 LONGEST_LEASE = timedelta(minutes=1)
+MOST_NUMBER = 2**31 - 1
+"""What an `IntegerField` holds on PostgreSQL."""
 
 
 class Role(StrEnum):
@@ -79,6 +81,8 @@ class User(Table):
     """Tokens this person may use in a day; null for the common limit."""
     disabled_at = InstantField(null=True)
     created_at = InstantField(default=now)
+    network = CharField(max_length=64, default="")
+    """Where the account was made without an invitation, as `network_key` says it."""
 
     @classmethod
     def by_name_key(cls, name_key: str) -> Self | None:
@@ -149,6 +153,8 @@ class Conversation(Table):
     memory_expires_at = InstantField(null=True)
     memory_upto = BigIntegerField(null=True)
     """The last message this memory is known to contain; null when nobody can say."""
+    memory_tokens = IntegerField(null=True)
+    """The most tokens that Ark can count for what it holds."""
 
     prompt_hash = CharField(max_length=16, default="")
     """Of the system prompt that the memory was made with."""
@@ -391,7 +397,7 @@ class Message(Table):
 
     @classmethod
     def at(cls, message_id: int | None) -> Self | None:
-        """A message as far as a turn after it needs it: parent, content, tokens."""
+        """A message as far as a turn after it needs it: parent and content."""
         found: list[Self] = _message_at(message_id) if message_id is not None else []
         return found[0] if found else None
 
@@ -422,8 +428,7 @@ def _add_message(conversation_id: Any, parent_id: Any, **values: Any) -> Any:
 @prepared
 def _message_at(message_id: Any) -> Any:
     return Message.select(
-        Message.id, Message.parent, Message.content, Message.prompt_tokens,
-        Message.completion_tokens,
+        Message.id, Message.parent, Message.content
     ).where(Message.id == message_id)  # fmt: skip
 
 
@@ -475,19 +480,33 @@ class Usage(Table):
     saved_micro_yuan = IntegerField(default=0)
     """What the cached tokens would have cost more without the cache."""
     settled = BooleanField(default=True)
+    network = CharField(max_length=64, default="")
+    """`User.network` of an account that was deleted since."""
 
     class Meta:
         indexes = ((("user_id", "at"), False), (("at",), False))
 
     @classmethod
-    def reserve(cls, **values: Any) -> None:
-        """A new row that is not settled."""
-        _add_usage(at=now(), settled=False, **values)
+    def reserve(cls, **values: Any) -> int:
+        """A new row that is not settled; its id."""
+        return int(_add_usage(at=now(), settled=False, **values))
 
     @classmethod
-    def settle(cls, conversation_id: uuid.UUID, reply_id: int, **values: int) -> None:
-        """Put what a reply has used in the place of its reservation."""
-        _settle(conversation_id, reply_id, settled=True, **values)
+    def change(cls, usage_id: int, **values: Any) -> None:
+        """Put other numbers in the place of those of a row, which stays what it is or becomes
+        `settled`."""
+        _change_usage(usage_id, **values)
+
+    @classmethod
+    def is_reserved(cls, usage_id: int) -> bool:
+        """Whether the row is a reservation still."""
+        return bool(_reserved(usage_id))
+
+    @classmethod
+    def of_reply(cls, conversation_id: uuid.UUID, reply_id: int) -> "ReplyUsage":
+        """What all settled turns of a reply have used together."""
+        [sums] = _of_reply(conversation_id, reply_id)
+        return ReplyUsage(*(min(int(one or 0), MOST_NUMBER) for one in sums))
 
     @classmethod
     def of_person(cls, user_id: int, since: datetime) -> tuple[int, int, int | None]:
@@ -503,16 +522,40 @@ class Usage(Table):
         return int(row[0] or 0), int(row[1] or 0)
 
 
+Usage.add_index(Usage.index(Usage.id, where=~Usage.settled, name="usage_reserved"))
+
+
 @prepared
 def _add_usage(**values: Any) -> Any:
     return Usage.insert(**values)
 
 
 @prepared
-def _settle(conversation_id: Any, reply_id: Any, **values: Any) -> Any:
-    return Usage.update(**values).where(
-        Usage.reply_id == reply_id, Usage.conversation_id == conversation_id, ~Usage.settled
-    )
+def _change_usage(usage_id: Any, **values: Any) -> Any:
+    return Usage.update(**values).where(Usage.id == usage_id)
+
+
+@prepared
+def _reserved(usage_id: Any) -> Any:
+    return Usage.select(Usage.id).where(Usage.id == usage_id, ~Usage.settled).tuples()
+
+
+class ReplyUsage(NamedTuple):
+    """Tokens of a reply, and micro-yuan, summed over its turns."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    micro_yuan: int
+
+
+@prepared
+def _of_reply(conversation_id: Any, reply_id: Any) -> Any:
+    # SQLite gives the id of a deleted row to a new one, which may be somebody else's.
+    of_reply = (Usage.reply_id == reply_id) & (Usage.conversation_id == conversation_id)
+    columns = (getattr(Usage, name) for name in ReplyUsage._fields)
+    return Usage.select(*map(fn.SUM, columns)).where(of_reply, Usage.settled).tuples()
 
 
 @prepared
@@ -552,4 +595,13 @@ def _switch(name: Any) -> Any:
     return Switch.select().where(Switch.name == name)
 
 
-TABLES: list[type[Any]] = [User, Login, Invitation, Attempt, Conversation, Message, Usage, Switch]
+class Secret(Table):
+    """A key that is made once for this database."""
+
+    name = CharField(max_length=40, primary_key=True)
+    value = CharField(max_length=64)
+
+
+TABLES: list[type[Any]] = [
+    User, Login, Invitation, Attempt, Conversation, Message, Usage, Switch, Secret,
+]  # fmt: skip

@@ -17,7 +17,7 @@ from chatbot.accounts import Accounts
 from chatbot.errors import ChangedElsewhere
 from chatbot.service import ChatService, Entry
 from chatbot.throttle import Sends
-from chatbot.turns import Turn
+from chatbot.turn import Turn
 from chatbot.ui.texts import Language, text
 from chatbot.ui.transcript import (
     CONTINUE,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from chatbot.service import Shown, Thread
-from chatbot.turns import Snapshot
+from chatbot.turn import Snapshot
 from chatbot.ui.formulas import spelled
 from chatbot.ui.texts import Language, reason_text, text
 

@@ -28,6 +28,7 @@ from chatbot.owner import Owner
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Invitation, Login, Message, State, Usage, User
+from chatbot.usage import Used
 from tests.conftest import NO_LIMITS
 
 pytestmark = pytest.mark.anyio
@@ -429,7 +430,7 @@ async def test_only_contexts_alive_cost_storage(owner, storage):
 
 async def test_a_pause_refuses_replies_until_it_ends(owner, storage):
     ann = await joined(owner, "Ann")
-    reserve = BUDGET.reserve, ann, uuid.uuid4(), 1, "ep", 10, 10
+    reserve = BUDGET.reserve, ann, uuid.uuid4(), 1, "ep", [Used(10, 0, 10)]
     assert not await owner.paused()
     for _ in range(2):
         await owner.pause(True)

@@ -756,7 +756,7 @@ class Scripted:
 async def test_after_the_first_word_nothing_is_asked_again(said, error):
     first, second = Scripted([said], error), Scripted([], error)
     events = Memories(None, [first, second]).answer(
-        Ask("m", "", "q", "ref", load_history=None, history_tokens=0, max_tokens=0)
+        Ask("m", "", "q", "ref", 0, None, (), history_tokens=0, max_tokens=0)
     )
     assert await anext(events) == said
     with pytest.raises(type(error)):

@@ -784,8 +784,8 @@ def dying(monkeypatch):
     owners = set()
     finish = journal.finish
 
-    def finish_or_die(begun, owner, outcome):
-        finish(begun, owner, outcome)
+    def finish_or_die(begun, owner, *ending):
+        finish(begun, owner, *ending)
         if owner in owners:
             raise Killed
 
