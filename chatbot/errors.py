@@ -24,6 +24,9 @@
     │   ├── AppBudgetUsedUp
     │   └── MonthlyBudgetUsedUp
     ├── StorageUnavailable
+    │   ├── StorageDamaged
+    │   └── StorageMissing
+    ├── StorageFault
     └── ArkError
         ├── ContextLost
         ├── ContextBusy
@@ -231,11 +234,35 @@ class MonthlyBudgetUsedUp(BudgetUsedUp):
 
 
 class StorageUnavailable(ChatbotError):
-    """The database does not answer: disk full, locked by another program, or gone."""
+    """The database does not answer: disk full, locked by another program, or server gone."""
 
     code = "storage_unavailable"
     sentence = "The server cannot save right now. Your text is kept; try again in a moment."
     status = 503
+
+
+class StorageDamaged(StorageUnavailable):
+    """The database's file is corrupted, or something else has been written over it."""
+
+    code = "storage_damaged"
+    sentence = "This demo's database is damaged. Its owner has to restore it; please tell them."
+
+
+class StorageMissing(StorageUnavailable):
+    """The database's file was removed, renamed or replaced while the app runs."""
+
+    code = "storage_missing"
+    sentence = (
+        "This demo's database file is not where it was. Its owner has to look; please tell them."
+    )
+
+
+class StorageFault(ChatbotError):
+    """The database refused a statement: a fault of this app, not of the disk or the server."""
+
+    code = "storage_fault"
+    sentence = "Something went wrong on the server, and it was logged. Your text is kept."
+    status = 500
 
 
 class ArkError(ChatbotError):

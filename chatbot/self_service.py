@@ -94,7 +94,7 @@ class SelfService:
         await self._stop_turns(person.id)
         refs = await self._storage.write(erase.account, person.id)
         self._turns.forget(refs)
-        await asyncio.to_thread(erase.empty_log)
+        await self._storage.empty_log()
 
     async def _stop_turns(self, user_id: int) -> None:
         """Have every running reply end, wherever it runs: a later end would write after us."""

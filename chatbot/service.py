@@ -142,6 +142,7 @@ class ChatService:
         await self.stop(user_id, conversation_id)
         refs = await self._storage.write(erase.conversation, user_id, conversation_id)
         self._turns.forget(refs)
+        await self._storage.empty_log()
 
     async def send(self, user_id: int, conversation_id: str, text: str) -> Turn:
         """Store the question and start the reply; it goes on without the caller.

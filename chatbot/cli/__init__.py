@@ -9,9 +9,17 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from chatbot.cli import admin, backup, check, export, invites, usage, users
+from chatbot.cli import admin, backup, check, export, invites, restore, usage, users
 from chatbot.cli.desk import Failed
-from chatbot.errors import BadInput, BadSettings, ChatbotError, StorageUnavailable
+from chatbot.errors import (
+    BadInput,
+    BadSettings,
+    ChatbotError,
+    StorageDamaged,
+    StorageFault,
+    StorageMissing,
+    StorageUnavailable,
+)
 
 
 class Commands(TyperGroup):
@@ -22,8 +30,14 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except (BadSettings, BadInput) as error:
             code, told = 2, str(error)
+        except StorageMissing:
+            code, told = 1, "The database's file was removed or replaced meanwhile."
+        except StorageDamaged as error:
+            code, told = 1, f"The database is damaged: {error.__cause__}"
         except StorageUnavailable as error:
             code, told = 1, f"The database does not answer: {error.__cause__}".strip()
+        except StorageFault as error:
+            code, told = 1, f"The database refuses what this version asks of it: {error.__cause__}"
         except (ChatbotError, Failed) as error:
             code, told = 1, str(error)
         except BrokenPipeError:
@@ -51,4 +65,5 @@ app.add_typer(invites.app, name="invites")
 app.command("usage")(usage.usage)
 app.command("export")(export.export)
 app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
 app.command("check")(check.check)

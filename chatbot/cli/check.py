@@ -9,7 +9,7 @@ import typer
 
 from chatbot.ark.chunks import Line
 from chatbot.ark.client import ArkClient
-from chatbot.cli.desk import AsJson, answer
+from chatbot.cli.desk import AsJson, answer, at_database
 from chatbot.config import Settings
 from chatbot.errors import ArkError, BadSettings
 from chatbot.storage.upkeep import pending_migrations
@@ -39,6 +39,7 @@ def check(
     can be reached and takes the key, but not whether ARK_MODEL answers.
     """
     settings = Settings.from_env()
+    at_database(settings.database_url)
     findings = [
         Finding("settings", True, "All settings can be used."),
         _database(settings),

@@ -21,6 +21,7 @@ from chatbot.budget import Budget
 from chatbot.config import Settings
 from chatbot.owner import Owner
 from chatbot.storage.database import Storage, open_storage
+from chatbot.storage.place import shown
 
 T = TypeVar("T")
 MILLION = 1_000_000
@@ -60,11 +61,15 @@ class Desk:
 
 
 def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
-    """What `work` returns, done on the database of the settings; like the app, it migrates it."""
+    """What `work` returns, done on the database of the settings.
+
+    An older schema is brought up to date only where it is known that no server uses it.
+    """
 
     async def done() -> T:
         settings = Settings.from_env()
-        with closing(open_storage(settings.database_url)) as storage:
+        url = at_database(settings.database_url)
+        with closing(open_storage(url, may_upgrade=False)) as storage:
             accounts = Accounts(
                 storage,
                 registration="closed",
@@ -79,6 +84,13 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
                 await accounts.close()
 
     return asyncio.run(done())
+
+
+def at_database(url: str) -> str:
+    """The database's URL, after people have been told which one it is."""
+    # Not on standard output, which may be read by another program.
+    typer.echo(f"Database: {shown(url)}", err=True)
+    return url
 
 
 def password(from_stdin: bool) -> str:

@@ -1,25 +1,39 @@
 """Opens the database: SQLite or PostgreSQL by URL, pragmas, migrations, threads.
 
 The event loop waits for no writer and no server: `Storage.read` and `Storage.write` take a function
-to a worker thread that has a connection of its own; only `Storage.peek` may do without.
+to a worker thread that has a connection of its own; only `Storage.peek` may do without. Searches
+have threads of their own, so that nobody waits for them.
 """
 
 import asyncio
 import functools
 import logging
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
 import peewee
 from playhouse import db_url
 from playhouse.migrations import Runner
+from playhouse.pool import PooledSqliteDatabase
 
-from chatbot.errors import BadSettings, StorageUnavailable
+from chatbot.errors import BadSettings, StorageDamaged, StorageFault, StorageMissing
+from chatbot.storage.file import DatabaseFile
+from chatbot.storage.lock import LOOK_SECONDS, InUse, UseLock
 from chatbot.storage.models import database
+from chatbot.storage.place import (
+    address,
+    give_to_owner,
+    is_sqlite,
+    neighbour,
+    shown,
+    sqlite_file,
+)
+from chatbot.storage.trouble import OF_THE_DATABASE, described, first, meaning
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +42,13 @@ log = logging.getLogger("chatbot.storage")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WORKERS = 4
+SEARCHERS = 2
 BUSY_SECONDS = 5
+CONNECT_SECONDS = 10
+UPGRADE_SECONDS = 20
+"""How long a start waits for another one that brings the schema up to date."""
+LOG_SECONDS = (0.5, 2, 8, 30)
+"""Pauses between tries to empty the log: a reader that looks at an old state keeps it."""
 
 SQLITE_PRAGMAS = {
     "journal_mode": "wal",
@@ -37,24 +57,40 @@ SQLITE_PRAGMAS = {
     "synchronous": "normal",
     "foreign_keys": 1,
     "busy_timeout": BUSY_SECONDS * 1000,
+    # Deleted text is overwritten; so are the earlier states of a reply that has grown.
+    "secure_delete": 1,
 }
 
 
 class Storage:
     """An open database. Make one with `open_storage`; call `close` at the end."""
 
-    def __init__(self, opened: Any) -> None:
+    def __init__(
+        self, opened: Any, *, file: DatabaseFile | None = None, lock: UseLock | None = None
+    ) -> None:
         self.database = opened
+        self._file = file
+        self._lock = lock
+        self._damaged = False
+        """Whether a call has found the database damaged; only a repair and a new start heal it."""
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="storage")
+        self._searchers = ThreadPoolExecutor(SEARCHERS, thread_name_prefix="search")
         self._asked = 0
         """How many calls the threads have not answered yet."""
+        self._emptying: asyncio.Task[None] | None = None
 
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns; it sees one consistent state and must not write.
 
-        Raises `StorageUnavailable` when the database itself fails (full, locked, gone).
+        Raises `StorageUnavailable` when the database itself fails (full, locked, gone, damaged),
+        and `StorageFault` when it refuses what this app asks of it.
         """
         return await self._elsewhere(self._reading, work, *args, **kwargs)
+
+    async def search(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`read` for what may take long: on threads that nobody else waits for."""
+        call = functools.partial(self._call, self._reading, work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._searchers, call)
 
     async def peek(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for what takes about a millisecond: a row, or a page of them.
@@ -88,12 +124,53 @@ class Storage:
     def _call(
         self, transaction: Transaction, work: Callable[..., T], *args: Any, **kwargs: Any
     ) -> T:
+        if self._file is not None and not self._file.is_there:
+            log.error("database: %s was removed or replaced; restart the app", self._file.path)
+            raise StorageMissing()
         try:
             with self.database.connection_context(), transaction():
                 return work(*args, **kwargs)
-        except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
-            log.error("database: %s", _first(error))
-            raise StorageUnavailable() from error
+        except OF_THE_DATABASE as error:
+            told = meaning(error)
+            if isinstance(told, StorageFault):
+                log.error("database: %s", described(error))
+            else:
+                log.error("database: %s", first(error))
+            self._damaged |= isinstance(told, StorageDamaged)
+            raise told from error
+
+    async def look(self) -> None:
+        """Ask the database a small question; raises what is wrong with it, by kind."""
+        # One that SQLite, too, answers from the database and not from memory.
+        await self.read(self.database.table_exists, "user")
+        if self._damaged or (self._file is not None and not self._file.looks_sound):
+            raise StorageDamaged()
+
+    async def empty_log(self) -> None:
+        """Have SQLite forget its write-ahead log, which holds copies of what was deleted.
+
+        Tries again in the background while others are in the way; the log is also emptied when the
+        last process closes the database.
+        """
+        if self._file is None or await asyncio.to_thread(self._empty_log):
+            return
+        if self._emptying is None or self._emptying.done():
+            self._emptying = asyncio.create_task(self._empty_log_later())
+
+    async def _empty_log_later(self) -> None:
+        for pause in LOG_SECONDS:
+            await asyncio.sleep(pause)
+            if await asyncio.to_thread(self._empty_log):
+                return
+        log.warning("database: the log could not be emptied; it still holds what was deleted")
+
+    def _empty_log(self) -> bool:
+        assert self._file is not None
+        try:
+            return self._file.is_there and self._file.empty_log()
+        except sqlite3.Error as error:
+            log.warning("database: the log could not be emptied: %s", error)
+            return False
 
     def _reading(self) -> AbstractContextManager[Any]:
         return self.database.atomic()
@@ -106,44 +183,127 @@ class Storage:
         return self.database.atomic()
 
     def close(self) -> None:
+        self._searchers.shutdown(wait=True)
         self._workers.shutdown(wait=True)
         self.database.close_all()
+        if self._lock is not None:
+            self._lock.release()
 
 
-def _first(error: BaseException) -> BaseException:
-    """What went wrong first: a full disk ends the transaction, whose rollback then fails, too."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return error
-
-
-def open_storage(url: str) -> Storage:
+def open_storage(url: str, *, may_upgrade: bool = True) -> Storage:
     """Open the database at `url` and bring its schema up to date.
 
-    Raises `BadSettings` when the place cannot be written or the server cannot be reached.
+    Raises `BadSettings` when the place cannot be written, the server cannot be reached, the file
+    is damaged, or the schema is an older one and another process uses the database. A server's
+    schema is only changed with `may_upgrade`.
     """
-    scheme, _, rest = url.partition("://")
-    pooled = f"{scheme}+pool://{rest}"
+    place = shown(url)
     try:
-        if scheme == "sqlite":
-            path = Path(urlsplit(url).path.removeprefix("/"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Messages are nobody else's business on a shared machine.
-            path.touch(mode=0o600)
-            # The pool hands a connection to whichever worker asks, one at a time.
-            opened = db_url.connect(
-                pooled, pragmas=SQLITE_PRAGMAS, timeout=BUSY_SECONDS, check_same_thread=False
+        if is_sqlite(url):
+            return _open_file(url)
+        return _open_server(url, may_upgrade)
+    except InUse:
+        told = "is used by another process, and its schema has to be changed: stop the app first"
+        raise BadSettings([f"DATABASE_URL: {place} {told}"]) from None
+    except OF_THE_DATABASE as error:
+        if isinstance(meaning(error), StorageDamaged):
+            told = (
+                f"is damaged ({error}); put a backup in its place: python -m chatbot restore FILE"
             )
-        else:
-            opened = db_url.connect(pooled, unquote_password=True, stale_timeout=300)
-        database.initialize(opened)
-        with opened.connection_context():
-            for name in Runner(opened, str(MIGRATIONS)).up():
-                log.info("database: applied migration %s", name)
-    except (peewee.PeeweeException, OSError) as error:
-        place = url.rpartition("@")[2]
+            raise BadSettings([f"DATABASE_URL: {place} {told}"]) from error
         raise BadSettings([f"DATABASE_URL: {place} cannot be used: {error}"]) from error
+    except (peewee.PeeweeException, OSError) as error:
+        raise BadSettings([f"DATABASE_URL: {place} cannot be used: {error}"]) from error
+
+
+def _open_file(url: str) -> Storage:
+    try:
+        path = sqlite_file(url)
+    except ValueError as error:
+        raise BadSettings([f"DATABASE_URL: {error}"]) from None
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = UseLock(path)
+    lock.share(UPGRADE_SECONDS)
+    opened = None
+    try:
+        _make(path)
+        # The pool hands a connection to whichever worker asks, one at a time.
+        opened = PooledSqliteDatabase(
+            address(path),
+            uri=True,
+            pragmas=SQLITE_PRAGMAS,
+            timeout=BUSY_SECONDS,
+            check_same_thread=False,
+        )
+        database.initialize(opened)
+        until = time.monotonic() + UPGRADE_SECONDS
+        while _pending(opened):
+            # Whoever shares the lock keeps the others from having it alone, so let go of it first.
+            lock.release()
+            try:
+                lock.take()
+            except InUse:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(LOOK_SECONDS)
+                lock.share(UPGRADE_SECONDS)
+                continue
+            _upgrade(opened)
+            lock.share()
+        return Storage(opened, file=DatabaseFile(path), lock=lock)
+    except BaseException:
+        if opened is not None:
+            opened.close_all()
+        lock.release()
+        raise
+
+
+def _make(path: Path) -> None:
+    """Make an empty file, readable for nobody else, unless there is one."""
+    if path.exists():
+        return
+    log_file = neighbour(path, "-wal")
+    if log_file.exists() and log_file.stat().st_size:
+        # SQLite would throw it away, and what was stored last is in it.
+        raise OSError(f"the file is missing, but {log_file.name} is there")
+    path.touch(mode=0o600)
+    give_to_owner(path, path.parent)
+
+
+def _open_server(url: str, may_upgrade: bool) -> Storage:
+    scheme, _, rest = url.partition("://")
+    more = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
+    try:
+        opened = db_url.connect(
+            f"{scheme}+pool://{rest}", unquote_password=True, stale_timeout=300, **more
+        )
     except ValueError:
         # What is wrong with the URL is told without it: it may hold a password.
         raise BadSettings(["DATABASE_URL: names no database"]) from None
+    database.initialize(opened)
+    if not may_upgrade and (pending := _pending(opened)) and len(pending) < len(_known()):
+        raise BadSettings(
+            [
+                f"DATABASE_URL: {shown(url)} has an older schema; the next start of the app "
+                "brings it up to date"
+            ]
+        )
+    _upgrade(opened)
     return Storage(opened)
+
+
+def _pending(opened: Any) -> list[str]:
+    with opened.connection_context():
+        status = Runner(opened, str(MIGRATIONS)).status()
+    return [migration.name for migration in status if not migration.applied]
+
+
+def _known() -> list[Path]:
+    return list(MIGRATIONS.glob("[0-9]*.py"))
+
+
+def _upgrade(opened: Any) -> None:
+    with opened.connection_context():
+        for name in Runner(opened, str(MIGRATIONS)).up():
+            log.info("database: applied migration %s", name)

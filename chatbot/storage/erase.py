@@ -1,17 +1,13 @@
 """Deleting a conversation or a person so that nothing is left, in the rows or in the file.
 
-`conversation` and `account` run in a `Storage` transaction, `empty_log` after it, outside of any.
-The ledger keeps its numbers, without a person they belonged to.
+Both run in a `Storage` transaction; `Storage.empty_log` after it takes the copies in SQLite's log.
+What a row held is overwritten (`secure_delete`). The ledger keeps its numbers, without a person
+they belonged to.
 """
 
-import logging
 from typing import Any
 
-import peewee
-
-from chatbot.storage.models import Conversation, Login, Message, Usage, User, database
-
-log = logging.getLogger("chatbot.storage")
+from chatbot.storage.models import Conversation, Login, Message, Usage, User
 
 
 def conversation(user_id: int, conversation_id: str) -> list[str]:
@@ -34,28 +30,9 @@ def account(user_id: int) -> list[str]:
 
 
 def _delete_messages(which: Any) -> list[str]:
-    if _is_sqlite():
-        # Overwrite what is deleted; else its text would stay in free pages of the file.
-        database.execute_sql("PRAGMA secure_delete = ON")
     stored: Any = Message.select(Message.ref).where(which, Message.ref.is_null(False))
     refs = [ref for row in stored for ref in row.ref.split()]
     # A chain of parents would be deleted step into step, and SQLite goes 1,000 steps deep.
     Message.update(parent=None).where(which).execute()
     Message.delete().where(which).execute()
     return refs
-
-
-def empty_log() -> None:
-    """Have SQLite forget its write-ahead log, which holds copies of what was deleted."""
-    if not _is_sqlite():
-        return
-    try:
-        with database.connection_context():
-            database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    except peewee.OperationalError as error:
-        # The log is written over in time.
-        log.warning("database: the log could not be emptied: %s", error)
-
-
-def _is_sqlite() -> bool:
-    return isinstance(database.obj, peewee.SqliteDatabase)

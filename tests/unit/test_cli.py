@@ -1,6 +1,7 @@
 """The owner's commands: what they do, what they print, and how they end."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -43,12 +44,12 @@ def ark(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfflineArk]:
 
 
 def run(*words: str, code: int = 0, typed: str = "") -> str:
-    """What a command prints; it has to end with this exit code."""
+    """What a command prints below the name of its database; it has to end with this exit code."""
     result = CliRunner().invoke(app, words, input=typed)
     assert result.exit_code == code, result.output
     if code:
         assert isinstance(result.exception, SystemExit), result.exception
-    return result.output
+    return re.sub(r"\ADatabase: .+\n", "", result.output)
 
 
 def values(*words: str, typed: str = ""):
@@ -109,8 +110,8 @@ COMMANDS = dict(commands())
 def test_the_commands_are_these():
     assert sorted(COMMANDS) == [
         "admin create", "admin grant", "admin withdraw", "backup", "check", "export",
-        "invites list", "invites new", "invites revoke", "usage", "users add", "users disable",
-        "users enable", "users limit", "users list", "users reset-password",
+        "invites list", "invites new", "invites revoke", "restore", "usage", "users add",
+        "users disable", "users enable", "users limit", "users list", "users reset-password",
     ]  # fmt: skip
 
 
@@ -395,13 +396,13 @@ def test_a_bad_setting_ends_with_2(monkeypatch):
         assert run(*words.split(), code=2).startswith("MAX_TURNS: ")
 
 
-def test_a_database_that_does_not_answer_is_one_sentence(monkeypatch, database):
+def test_a_database_that_refuses_is_one_sentence(monkeypatch, database):
     add("Ann")
     with sqlite3.connect(database) as opened:
         opened.execute("DROP TABLE invitation")
     opened.close()
     assert run("invites", "list", code=1) == (
-        "The database does not answer: no such table: invitation\n"
+        "The database refuses what this version asks of it: no such table: invitation\n"
     )
 
 
@@ -414,7 +415,7 @@ def test_as_a_program_it_tells_errors_in_one_sentence_and_does_not_load_gradio(d
     imports, told = [], []
     for line in result.stderr.splitlines():
         (imports if line.startswith("import time:") else told).append(line)
-    assert told == ["There is no account 'Nobody'."]
+    assert told == [f"Database: {database}", "There is no account 'Nobody'."]
     loaded = {line.rpartition("|")[2].strip() for line in imports}
     assert "chatbot.owner" in loaded
     assert "gradio" not in loaded

@@ -254,7 +254,10 @@ class Failing:
                 self.statements += 1
                 if self.statements == self.at:
                     self.at = None
-                    raise peewee.OperationalError("disk I/O error")
+                    wrong = sqlite3.OperationalError("disk I/O error")
+                    wrong.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                    with peewee.__exception_wrapper__:
+                        raise wrong
             return execute(db, sql, *args, **kwargs)
 
         monkeypatch.setattr(peewee.SqliteDatabase, "execute_sql", executed)

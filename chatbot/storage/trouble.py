@@ -1,0 +1,88 @@
+"""What an error of the database means: a disk or a server in trouble, a damaged file, or a fault
+of this app."""
+
+import sqlite3
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import peewee
+
+from chatbot.errors import ChatbotError, StorageDamaged, StorageFault, StorageUnavailable
+
+OURS = Path(__file__).parents[1]
+OF_THE_DATABASE = (peewee.DatabaseError, peewee.InterfaceError)
+
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+IN_TROUBLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+DAMAGED_STATES = ("XX001", "XX002")
+TROUBLE_STATES = ("08", "25P02", "25006", "40", "53", "55", "57", "58", "XX")
+
+
+def meaning(error: BaseException) -> ChatbotError:
+    """The error to tell people instead of one of `OF_THE_DATABASE`.
+
+    A full disk ends the transaction, and its rollback then fails in another way: of all that went
+    wrong on the way, damage counts first, then trouble.
+    """
+    kinds = {_kind(one) for one in _chain(error)}
+    for kind in (StorageDamaged, StorageUnavailable):
+        if kind in kinds:
+            return kind()
+    return StorageFault()
+
+
+def _kind(error: BaseException) -> type[ChatbotError]:
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in DAMAGED:
+            return StorageDamaged
+        return StorageUnavailable if code in IN_TROUBLE else StorageFault
+    if not hasattr(error, "sqlstate"):
+        return StorageFault
+    state: str | None = error.sqlstate
+    if state is None:
+        # The server was not reached, or went away. A misuse has another class.
+        gone = type(error).__name__ in ("OperationalError", "InterfaceError")
+        return StorageUnavailable if gone else StorageFault
+    if state in DAMAGED_STATES:
+        return StorageDamaged
+    return StorageUnavailable if state.startswith(TROUBLE_STATES) else StorageFault
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__context__
+
+
+def described(error: BaseException) -> str:
+    """For the log: what failed and where in this app, without what the statement held."""
+    driver = getattr(error, "orig", None)
+    code = getattr(driver, "sqlite_errorname", None) or getattr(driver, "sqlstate", None)
+    places = [
+        f"{Path(frame.filename).name}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if OURS in Path(frame.filename).parents
+    ]
+    return f"{type(error).__name__} {code or ''} at {' < '.join(reversed(places))}"
+
+
+def first(error: BaseException) -> BaseException:
+    """What went wrong first."""
+    *_, deepest = _chain(error)
+    return deepest
