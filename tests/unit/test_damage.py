@@ -215,9 +215,12 @@ def test_a_schema_is_not_changed_under_a_running_server(file, monkeypatch):
 
 def test_two_that_start_at_once_upgrade_once(file):
     older(PooledSqliteDatabase(file))
-    start = f"from chatbot.storage.database import MIGRATIONS, open_storage
-from chatbot.storage.lock import UseLock as o; o('sqlite:///{file}').close()"
-    starts = [subprocess.Popen([sys.executable, "-c", start], cwd=ROOT) for _ in range(3)]
+    start = (
+        "import sys; from chatbot.storage.database import open_storage; "
+        "open_storage(sys.argv[1]).close()"
+    )
+    words = [sys.executable, "-c", start, f"sqlite:///{file}"]
+    starts = [subprocess.Popen(words, cwd=ROOT) for _ in range(3)]
     assert [process.wait(60) for process in starts] == [0, 0, 0]
 
 
