@@ -283,8 +283,8 @@ class ArkError(ChatbotError):
     def __init__(self, detail: str = "", *, ark_code: str = "", request_id: str = "") -> None:
         super().__init__()
         self.detail = detail
-        self.ark_code = ark_code
-        self.request_id = request_id
+        self.ark_code = _visible(ark_code, 100)
+        self.request_id = _visible(request_id, 80)
 
     def for_log(self) -> str:
         """One line an owner can act on: our code, Ark's code, Ark's request id, Ark's words."""
@@ -292,6 +292,11 @@ class ArkError(ChatbotError):
             f"{self.code} ark_code={self.ark_code or '-'} request_id={self.request_id or '-'} "
             f"detail={self.detail[:300]!r}"
         )
+
+
+def _visible(told: str, length: int) -> str:
+    """What a server told, short and in visible characters, so that it can be stored and shown."""
+    return "".join(char for char in told if char.isprintable())[:length]
 
 
 class ContextLost(ArkError):

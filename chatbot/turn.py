@@ -19,6 +19,8 @@ CHARACTERS_PER_TOKEN = 16
 SHORTEST_LIMIT = 1_000
 """Characters that a reply may have however few its tokens."""
 
+LONGEST_REF = 200
+
 FINISHED = {"length": State.LENGTH, "content_filter": State.FILTERED}
 """States by Ark's finish_reason; any other reason is a complete reply."""
 
@@ -121,7 +123,7 @@ class Turn:
         if chunk.thought:
             self._thought.append(chunk.thought[: max(self._room_for_thought, 0)])
             self._room_for_thought -= len(chunk.thought)
-        if chunk.ref and chunk.ref not in self.stored:
+        if _is_usable(chunk.ref) and chunk.ref not in self.stored:
             self.stored.append(chunk.ref)
         if chunk.finish:
             self.end(FINISHED.get(chunk.finish, State.COMPLETE))
@@ -177,7 +179,7 @@ class Turn:
             state, error = State.FAILED, error or "empty_reply"
         # A continued reply was asked for in words that are no part of the conversation.
         in_step = state in (State.COMPLETE, State.LENGTH) and not self.begun.prefix
-        held = self.held if in_step else None
+        held = self.held if in_step and self.held and _is_usable(self.held.ref or "") else None
         return Outcome(
             state=state,
             content=self.text,
@@ -199,6 +201,11 @@ async def _happened(event: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
+
+
+def _is_usable(ref: str) -> bool:
+    """Whether an id that a server told can be stored, in a list that is separated by spaces."""
+    return 0 < len(ref) <= LONGEST_REF and ref.isprintable() and " " not in ref
 
 
 def _joined(pieces: list[str]) -> str:

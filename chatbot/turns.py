@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -29,10 +29,11 @@ from chatbot.errors import (
     TooManyTurns,
     TurnRunning,
 )
+from chatbot.final_save import FinalSave
 from chatbot.storage import journal
 from chatbot.storage.branches import remembered
 from chatbot.storage.database import Storage
-from chatbot.storage.journal import Begun, Move, Outcome, Terms
+from chatbot.storage.journal import Begun, Move, Terms
 from chatbot.storage.models import Conversation, State
 from chatbot.turn import Reservation, Snapshot, Turn
 
@@ -48,8 +49,6 @@ FIRST_WORD_SECONDS = 0.003
 """A first word that comes in this time needs no frame of its own."""
 FRAME_COST_SECONDS = 0.004
 """Twice what a frame takes of a processor, so that all followers together leave half of it."""
-CLOSING_TRIES = 2
-LONGEST_PAUSE = 15
 HISTORY_LIMIT = 2_000
 """Most messages read to rebuild a memory; HISTORY_TOKENS is what really limits it."""
 CONTINUE = (
@@ -90,6 +89,7 @@ class Turns:
         self._followers = 0
         self._closing = asyncio.Event()
         self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._final = FinalSave(storage, budget, self.owner)
 
     def open(self) -> None:
         """Begin to keep the turns saved, and to end those whose process has died."""
@@ -227,11 +227,6 @@ class Turns:
             + (begun_turn if begun.prefix else 0)
         )
 
-    def _end(self, turn: Turn, outcome: Outcome) -> None:
-        """Settle what the turn used and store how it ended."""
-        self.budget.settle(turn.reserved.usage_id, turn.calls.used())
-        journal.finish(turn.begun, self.owner, outcome, turn.reserved.usage_id)
-
     def _ask(self, begun: Begun) -> Ask:
         async def load_history() -> list[Line]:
             rows = await self.storage.read(remembered, begun.before_id, HISTORY_LIMIT)
@@ -256,7 +251,9 @@ class Turns:
                 turn.reader = asyncio.create_task(self._read(turn))
                 await asyncio.wait([turn.reader])
                 self._look_at(turn, turn.reader)
-            await self._finish(turn)
+            kind = self._memories.kind_for(self.limits.model)
+            outcome = turn.outcome(self.limits.model, kind)
+            await self._final.make(turn, outcome, self._closing)
         finally:
             self._turns.pop(turn.begun.reply_id, None)
             turn.finished()
@@ -314,21 +311,6 @@ class Turns:
         )
         turn.reserved.calls = calls
 
-    async def _finish(self, turn: Turn) -> None:
-        """Save the end of the turn, patiently: a reply is not lost to a full or locked disk."""
-        outcome = turn.outcome(self.limits.model, self._memories.kind_for(self.limits.model))
-        for attempt in itertools.count():
-            try:
-                await self.storage.write(self._end, turn, outcome)
-                return
-            except StorageUnavailable:
-                if self._closing.is_set() and attempt >= CLOSING_TRIES:
-                    log.error("reply %s could not be saved", turn.begun.reply_id)
-                    return
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(2**attempt, LONGEST_PAUSE)):
-                        await self._closing.wait()
-
     async def _keep(self) -> None:
         for tick in itertools.count():
             try:
@@ -348,15 +330,34 @@ class Turns:
         """In one transaction for all turns: save what grew, renew leases, hear of stops."""
         running = list(self._turns.values())
         self._stop_orphans(running)
-        asked = await self.storage.write(
-            journal.save,
-            self.owner,
-            LEASE_SECONDS,
-            [(turn.begun.conversation_id, _progress(turn)) for turn in running],
-        )
+        try:
+            asked = await self._saved(running)
+        except StorageUnavailable:
+            raise
+        except Exception:
+            # Perhaps for one text that the database does not take: the others are not to blame.
+            log.exception("saving all running replies")
+            asked = set()
+            for turn in running:
+                asked |= await self._saved_alone(turn)
         for turn in running:
             if turn.begun.reply_id in asked:
                 turn.stop(State.STOPPED)
+
+    async def _saved(self, turns: list[Turn], *, text: bool = True) -> set[int]:
+        """Save these; returns the replies that have to stop."""
+        growing = [(turn.begun.conversation_id, _progress(turn, text)) for turn in turns]
+        return await self.storage.write(journal.save, self.owner, LEASE_SECONDS, growing)
+
+    async def _saved_alone(self, turn: Turn) -> set[int]:
+        """Save one turn, at least its lease: without it, others would take it for dead."""
+        try:
+            return await self._saved([turn])
+        except StorageUnavailable:
+            raise
+        except Exception:
+            log.exception("reply %s cannot be saved while it grows", turn.begun.reply_id)
+            return await self._saved([turn], text=False)
 
     def _stop_orphans(self, running: list[Turn]) -> None:
         for turn in running:
@@ -365,5 +366,7 @@ class Turns:
                 turn.stop(State.INTERRUPTED, "orphaned")
 
 
-def _progress(turn: Turn) -> journal.Progress:
+def _progress(turn: Turn, text: bool) -> journal.Progress:
+    if not text:
+        return journal.Progress(turn.begun.reply_id, None, None)
     return journal.Progress(turn.begun.reply_id, turn.text, turn.thought)

@@ -23,6 +23,11 @@ def storable(text: str) -> str:
     return text
 
 
+def plain(text: str) -> str:
+    """The text without any character that is not seen, and no longer than a million of them."""
+    return "".join(char for char in text if char in "\n\t" or char.isprintable())[:1_000_000]
+
+
 def stored_instant(moment: datetime) -> int:
     """A moment as an `InstantField` keeps it."""
     return round(moment.timestamp() * 1000)

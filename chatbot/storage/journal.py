@@ -18,6 +18,7 @@ from chatbot.storage.models import Conversation, Message, Role, State, Usage, Us
 
 TITLE_CHARS = 60
 PROCESS_DIED = "process_died"
+NOT_SAVED = "not_saved"
 _STREAMING = Message.state == State.STREAMING
 EXPIRY_MARGIN = timedelta(seconds=10)
 """A memory that expires within this is taken as expired."""
@@ -92,11 +93,11 @@ class Begun:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is stored of a reply while it grows."""
+    """What is stored of a reply while it grows; without text, only that it still does."""
 
     reply_id: int
-    content: str
-    thought: str
+    content: str | None
+    thought: str | None
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ def save(
             # Deleted, or taken over while this process slept through its lease.
             lost.add(progress.reply_id)
             continue
-        _grow(conversation_id, progress.reply_id, progress.content, progress.thought)
+        if progress.content is not None:
+            _grow(conversation_id, progress.reply_id, progress.content, progress.thought)
         replies.append(progress.reply_id)
     asked = Message.select(Message.id).where(Message.id.in_(replies), Message.stop_asked)
     return lost | {message.id for message in asked}
@@ -239,6 +241,16 @@ def finish(begun: Begun, owner: str, outcome: Outcome, usage_id: int) -> None:
     _count(begun.conversation_id, begun.reply_id)
 
 
+def give_up(begun: Begun, owner: str) -> None:
+    """End a turn whose text cannot be stored, and release the lock: what was stored of it while
+    it grew stays."""
+    _release(begun.conversation_id, owner, turn_owner=None, turn_until=None, memory_upto=None)
+    _ended(now(), NOT_SAVED).where(
+        Message.id == begun.reply_id, Message.conversation == begun.conversation_id, _STREAMING
+    ).execute()
+    _count(begun.conversation_id, begun.reply_id)
+
+
 def _count(conversation_id: uuid.UUID, reply_id: int) -> None:
     """Give a reply the numbers that the ledger has for it, so that the two never differ."""
     used = Usage.of_reply(conversation_id, reply_id)
@@ -270,10 +282,10 @@ def recover() -> int:
     return ended
 
 
-def _ended(at: Any) -> Any:
-    """The update that ends replies whose process has died."""
+def _ended(at: Any, error: str = PROCESS_DIED) -> Any:
+    """The update that ends replies of which no more will be stored."""
     kept = Case(None, [(Message.content != "", State.INTERRUPTED)], State.FAILED)
-    return Message.update(state=kept, error=PROCESS_DIED, finished_at=at)
+    return Message.update(state=kept, error=error, finished_at=at)
 
 
 def ask_to_stop(user_id: int, conversation_id: str) -> int | None:

@@ -156,6 +156,22 @@ PHRASES: dict[str, tuple[str, str]] = {
     "turn_timeout": ("it took too long", "用时过长"),
     "empty_reply": ("the model sent an empty reply", "模型返回了空回复"),
     "stopped": ("it was stopped", "已停止"),
+    "not_saved": (
+        "the rest could not be saved; it is kept in a file for the owner of this demo",
+        "其余内容无法保存，已另存为文件，请联系演示的主人",
+    ),
+    "budget_used_up": (
+        "your tokens for today did not suffice to go on",
+        "你今天剩余的额度不足以继续",
+    ),
+    "app_budget_used_up": (
+        "this demo's budget for today did not suffice to go on",
+        "本演示今天的预算不足以继续",
+    ),
+    "monthly_budget_used_up": (
+        "this demo's budget for this month did not suffice to go on",
+        "本演示本月的预算不足以继续",
+    ),
     "owner_summary": (
         "Today: {turns} replies, {people} people, {tokens} tokens, ¥{yuan}. "
         "30 days: ¥{month}, cache saved ¥{saved}. Contexts now: about ¥{storage} an hour.",

@@ -18,6 +18,7 @@ ORDER = [
     "chatbot.self_service",
     "chatbot.service",
     "chatbot.turns",
+    "chatbot.final_save",
     "chatbot.turn",
     "chatbot.bill",
     "chatbot.ark",

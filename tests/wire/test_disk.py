@@ -40,7 +40,7 @@ class Hurry:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     monkeypatch.setattr("chatbot.turns.asyncio", Hurry())
-    monkeypatch.setattr("chatbot.turns.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("chatbot.final_save.LONGEST_PAUSE", 0.05)
     # Five seconds of patience for each try would only make these tests long.
     monkeypatch.setitem(database.SQLITE_PRAGMAS, "busy_timeout", 20)
 
