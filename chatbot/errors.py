@@ -49,6 +49,9 @@ Each class has a stable `code` (what tests, logs and JSON answers name) and a `s
 English; `ui/texts.py` holds the same sentences in Chinese, by code.
 """
 
+import traceback
+from pathlib import Path
+
 
 class ChatbotError(Exception):
     """Something went wrong in a way that can be told to the person at the screen."""
@@ -297,6 +300,14 @@ class ArkError(ChatbotError):
 def _visible(told: str, length: int) -> str:
     """What a server told, short and in visible characters, so that it can be stored and shown."""
     return "".join(char for char in told if char.isprintable())[:length]
+
+
+def traced(error: BaseException) -> str:
+    """An error for the log: its class and the lines it went through. Not its message: that of a
+    database may hold the row that it did not take."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = (f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{type(error).__name__} in {' > '.join(places)}"
 
 
 class ContextLost(ArkError):

