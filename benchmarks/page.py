@@ -17,7 +17,7 @@ from benchmarks.wire import Connection
 Frame = tuple[float, bytes]
 EVENT_ID = re.compile(rb'"event_id":\s*"([^"]+)"')
 ANSWER = re.compile(rb'"process_(?:generating|completed)"')
-NUMBERS = re.compile(r"^[\d\s]*?(\d+)\s*$")
+NUMBERS = re.compile(r"^(?:<p>)?[\d\s]*?(\d+)\s*(?:</p>)?$")
 
 
 class EventFailed(Exception):

@@ -35,6 +35,7 @@ from chatbot.ui.export import export_route
 from chatbot.ui.handlers import Handlers
 from chatbot.ui.owner_page import OwnerHandlers
 from chatbot.ui.routes import Guard, routes
+from chatbot.ui.source import source_route
 from chatbot.ui.theme import theme
 
 log = logging.getLogger("chatbot")
@@ -101,13 +102,14 @@ class App:
             max_threads=EVENTS,
             i18n=blocks.I18N,
             theme=theme(),
-            css_paths=blocks.HERE / "style.css",
+            css_paths=[blocks.HERE / "style.css", blocks.HERE / "messages.css"],
             head=blocks.head(),
             app_kwargs={
                 "lifespan": self.lifespan,
                 "routes": [
                     *routes(self.accounts, self.storage, login_days=settings.login_days),
                     export_route(self.accounts, self.service),
+                    source_route(self.accounts, self.service),
                     *account_routes(
                         self.accounts, SelfService(self.storage, self.service, self.turns)
                     ),

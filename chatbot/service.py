@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from chatbot.budget import Budget, Today
-from chatbot.errors import EmptyMessage, MessageTooLong
+from chatbot.errors import ConversationNotFound, EmptyMessage, MessageTooLong
 from chatbot.storage import branches, erase, journal
 from chatbot.storage.branches import Versions
 from chatbot.storage.database import Storage
@@ -23,6 +23,8 @@ from chatbot.turns import Turns
 
 LIST_LIMIT = 100
 TITLE_CHARS = 120
+ID_DIGITS = 18
+"""What a database's whole number surely holds."""
 SHORT_WINDOW = 60
 """As many messages take a millisecond or two to read; more are read by a thread."""
 STORED_FRAME_SECONDS = 0.5
@@ -184,6 +186,12 @@ class ChatService:
             snapshots = self._follow_stored(user_id, conversation_id, reply_id)
         async for snapshot in snapshots:
             yield snapshot
+
+    async def source(self, user_id: int, message_id: str) -> str:
+        """A message as it was written. Raises `ConversationNotFound`."""
+        if not (message_id.isascii() and message_id.isdecimal() and len(message_id) <= ID_DIGITS):
+            raise ConversationNotFound()
+        return await self._storage.read(Message.text_of, user_id, int(message_id))
 
     async def stop(self, user_id: int, conversation_id: str) -> None:
         """Stop the running reply, if one runs; its text so far is kept."""

@@ -1,17 +1,22 @@
 """The page without a browser: its events over the HTTP that browsers use."""
 
 import asyncio
+import html
 import json
+import re
 import secrets
 from contextlib import asynccontextmanager
 
 import httpx
 from gradio_client.utils import apply_diff
 
+from chatbot.ui.render import typed_text
 from tests.discretion import PASSWORD
 from tests.server import Server
 
 ROUTES = "gradio_api/chatbot"
+CAPTION = '<small class="caption'
+TAG = re.compile(r"<[^>]*>")
 PATIENCE = 60
 """Seconds after which what was to happen is taken as never happening."""
 
@@ -97,8 +102,12 @@ class Tab:
 
 
 def text_of(message):
+    """What can be read of a message, without the caption below it."""
     texts = [block["text"] for block in message["content"]]
-    return texts[0] if texts and not texts[0].startswith("<small") else ""
+    shown = texts[0] if texts and CAPTION not in texts[0] else ""
+    if message["role"] == "user":
+        return typed_text(shown)
+    return html.unescape(TAG.sub("", shown))
 
 
 def reply_of(messages):

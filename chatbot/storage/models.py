@@ -374,6 +374,19 @@ class Message(Table):
     class Meta:
         indexes = ((("conversation", "id"), False), (("state",), False))
 
+    @classmethod
+    def text_of(cls, user_id: int, message_id: int) -> str:
+        """What a message says; raises `ConversationNotFound` unless it is the user's."""
+        found = (
+            cls.select(cls.content)
+            .join(Conversation)
+            .where(cls.id == message_id, Conversation.user == user_id)
+            .first()
+        )
+        if found is None:
+            raise ConversationNotFound()
+        return str(found.content)
+
     @property
     def is_reply(self) -> bool:
         return self.role == Role.ASSISTANT

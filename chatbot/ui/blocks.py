@@ -16,6 +16,8 @@ from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_
 
 HERE = Path(__file__).parent
 TITLE = "Doubao Chat"
+SCRIPTS = ["page.js", "scripts/copy.js", "account.js"]
+"""In this order: each builds on `window.chatbot` as those before it have left it."""
 I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
 
 JS_LOG_IN = "async (name, password) => [await chatbot.enter('login', {name, password}), '']"
@@ -239,9 +241,7 @@ def head() -> str:
         "login_seen", "login_end", "unknown_browser",
     )  # fmt: skip
     table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
-    script, account = (
-        (HERE / name).read_text(encoding="utf-8") for name in ("page.js", "account.js")
-    )
+    page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     # `<` cannot appear: the script would end at a `</script>` inside a string.
     spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")
-    return f"<script>{script.replace('/*TEXTS*/ {}', spelled)}{account}</script>"
+    return f"<script>{page.replace('/*TEXTS*/ {}', spelled)}{''.join(more)}</script>"

@@ -18,12 +18,13 @@ from chatbot.errors import ChangedElsewhere
 from chatbot.service import ChatService, Entry
 from chatbot.throttle import Sends
 from chatbot.turn import Turn
+from chatbot.ui.render import Kept, typed_text
 from chatbot.ui.texts import Language, text
 from chatbot.ui.transcript import (
     CONTINUE,
+    GrowingReply,
     clock_time,
-    growing_reply,
-    question_at,
+    question_of,
     status_line,
     thread_messages,
 )
@@ -58,6 +59,7 @@ class Handlers:
         self.accounts = accounts
         self._sends = sends
         self._viewers = Viewers()
+        self._kept = Kept()
         self._model = model
 
     @for_anyone
@@ -159,10 +161,10 @@ class Handlers:
     ) -> AsyncIterator[Frame]:
         """Ask an earlier question in other words, and follow the reply."""
         thread = await self.service.open(visit.user_id, conversation_id or "", window)
-        question_id = question_at(thread, _place(edited.index), edited.previous_value)
+        question_id = question_of(thread, edited.previous_value)
         if question_id is None:
             raise ChangedElsewhere()
-        words = str(edited.value)
+        words = typed_text(str(edited.value))
         self._sends.take(visit.user_id, visit.address)
         turn = await self.service.edit(visit.user_id, thread.entry.id, question_id, words)
         async for frame in self._follow_turn(visit, turn, window, search, words):
@@ -315,25 +317,26 @@ class Handlers:
     ) -> AsyncIterator[Frame | None]:
         """Frames until nothing grows any more; None when there is nothing new to show."""
         thread = await self.service.open(visit.user_id, conversation_id, window)
-        shown = thread_messages(thread, visit.language, visit.zone)
+        shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
         status = status_line(thread, visit.language)
         running = thread.running_reply
         if running is None:
             yield shown, status, ""
             return
+        growing = GrowingReply(visit.language)
         last: list[Any] = []
         yielded_at = 0.0
         async for snapshot in self.service.follow(
             visit.user_id, conversation_id, running.id, FRAME_SECONDS
         ):
-            reply = growing_reply(snapshot, visit.language)
+            reply = growing.messages(snapshot)
             if reply == last and time.monotonic() - yielded_at < REPEAT_SECONDS:
                 yield None
                 continue
             last, yielded_at = reply, time.monotonic()
             yield [*shown, *reply], status, ""
         thread = await self.service.open(visit.user_id, conversation_id, window)
-        shown = thread_messages(thread, visit.language, visit.zone)
+        shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
         yield shown, status_line(thread, visit.language), ""
 
     async def _newest(self, visit: Visit, wanted: str | None) -> tuple[str, list[tuple[str, str]]]:
@@ -379,9 +382,3 @@ def _reply_id(shown: object) -> int:
         return int(str(shown))
     except ValueError:
         raise ChangedElsewhere() from None
-
-
-def _place(index: object) -> int:
-    """The place in the shown list; Gradio sends a pair for a block within a message."""
-    first = index[0] if isinstance(index, list | tuple) and index else index
-    return first if isinstance(first, int) else -1

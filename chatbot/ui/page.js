@@ -65,13 +65,6 @@ window.chatbot = (() => {
     }
   }, true);
 
-  // A copied message is the message, without the caption below it.
-  if (navigator.clipboard) {
-    const write = navigator.clipboard.writeText.bind(navigator.clipboard);
-    navigator.clipboard.writeText = (text) =>
-      write(text.replace(/\n?<small class="caption"[^>]*>.*?<\/small>/gs, ""));
-  }
-
   // Gradio gives the buttons in the prompt no name.
   const nameButtons = () => {
     document.querySelector("#prompt .submit-button")?.setAttribute("aria-label", say("send_label"));

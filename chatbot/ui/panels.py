@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from chatbot.ui.render.plain import DISPLAY_LEFT, DISPLAY_RIGHT, INLINE_LEFT, INLINE_RIGHT
+
 Label = Callable[[str], Any]
 """A key of `texts.LABELS` as a text the browser resolves in its language."""
 
@@ -215,14 +217,13 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             height="auto",
             min_height=0,
             layout="bubble",
-            # Unknown tags in an answer are text, not elements.
+            # All HTML that comes is of `render`'s making.
             allow_tags=False,
             buttons=["copy"],
             editable="user",
             latex_delimiters=[
-                {"left": "$$", "right": "$$", "display": True},
-                {"left": "\\[", "right": "\\]", "display": True},
-                {"left": "\\(", "right": "\\)", "display": False},
+                {"left": DISPLAY_LEFT, "right": DISPLAY_RIGHT, "display": True},
+                {"left": INLINE_LEFT, "right": INLINE_RIGHT, "display": False},
             ],
         )
         prompt = gr.Textbox(

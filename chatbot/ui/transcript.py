@@ -1,57 +1,77 @@
 """Turns stored messages into what Gradio's Chatbot takes on the wire.
 
 Messages are sent as content blocks with `postprocess=False`: with plain strings Gradio dedents
-every message and expands its tabs, which damages code. The caption under a message is a block of
-its own; the page takes it out again when a message is copied.
+every message and expands its tabs. What a text looks like is for `render` to say. The caption under
+a message is a block of its own; its class names the message, so that the page can ask for the
+stored text when somebody copies it.
 """
 
+import asyncio
 import html
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from chatbot.service import Shown, Thread
 from chatbot.turn import Snapshot
-from chatbot.ui.formulas import spelled
+from chatbot.ui.render import Growing, Kept, escaped, typed, typed_by
 from chatbot.ui.texts import Language, reason_text, text
 
 Wire = dict[str, Any]
 CONTINUE = "continue"
 PREVIEW_CHARS = 24
 WARN_AT = 0.8
-CAPTION = '<small class="caption" title="{title}">{remarks}</small>'
+CAPTION = '<p><small class="caption{mark}" title="{title}">{remarks}</small></p>'
 
 
-def thread_messages(thread: Thread, language: Language, zone: tzinfo) -> list[Wire]:
-    """All messages of the shown part of a conversation, oldest first."""
+async def thread_messages(
+    thread: Thread, language: Language, zone: tzinfo, kept: Kept
+) -> list[Wire]:
+    """All messages of the shown part of a conversation, oldest first.
+
+    Others get their turn between two messages that have to be rendered first.
+    """
     running = thread.running_reply
-    shown = [message for message in thread.messages if message is not running]
-    wires = [wire for message in shown for wire in _message(message, language, zone)]
+    wires = []
+    for message in thread.messages:
+        if message is running:
+            continue
+        if message.role == "assistant" and message.content not in kept:
+            kept.answer(message.content)
+            await asyncio.sleep(0)
+        wires += _message(message, language, zone, kept)
     if wires and running is None:
         wires[-1]["options"] = _options(thread, language)
     return wires
 
 
-def question_at(thread: Thread, index: int, words: object) -> int | None:
-    """The id of the question at this place of the shown list, if it still reads like that."""
-    place = 0
-    for message in thread.messages:
-        place += bool(message.thought)
-        if place == index and message.role == "user" and message.content == words:
-            return message.id
-        place += 1
-    return None
+def question_of(thread: Thread, shown: object) -> int | None:
+    """The id of the question that the page showed so, if it is one of this conversation."""
+    asked = typed_by(shown)
+    return next((m.id for m in thread.messages if m.id == asked and m.role == "user"), None)
 
 
-def growing_reply(snapshot: Snapshot, language: Language) -> list[Wire]:
-    """The reply that is being written, as it stands."""
-    wires = []
-    if snapshot.thought:
-        thinking = not snapshot.text and not snapshot.done
-        wires.append(_thought(snapshot.thought, language, pending=thinking))
-    notes = [text(f"note_{code}", language) for code in snapshot.notes]
-    if snapshot.text or not snapshot.thought:
-        wires.append(_wire("assistant", snapshot.text or text("waiting", language), notes))
-    return wires
+class GrowingReply:
+    """The reply that is being written, for one who follows it."""
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._text, self._thought = Growing(), Growing()
+
+    def messages(self, snapshot: Snapshot) -> list[Wire]:
+        """The reply as it stands."""
+        language = self._language
+        wires = []
+        if snapshot.thought:
+            thinking = not snapshot.text and not snapshot.done
+            thought = self._thought.html(snapshot.thought)
+            wires.append(_thought(thought, language, pending=thinking))
+        notes = [text(f"note_{code}", language) for code in snapshot.notes]
+        if snapshot.text:
+            wires.append(_wire("assistant", self._text.html(snapshot.text), notes))
+        elif not snapshot.thought:
+            waiting = f"<p>{escaped(text('waiting', language))}</p>"
+            wires.append(_wire("assistant", waiting, notes))
+        return wires
 
 
 def status_line(thread: Thread, language: Language) -> str:
@@ -137,38 +157,41 @@ def _options(thread: Thread, language: Language) -> list[dict[str, str]]:
     return options
 
 
-def _message(message: Shown, language: Language, zone: tzinfo) -> list[Wire]:
-    wires = []
-    if message.thought:
-        wires.append(_thought(message.thought, language, pending=False))
+def _message(message: Shown, language: Language, zone: tzinfo, kept: Kept) -> list[Wire]:
     if message.role == "user":
         # A question has no caption: Gradio would offer it for editing with the words.
-        return [_wire(message.role, message.content, [])]
+        return [_wire(message.role, typed(message.content, message.id), [])]
+    wires = []
+    if message.thought:
+        wires.append(_thought(kept.answer(message.thought), language, pending=False))
     took = _took(message, language) if message.prompt_tokens else ""
     remarks = [clock_time(message.at, zone)]
     remarks += [text(f"note_{code}", language) for code in message.notes]
     if message.state != "complete":
         reason = reason_text(message.error or message.state, language).rstrip(".。")
         remarks.append(text(f"state_{message.state}", language, reason=reason))
-    wires.append(_wire(message.role, message.content, remarks, took))
+    shown = kept.answer(message.content) if message.content else ""
+    wires.append(_wire(message.role, shown, remarks, took, message.id))
     return wires
 
 
-def _wire(role: str, content: str, remarks: list[str], took: str = "") -> Wire:
-    shown = spelled(content) if role == "assistant" else content
+def _wire(
+    role: str, shown: str, remarks: list[str], took: str = "", message_id: int | None = None
+) -> Wire:
     blocks = [{"type": "text", "text": shown}] if shown else []
     if remarks:
-        said = html.escape(" · ".join(remarks))
-        caption = CAPTION.format(remarks=said, title=html.escape(took))
+        mark = f" m{message_id}" if message_id is not None else ""
+        said = escaped(" · ".join(remarks))
+        caption = CAPTION.format(mark=mark, remarks=said, title=escaped(took))
         blocks.append({"type": "text", "text": caption})
     return {"role": role, "metadata": None, "content": blocks, "options": None}
 
 
-def _thought(thought: str, language: Language, *, pending: bool) -> Wire:
+def _thought(shown: str, language: Language, *, pending: bool) -> Wire:
     title = text("thinking" if pending else "thought", language)
     return {
         "role": "assistant",
         "metadata": {"title": title, "status": "pending" if pending else "done"},
-        "content": [{"type": "text", "text": spelled(thought)}],
+        "content": [{"type": "text", "text": shown}],
         "options": None,
     }

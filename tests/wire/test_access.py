@@ -19,7 +19,9 @@ from chatbot.storage.models import Login, User
 from chatbot.turns import Turns
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.export import export_route
+from chatbot.ui.render import typed
 from chatbot.ui.routes import COOKIE, PREFIX, routes
+from chatbot.ui.source import source_route
 from tests.conftest import finished
 from tests.page import PASSWORD
 
@@ -90,6 +92,8 @@ class House:
         for (method, name), fields in ROUTES.items():
             if fields is not None:
                 sent = {**fields, "session": self.values["conversation_id"]}
+                if "message" in sent:
+                    sent["message"] = self.values["shown"]
                 answer = await client.request(method, f"{PREFIX}/{name}", json=sent)
                 yield name, fields, answer
 
@@ -137,7 +141,7 @@ async def house(tmp_path):
         "option": gr.SelectData(None, {"index": 0, "value": str(question.id)}),
         "edited": gr.EditData(
             None,
-            {"index": 0, "previous_value": question.content, "value": "changed"},
+            {"index": 0, "previous_value": typed("", question.id), "value": "changed"},
         ),
         "on": False, "person": ann, "tokens": 5, "uses": 1, "days": 1, "invitation": None,
     }  # fmt: skip
@@ -146,6 +150,7 @@ async def house(tmp_path):
         routes=[
             *routes(app.accounts, app.storage, login_days=7),
             export_route(app.accounts, app.service),
+            source_route(app.accounts, app.service),
             *account_routes(app.accounts, SelfService(app.storage, app.service, app.turns)),
         ],
         tokens=tokens, values=values, turns=app.turns, storage=app.storage, service=app.service,
@@ -223,6 +228,7 @@ ROUTES = {
     ("POST", "export-all"): {},
     ("POST", "delete-account"): {"password": PASSWORD + "!"},
     ("POST", "export"): {},
+    ("POST", "source"): {"message": ""},
 }
 
 
@@ -252,7 +258,7 @@ async def test_routes_answer_about_oneself_only(house, who):
     async with house.client(who) as client:
         async for name, fields, answer in house.closed_routes(client):
             assert SECRET not in answer.text, name
-            if name == "export":
+            if name in ("export", "source"):
                 assert answer.json()["error"]["message"] == NOT_THEIRS
             if "password" in fields or "current" in fields:
                 assert answer.json()["error"]["message"] == WRONG_PASSWORD

@@ -1,0 +1,98 @@
+"""Code blocks and diagrams on their way to the page.
+
+A code block goes as fenced Markdown at the beginning of a line: Gradio highlights it and adds a
+copy button. What would keep the browser's highlighter busy for seconds, or what Gradio would
+take for something else, goes as HTML without colours.
+"""
+
+import re
+
+from chatbot.ui.render.plain import escaped
+
+LONGEST_LINE = 1_000
+LONGEST = 20_000
+"""Characters of a block that is highlighted."""
+MOST_CHARS = 60_000
+"""Characters that are highlighted in one message."""
+TICKS = re.compile("`+")
+LANGUAGE = re.compile(r"[a-z0-9][a-z0-9+#.-]{0,29}")
+ALIASES = {
+    "py": "python", "python3": "python", "js": "javascript", "jsx": "javascript",
+    "ts": "javascript", "tsx": "javascript", "typescript": "javascript", "sh": "bash",
+    "shell": "bash", "zsh": "bash", "console": "bash", "c++": "cpp", "h": "c", "hpp": "cpp",
+    "golang": "go", "rs": "rust", "yml": "yaml", "jsonc": "json", "json5": "json", "tex": "latex",
+    "vue": "html",
+}  # fmt: skip
+# Names of Prism's own functions and of every object's, which are no languages.
+NO_LANGUAGES = ("constructor", "extend", "mermaid")
+# Gradio's Markdown widens tabs after which nothing stands but blanks. A mark of no width before
+# them keeps them; the page takes it out again when code is copied.
+TAB_KEEPER = "\ufeff"
+TABS = re.compile(r"^(?= *\t)", re.MULTILINE)
+PLACEHOLDER = "%%%"
+
+DIAGRAM_CHARS, DIAGRAM_LINES, DIAGRAMS = 4_000, 100, 8
+# Mermaid takes HTML, styles, links, pictures and settings out of a diagram's text.
+UNSAFE_DIAGRAM = re.compile(
+    r"%%\s*\{|\A\s*---|^\s*(?:click|callback|links?|href|properties|details|acc\w+)\b|@\s*\{|://|url\s*\("
+    r"|javascript:|data:|\$\$|&#?\w+;|#(?:lt|gt|amp|\d+|x[0-9a-f]+);|<(?!br ?/?>)[a-z/!?]",
+    re.IGNORECASE | re.MULTILINE,
+)
+STEREOTYPE = re.compile(r"<<\w+>>")
+STYLE_LINE = re.compile(r"^\s*(?:style|classDef|linkStyle)\b(.*)$", re.MULTILINE)
+SAFE_STYLE = re.compile(
+    r"\s+[\w, ]+?\s+(?:(?:fill|stroke|stroke-width|stroke-dasharray|color|font-size|font-weight|"
+    r"font-style|opacity|rx|ry)\s*:\s*[#\w. %]+[,;]?\s*)+"
+)
+
+
+def highlighted(code: str) -> bool:
+    """Whether the browser may colour it."""
+    return (
+        len(code) <= LONGEST
+        and PLACEHOLDER not in code
+        and not any("\ufdd0" <= mark <= "\ufdd3" for mark in code)
+        and max(map(len, code.split("\n"))) <= LONGEST_LINE
+    )
+
+
+def fenced(code: str, language: str) -> str:
+    """A code block as Markdown that begins and ends a line."""
+    fence = "`" * max(3, 1 + max(map(len, TICKS.findall(code)), default=0))
+    return f"\n\n{fence}{language}\n{kept_tabs(code)}\n{fence}\n\n"
+
+
+def kept_tabs(code: str) -> str:
+    return TABS.sub(TAB_KEEPER, code) if "\t" in code else code
+
+
+def plain_block(code: str) -> str:
+    """A code block as HTML, with a button that the page copies by."""
+    return (
+        '<div class="code_wrap"><button title="copy" class="copy_code_button"></button>'
+        f"<pre><code>{escaped(code)}</code></pre></div>"
+    )
+
+
+def language_of(info: str) -> str:
+    """The language of a fence, by the name that the highlighter knows; maybe empty."""
+    found = LANGUAGE.match(info.strip().lower())
+    name = found[0] if found else ""
+    return "" if name in NO_LANGUAGES else ALIASES.get(name, name)
+
+
+def is_diagram(info: str, code: str) -> bool:
+    """Whether a fence is a diagram that may be drawn."""
+    return (
+        info.strip().lower() == "mermaid"
+        and bool(code.strip())
+        and len(code) <= DIAGRAM_CHARS
+        and code.count("\n") < DIAGRAM_LINES
+        and not UNSAFE_DIAGRAM.search(STEREOTYPE.sub("", code))
+        and all(SAFE_STYLE.fullmatch(line) for line in STYLE_LINE.findall(code))
+    )
+
+
+def diagram(code: str) -> str:
+    """A diagram, to be drawn by the page; its code follows and is seen if that fails."""
+    return f'<div class="mermaid">{escaped(code)}</div>'

@@ -1,0 +1,189 @@
+"""An answer while it is written: of a growing text only the last block is read again.
+
+A frame shows what `answer` makes of the text so far, without the end tags at its end, which
+browsers add: so most frames only add to the one before, and that is all that travels. Text without
+marks, and code, are added without being read at all.
+"""
+
+import re
+from copy import copy
+
+from chatbot.ui.render import formulas
+from chatbot.ui.render.answer import (
+    LONGEST,
+    LONGEST_BLOCK,
+    RIGHT_TO_LEFT,
+    Block,
+    Writer,
+    answer,
+    closes,
+    joined,
+)
+from chatbot.ui.render.code import TAB_KEEPER
+
+ENDS = re.compile(r"(?:</(?:p|div|h[1-6]|li|ul|ol|blockquote|details)>)+\Z")
+# Begins and ends nothing in Markdown and in HTML, and changes nothing that stands before it.
+INERT = re.compile(r"(?:[^\W_]|[ ,，。；？、（）“”])*\Z")
+# Of code, what ends no fence and reaches the page as it is.
+INERT_CODE = re.compile("[^`~\t%\r\ufdd0-\ufdd3]*\\Z")
+WORD = re.compile(r"[^\W_]\Z")
+# What may be closed behind other blocks: details, and formulas up to their greatest length.
+OPENER = re.compile(r"^ {0,3}(?:(<details>)|\$\$|\\\[|\\begin\{)", re.MULTILINE | re.IGNORECASE)
+CLOSED = ("fence", "code_block", "formula", "details_open")
+BLANK = " \t\n"
+TABS = re.compile(r"(?<=\n)(?= *\t)")
+MADE_BY_LAST_LINE = ("formula", "table_open", "details_open")
+REREAD, LONG = 400, 8_000
+"""A long last block is read again when it has grown by this fraction of its length."""
+REREAD_CODE = 500
+"""Code is read again after so many characters: it may have become too much to be coloured."""
+
+
+class Growing:
+    """The rendering of one growing text; goes with whoever follows it."""
+
+    _seen: str
+    _right_to_left: bool
+    _read_html: str
+
+    def __init__(self) -> None:
+        self._begin("")
+
+    def html(self, text: str) -> str:
+        """What the Chatbot gets for the text so far."""
+        if len(text) > LONGEST:
+            return _unended(answer(text))
+        seen, self._seen = self._seen, text
+        added = text[len(seen) :]
+        if not text.startswith(seen) or (not self._right_to_left and RIGHT_TO_LEFT.search(added)):
+            self._begin(text)
+        elif self._adds(added):
+            return self._read_html + self._more()
+        elif self._waits():
+            return self._read_html
+        self._read_all()
+        return self._read_html + self._more()
+
+    def _begin(self, text: str) -> None:
+        self._seen = text
+        self._read = 0
+        """How much of the text has been read, and what it came to."""
+        self._read_html = ""
+        self._sealed = ""
+        """The blocks that cannot change any more, and how much of the text they are."""
+        self._sealed_chars = 0
+        self._right_to_left = bool(RIGHT_TO_LEFT.search(text))
+        self._writer = Writer(right_to_left=self._right_to_left)
+        self._open = ""
+        """What the text ends in: a `line` of text, or `code`."""
+        self._has_references = False
+
+    def _adds(self, added: str) -> bool:
+        """Whether what was added goes to the open block as it is."""
+        if self._open == "line":
+            short = len(self._seen) - self._sealed_chars <= LONGEST_BLOCK
+            return short and bool(INERT.match(added))
+        if self._open == "code":
+            few = len(self._seen) - self._read < REREAD_CODE
+            return few and bool(INERT_CODE.match(added))
+        return False
+
+    def _more(self) -> str:
+        """What came after the text that was read, as it is in the open block."""
+        more = self._seen[self._read :]
+        if self._open == "line":
+            return more.rstrip(" ")
+        return TABS.sub(TAB_KEEPER, more.rstrip(BLANK)) if self._open == "code" else ""
+
+    def _waits(self) -> bool:
+        """Whether to read is too early, because there is much to read."""
+        grown, last = len(self._seen) - self._read, len(self._seen) - self._sealed_chars
+        if self._has_references:
+            last *= REREAD // 10
+        return not self._open and last > LONG and grown < last / REREAD
+
+    def _read_all(self) -> None:
+        text = self._seen
+        self._read, self._open = len(text), ""
+        if not self._has_references:
+            self._read_last()
+            self._has_references = bool(self._writer.env.get("references"))
+        if self._has_references:
+            # A link may stand before what it refers to.
+            self._read_html = _unended(answer(text))
+
+    def _read_last(self) -> None:
+        last = self._seen[self._sealed_chars :]
+        writer = self._writer
+        begun = copy(writer.bounds)
+        blocks = writer.blocks(last)
+        writer.bounds = begun
+        lines = last.count("\n")
+        done = len(blocks) - 1 if blocks and _is_settled(blocks[-1], lines) else 0
+        if OPENER.search(last):
+            done = _before_opener(blocks, done, last)
+        if done > 0:
+            first = blocks[done].begin
+            self._sealed = joined([self._sealed, *[block.html for block in blocks[:done]]])
+            self._sealed_chars += _line_start(last, first)
+            writer.bounds = blocks[done].bounds
+            writer.lines.clear()
+            blocks = blocks[done:]
+            for block in blocks:
+                block.begin -= first
+            last = self._seen[self._sealed_chars :]
+        html = joined([self._sealed, *[block.html for block in blocks]]).strip("\n")
+        if blocks and blocks[-1].opening.type == "fence":
+            source = last[_line_start(last, blocks[-1].begin) :]
+            if "\n" in source and not closes(blocks[-1].opening, source):
+                self._end_in_code(html)
+                return
+        self._read_html = _unended(html)
+        if WORD.search(last) and WORD.search(self._read_html) and html.endswith(">"):
+            self._open = "line"
+
+    def _end_in_code(self, html: str) -> None:
+        fence = html[html.rfind("\n") + 1 :]
+        if not fence.startswith("```") or fence.strip("`"):
+            # Too much to be coloured, so it is HTML.
+            self._read_html = html
+            return
+        # Blanks and empty lines at the end are code when something follows.
+        self._read_html = html[: -len(fence)].rstrip(BLANK + TAB_KEEPER)
+        self._read = len(self._seen.rstrip(BLANK))
+        self._open = "code"
+
+
+def _unended(html: str) -> str:
+    return ENDS.sub("", html)
+
+
+def _is_settled(block: Block, lines: int) -> bool:
+    """Whether the last block stays one of its own, given how many lines are whole.
+
+    As long as its first line grows it may be an underline of what stands before, or one more item
+    of a list; and by its last line it is a table or a formula, or else more of a paragraph.
+    """
+    last = (block.opening.map or [0, 0])[1] - 1
+    return (last if block.opening.type in MADE_BY_LAST_LINE else block.begin) < lines
+
+
+def _before_opener(blocks: list[Block], done: int, text: str) -> int:
+    """How many of the blocks stand before a line that more text may make the begin of another."""
+    lines = text.split("\n")
+    for number, block in enumerate(blocks[:done]):
+        if block.opening.type in CLOSED:
+            continue
+        for line in range(block.begin, blocks[number + 1].begin):
+            found = OPENER.match(lines[line])
+            ends = found and (found[1] or len(text) - _line_start(text, line) <= formulas.LONGEST)
+            if ends:
+                return number
+    return done
+
+
+def _line_start(text: str, line: int) -> int:
+    start = 0
+    for _ in range(line):
+        start = text.index("\n", start) + 1
+    return start

@@ -1,0 +1,51 @@
+"""Text as text: no character of it is taken for Markdown, HTML or a formula."""
+
+import html
+import re
+
+INLINE_LEFT, INLINE_RIGHT = "\ufdd0", "\ufdd1"
+DISPLAY_LEFT, DISPLAY_RIGHT = "\ufdd2", "\ufdd3"
+"""What stands around a formula on its way to the page. Unicode promises that these are never
+characters, so that no text contains them by chance; where one does, it is replaced."""
+
+# Of the rest of HTML's marks and of what Gradio takes for its own: it puts formulas aside as
+# `%%%LATEX_BLOCK_0%%%` and widens tabs at the beginning of a line. A line end in numbers keeps
+# blank lines, at which an HTML block of Markdown ends.
+MARKS = {
+    "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "%": "&#37;",
+    "\n": "&#10;", "\r": "&#13;", "\t": "&#9;",
+}  # fmt: skip
+DELIMITERS = (INLINE_LEFT, INLINE_RIGHT, DISPLAY_LEFT, DISPLAY_RIGHT)
+IN_ANSWER = str.maketrans({**MARKS, **dict.fromkeys(DELIMITERS, "\ufffd")})
+AS_TYPED = str.maketrans({**MARKS, **{mark: f"&#{ord(mark)};" for mark in DELIMITERS}})
+TYPED = re.compile(r'<div class="typed(?: m(\d+))?">(.*)</div>', re.DOTALL)
+
+
+def escaped(text: str) -> str:
+    """The text as HTML without an element and without a line end."""
+    return text.translate(IN_ANSWER)
+
+
+def typed(text: str, message_id: int | None = None) -> str:
+    """What a person wrote, as HTML; `typed_text` gets it back, `typed_by` the message's id."""
+    mark = f" m{message_id}" if message_id is not None else ""
+    return f'<div class="typed{mark}">{text.translate(AS_TYPED)}</div>'
+
+
+def typed_text(value: str) -> str:
+    """What a person wrote, from `typed` or as it is."""
+    found = TYPED.fullmatch(value)
+    return _unescaped(found[2]) if found else value
+
+
+def typed_by(value: object) -> int | None:
+    """The id of the message that `typed` was made of."""
+    found = TYPED.fullmatch(value) if isinstance(value, str) else None
+    return int(found[1]) if found and found[1] and len(found[1]) < 19 else None
+
+
+def _unescaped(text: str) -> str:
+    # Python's own reading leaves out characters that are none.
+    for mark in DELIMITERS:
+        text = text.replace(f"&#{ord(mark)};", mark)
+    return html.unescape(text.replace("&#13;", "\r"))

@@ -1,0 +1,51 @@
+"""While an answer is written, the page shows what it would show of the text so far."""
+
+# ruff: noqa: E501
+# Tables read best with a case a line.
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatbot.ui.render import Growing, answer
+
+PIECES = [
+    "word", " ", "\n", "\n\n", "# ", "- ", "1. ", "2) ", "  ", "    ", "> ", "*", "**", "_", "__", "~~", "~", "`",
+    "```", "```py\n", "~~~", "$", "$$", "\\(", "\\)", "\\[", "\\]", "\\begin{align}", "\\end{align}", "x^2",
+    "|", "| a | b |\n|---|---|\n", "| 1 | 2 |\n", "[x]", "(http://a.b)", "[x]: http://a.b\n", "!", "<br>",
+    "<sub>", "</sub>", "<details>\n", "</details>\n", "<summary>s</summary>\n", "&lt;", "&", ";", "\\", "---\n",
+    "===\n", "中文", "：", "，", "“", "”", "（", "）", "https://a.b/c", "www.a.b", ".", ",", "\t", "[ ] ", "[x] ",
+    "mermaid\n", "graph TD\n", "%%%LATEX_BLOCK_0%%%", "\ufdd0", "\ufdd1", "مرحبا", "<", ">", '"', "'", "10", "a" * 30,
+]  # fmt: skip
+texts = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
+END_TAGS = re.compile(r"(?:</(?:p|div|h[1-6]|li|ul|ol|blockquote|details)>)+\Z")
+END_OF_CODE = re.compile(r"\n*\n`{3,}\Z")
+
+
+def fits(shown: str, whole: str) -> bool:
+    """Whether one is the other without what browsers add, or what would end its last code block."""
+    without = END_TAGS.sub("", whole).rstrip(), END_OF_CODE.sub("", whole).rstrip()
+    return shown.rstrip() in without
+
+
+@settings(max_examples=400, deadline=None)
+@given(texts, st.data())
+def test_a_growing_answer_looks_like_the_whole_at_every_moment(text, data):
+    growing = Growing()
+    place = 0
+    while place < len(text):
+        place = min(len(text), place + data.draw(st.integers(1, 12)))
+        so_far = text[:place]
+        if so_far.strip():
+            assert fits(growing.html(so_far), answer(so_far)), repr(so_far)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60) | texts)
+def test_growing_letter_by_letter(text):
+    growing = Growing()
+    for place in range(1, len(text) + 1):
+        shown = growing.html(text[:place])
+    if text.strip():
+        assert fits(shown, answer(text)), repr(text)
