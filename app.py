@@ -6,9 +6,11 @@ import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from chatbot.config import Settings, prepare_environment
+from chatbot.config import Settings, hide_from_gradio, prepare_environment
 from chatbot.errors import BadSettings
+from chatbot.listening import address_for_others
 
 if TYPE_CHECKING:
     from chatbot.bootstrap import App
@@ -21,9 +23,10 @@ def main() -> int:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    prepare_environment()
     try:
+        prepare_environment()
         settings = Settings.from_env(**_flags())
+        hide_from_gradio()
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         # For our own words only: what libraries say below WARNING holds messages and hashes.
         logging.getLogger("chatbot").setLevel(settings.log_level)
@@ -36,8 +39,12 @@ def main() -> int:
         return 2
     try:
         _welcome(app, app.launch())
-    except OSError as error:
+    except BadSettings as error:
         print(f"Cannot start: {error}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:
+        # What Gradio tells in several lines, such as a proxy that this machine is asked through.
+        print(f"Cannot start: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     else:
         while not stopping.wait(0.5):
@@ -66,13 +73,14 @@ def _flags() -> dict[str, Any]:
 def _welcome(app: "App", url: str) -> None:
     """Say where the app is and what testers need, on standard output."""
     settings = app.settings
-    print(f"\nOpen {url}")
+    print(f"\nOpen {url.replace('[::]', '[::1]')}")
     if settings.offline:
         print("Offline demo: set ARK_API_KEY and ARK_MODEL in .env to talk to Doubao.")
     if settings.gradio_share and not app.demo.share_url:
         print("No share link could be made (no tunnel from here). The local address works.")
     hosted = f"https://{settings.space_host}" if settings.space_host else ""
-    link = (app.demo.share_url or hosted or url).rstrip("/")
+    here = address_for_others(settings.gradio_server_name, urlsplit(url).port or 80)
+    link = (app.demo.share_url or hosted or here).rstrip("/")
     if app.registration == "invite":
         print(f"For testers ({INVITATION}): {link}/?invite={app.invite()}")
     elif link != url.rstrip("/"):

@@ -1,13 +1,19 @@
 """`python -m chatbot`: the owner's commands. The app itself is started with `python app.py`."""
 
 import logging
+import sys
 
 from chatbot.config import prepare_environment
+from chatbot.errors import BadSettings
 
 
 def main() -> None:
     """Run one command; ends the process with its exit code."""
-    prepare_environment()
+    try:
+        prepare_environment()
+    except BadSettings as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
     # A command tells its errors itself, in one sentence.
     logging.basicConfig(level=logging.CRITICAL)
     from chatbot.cli import app

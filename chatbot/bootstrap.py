@@ -22,6 +22,7 @@ from chatbot.ark.offline import OfflineArk
 from chatbot.budget import Budget
 from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
+from chatbot.listening import port_for
 from chatbot.owner import Owner
 from chatbot.self_service import SelfService
 from chatbot.service import ChatService
@@ -79,7 +80,7 @@ class App:
     def launch(self, **more: Any) -> str:
         """Start serving in the background; returns the local address.
 
-        `more` goes to Gradio's `launch`. Raises `OSError` when the port cannot be had.
+        `more` goes to Gradio's `launch`. Raises `BadSettings` when host or port cannot be had.
         """
         settings = self.settings
         self.demo.queue(
@@ -88,7 +89,7 @@ class App:
         )
         _, url, _ = self.demo.launch(
             server_name=settings.gradio_server_name,
-            server_port=settings.gradio_server_port,
+            server_port=port_for(settings.gradio_server_name, settings.gradio_server_port),
             share=settings.gradio_share,
             prevent_thread_lock=True,
             quiet=True,

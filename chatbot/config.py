@@ -3,18 +3,19 @@
 The only file that reads the environment (and `.env`). Nothing here connects to anything.
 """
 
+import logging
 import os
+import re
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chatbot import proxies, values
 from chatbot.errors import BadSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def prepare_environment() -> None:
     """What has to be set before Gradio and httpx are imported: no telemetry, no proxy to here,
-    and no trust of uvicorn's own in forwarded addresses (that is TRUSTED_PROXIES)."""
+    and no trust of uvicorn's own in forwarded addresses (that is TRUSTED_PROXIES).
+
+    Raises `BadSettings` for variables of Gradio's and httpx's that would end in a traceback.
+    """
+    problems = [*_tidy_gradio(), *proxies.tidy(os.environ), *_certificates()]
+    if problems:
+        raise BadSettings(problems)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ["FORWARDED_ALLOW_IPS"] = ""
     # A summary of the last 10,000 events, which Gradio would make with pandas at the end of each.
@@ -32,13 +39,95 @@ def prepare_environment() -> None:
     for name in ("matplotlib", "sniffio"):
         if find_spec(name) is None:
             sys.modules[name] = None  # type: ignore[assignment]
-    here = "127.0.0.1,localhost"
-    for name in ("NO_PROXY", "no_proxy"):
-        os.environ[name] = f"{os.environ[name]},{here}" if os.environ.get(name) else here
 
 
-MemoryKind = Literal["auto", "context", "responses", "chat"]
-Registration = Literal["auto", "open", "invite", "closed"]
+def hide_from_gradio() -> None:
+    """Take away the variables that Gradio would read, too, and in another way: the app itself says
+    where to listen. Call it once the settings are read and before Gradio is imported."""
+    for name in Settings.model_fields:
+        if name.startswith("gradio_"):
+            os.environ.pop(name.upper(), None)
+
+
+GRADIO_NUMBERS = {
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": range(1, 10**9 + 1),
+    "GRADIO_ANALYTICS_MAX_EVENTS": range(1, 10**9 + 1),
+    "GRADIO_NODE_NUM_PORTS": range(1, 65536),
+    "GRADIO_NODE_SERVER_PORT": range(1, 65536),
+    "GRADIO_NUM_PORTS": range(1, 65536),
+    "GRADIO_NUM_WORKERS": range(2),
+}
+"""Variables that Gradio reads as whole numbers. More workers than one would not share turns."""
+
+
+def _tidy_gradio() -> list[str]:
+    """Trim Gradio's variables, take away blank ones; what is wrong with the others."""
+    problems = []
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        os.environ[name] = os.environ[name].strip()
+        if not os.environ[name]:
+            del os.environ[name]
+    for name, allowed in GRADIO_NUMBERS.items():
+        value = os.environ.get(name, str(allowed[0]))
+        if not re.fullmatch(r"[0-9]{1,10}", value) or int(value) not in allowed:
+            problems.append(f"{name}: must be a whole number, {allowed[0]} to {allowed[-1]}")
+    limit = os.environ.get("GRADIO_DEFAULT_CONCURRENCY_LIMIT", "none")
+    if not re.fullmatch(r"none|[1-9][0-9]{0,8}", limit):
+        problems.append("GRADIO_DEFAULT_CONCURRENCY_LIMIT: must be a whole number or none")
+    if not re.fullmatch(r"(https?://[\w.-]+(:\d{1,5})?)?(/[\w.~%-]+)*/?", _root_path(), re.ASCII):
+        problems.append("GRADIO_ROOT_PATH: must look like /chat or https://host/chat")
+    folder = os.environ.get("GRADIO_TEMP_DIR")
+    if folder is not None:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError):
+            problems.append(f"GRADIO_TEMP_DIR: {folder} cannot be made")
+    return problems
+
+
+def _root_path() -> str:
+    return os.environ.get("GRADIO_ROOT_PATH", "")
+
+
+def _certificates() -> list[str]:
+    """What is wrong with the variables that say which certificates are believed."""
+    problems = []
+    for name, fits in (("SSL_CERT_FILE", os.path.isfile), ("SSL_CERT_DIR", os.path.isdir)):
+        value = os.environ.get(name, "").strip()
+        if not value:
+            os.environ.pop(name, None)
+        elif not fits(value) or not os.access(value, os.R_OK):
+            problems.append(f"{name}: {value} is not there or cannot be read")
+    return problems
+
+
+def _read(form: Callable[[str], str]) -> BeforeValidator:
+    """A validator for what comes as text; other kinds are Pydantic's to judge."""
+
+    def read(value: Any) -> Any:
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        return form(plain) if isinstance(plain, str) else value
+
+    return BeforeValidator(read)
+
+
+def _lower(text: str) -> str:
+    return values.clean(text).lower()
+
+
+def _upper(text: str) -> str:
+    return values.clean(text).upper()
+
+
+Line = Annotated[str, _read(lambda text: values.one_line(values.clean(text)))]
+Whole = Annotated[int, _read(values.clean)]
+Number = Annotated[float, _read(values.clean), Field(allow_inf_nan=False)]
+Truth = Annotated[bool, _read(values.clean)]
+Secret = Annotated[SecretStr, _read(values.storable)]
+DAY = 24 * 3600
+MOST_YUAN = 1e9
+MemoryKind = Annotated[Literal["auto", "context", "responses", "chat"], _read(_lower)]
+Registration = Annotated[Literal["auto", "open", "invite", "closed"], _read(_lower)]
 
 
 class Settings(BaseSettings):
@@ -48,146 +137,162 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+        env_file=ROOT / ".env",
+        # With the mark that editors of Windows put first, or without.
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
-    ark_api_key: SecretStr | None = Field(None, description="Ark API key; without it: offline demo")
-    ark_base_url: str = Field(
+    ark_api_key: Annotated[SecretStr, _read(values.key)] | None = Field(
+        None, description="Ark API key; without it: offline demo"
+    )
+    ark_base_url: Annotated[str, _read(values.base_url)] = Field(
         "https://ark.cn-beijing.volces.com/api/v3", description="Ark or an OpenAI-compatible server"
     )
-    ark_model: str = Field("", description="Endpoint id (ep-…) or model id")
+    ark_model: Line = Field("", description="Endpoint id (ep-…) or model id")
     ark_memory: MemoryKind = Field("auto", description="How the model remembers a conversation")
-    ark_context_ttl: int = Field(
+    ark_context_ttl: Whole = Field(
         3600, ge=3600, le=604800, description="Seconds an idle Ark context lives"
     )
-    system_prompt: str = Field(
+    system_prompt: Annotated[str, _read(values.storable)] = Field(
         "你是豆包，一个乐于助人的 AI 助手。请用用户使用的语言回答。",
         description="What the model is told before each conversation",
     )
-    history_tokens: int = Field(
+    history_tokens: Whole = Field(
         16000, ge=500, le=1_000_000, description="Most tokens of history given to a rebuilt memory"
     )
-    max_input_chars: int = Field(
+    max_input_chars: Whole = Field(
         20_000, ge=1, le=200_000, description="Longest message, characters"
     )
-    max_output_tokens: int = Field(4096, ge=1, le=65536, description="Longest reply, tokens")
+    max_output_tokens: Whole = Field(4096, ge=1, le=65536, description="Longest reply, tokens")
 
-    first_token_seconds: float = Field(60, gt=0, description="Longest wait for the first token")
-    idle_seconds: float = Field(60, gt=0, description="Longest silence in the middle of a reply")
-    turn_seconds: float = Field(300, gt=0, description="Longest turn in all")
-    orphan_seconds: float = Field(120, gt=0, description="A turn nobody watches ends after this")
-    max_turns: int = Field(100, ge=1, description="Replies running at once in this process")
-    max_turns_per_user: int = Field(2, ge=1, description="Replies running at once for one person")
-    sends_per_minute: int = Field(
-        20, ge=0, description="Messages one person may send in a minute; 0 for no limit"
+    first_token_seconds: Number = Field(
+        60, gt=0, le=DAY, description="Longest wait for the first token"
+    )
+    idle_seconds: Number = Field(
+        60, gt=0, le=DAY, description="Longest silence in the middle of a reply"
+    )
+    turn_seconds: Number = Field(300, gt=0, le=DAY, description="Longest turn in all")
+    orphan_seconds: Number = Field(
+        120, gt=0, le=DAY, description="A turn nobody watches ends after this"
+    )
+    max_turns: Whole = Field(
+        100, ge=1, le=100_000, description="Replies running at once in this process"
+    )
+    max_turns_per_user: Whole = Field(
+        2, ge=1, le=100_000, description="Replies running at once for one person"
+    )
+    sends_per_minute: Whole = Field(
+        20, ge=0, le=100_000, description="Messages one person may send in a minute; 0 for no limit"
     )
 
-    user_daily_tokens: int = Field(
-        200_000, ge=0, description="Tokens one person may use in a day; 0 for no limit"
+    user_daily_tokens: Whole = Field(
+        200_000, ge=0, le=10**12, description="Tokens one person may use in a day; 0 for no limit"
     )
-    daily_yuan: float = Field(
-        10, ge=0, description="Yuan the whole app may spend in a day; 0 for no limit"
+    daily_yuan: Number = Field(
+        10, ge=0, le=MOST_YUAN, description="Yuan the whole app may spend in a day; 0 for no limit"
     )
-    monthly_yuan: float = Field(
-        100, ge=0, description="Yuan the whole app may spend in a month; 0 for no limit"
+    monthly_yuan: Number = Field(
+        100,
+        ge=0,
+        le=MOST_YUAN,
+        description="Yuan the whole app may spend in a month; 0 for no limit",
     )
-    budget_zone: str = Field(
+    budget_zone: Annotated[str, _read(values.zone)] = Field(
         "Asia/Shanghai", description="Time zone in which a budget's day begins"
     )
-    paused: bool = Field(False, description="No new replies at all")
-    price_input: float | None = Field(
-        None, ge=0, description="Yuan per million input tokens; default by model"
+    paused: Truth = Field(False, description="No new replies at all")
+    price_input: Number | None = Field(
+        None, ge=0, le=MOST_YUAN, description="Yuan per million input tokens; default by model"
     )
-    price_cached: float | None = Field(
-        None, ge=0, description="Yuan per million cached input tokens; default by model"
+    price_cached: Number | None = Field(
+        None,
+        ge=0,
+        le=MOST_YUAN,
+        description="Yuan per million cached input tokens; default by model",
     )
-    price_output: float | None = Field(
-        None, ge=0, description="Yuan per million output tokens; default by model"
+    price_output: Number | None = Field(
+        None, ge=0, le=MOST_YUAN, description="Yuan per million output tokens; default by model"
     )
-    price_storage: float | None = Field(
-        None, ge=0, description="Yuan per million cached tokens and hour; default by model"
+    price_storage: Number | None = Field(
+        None,
+        ge=0,
+        le=MOST_YUAN,
+        description="Yuan per million cached tokens and hour; default by model",
     )
 
-    database_url: str = Field(
+    database_url: Annotated[str, _read(values.database_url)] = Field(
         f"sqlite:///{ROOT / 'data' / 'chat.db'}", description="sqlite:///… or postgresql://…"
     )
     registration: Registration = Field("auto", description="Who may make an account")
-    admin_name: str = Field("", description="Account of the owner, made at the start")
-    admin_password: SecretStr | None = Field(
+    admin_name: Line = Field("", description="Account of the owner, made at the start")
+    admin_password: Secret | None = Field(
         None, description="Password of that account when it is made"
     )
-    login_days: float = Field(7, gt=0, le=365, description="Days an unused login lasts")
-    login_max_days: float = Field(
+    login_days: Number = Field(7, gt=0, le=365, description="Days an unused login lasts")
+    login_max_days: Number = Field(
         30, gt=0, le=365, description="Days after which any login ends, used or not"
     )
-    bcrypt_cost: int = Field(12, ge=4, le=16, description="bcrypt work factor; each step doubles")
-    trusted_proxies: str = Field(
+    bcrypt_cost: Whole = Field(12, ge=4, le=16, description="bcrypt work factor; each step doubles")
+    trusted_proxies: Annotated[str, _read(values.networks)] = Field(
         "", description="Proxies whose X-Forwarded-For is believed: addresses, networks"
     )
-    frame_ancestors: str = Field(
+    frame_ancestors: Annotated[str, _read(values.frame_ancestors)] = Field(
         "'self' https://huggingface.co https://*.modelscope.cn https://modelscope.cn",
         description="Sites that may show the app in a frame (CSP)",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _read(_upper)] = Field(
         "INFO", description="How much the app itself logs"
     )
 
-    gradio_server_name: str = Field("127.0.0.1", description="Address to listen on")
-    gradio_server_port: int | None = Field(None, description="Port; without it the first free one")
-    gradio_share: bool = Field(False, description="Make a public share link")
-    space_id: str = Field("", description="Set by Hugging Face Spaces; not yours to set")
-    space_host: str = Field("", description="Set by Hugging Face Spaces; not yours to set")
+    gradio_server_name: Annotated[str, _read(values.listening_host)] = Field(
+        "127.0.0.1", description="Address to listen on"
+    )
+    gradio_server_port: Whole | None = Field(
+        None, ge=1, le=65535, description="Port; without it the first free one"
+    )
+    gradio_share: Truth = Field(False, description="Make a public share link")
+    space_id: Line = Field("", description="Set by Hugging Face Spaces; not yours to set")
+    space_host: Annotated[str, _read(values.public_host)] = Field(
+        "", description="Set by Hugging Face Spaces; not yours to set"
+    )
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
         """The settings of this environment; `BadSettings` names every one that is wrong."""
+        file = cls.model_config.get("env_file")
+        unread = _Unread()
+        reader = logging.getLogger("dotenv.main")
+        reader.addFilter(unread)
         try:
-            return cls(**overrides)  # type: ignore[arg-type]
+            if isinstance(file, Path):
+                _check_file(file)
+            made = cls(**overrides)  # type: ignore[arg-type]
         except ValidationError as error:
             raise BadSettings(
                 [
-                    f"{'_'.join(map(str, e['loc'])).upper() or 'SETTINGS'}: {e['msg']}"
+                    f"{_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
                     for e in error.errors(include_input=False, include_url=False)
                 ]
             ) from None
+        finally:
+            reader.removeFilter(unread)
+        if unread.lines:
+            lines = ", ".join(unread.lines)
+            raise BadSettings([f"{file}: line {lines} is not NAME=value, or a quote is not closed"])
+        return made
 
-    @field_validator("ark_base_url")
+    @model_validator(mode="before")
     @classmethod
-    def _url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        # The SDK glues the path on; a query string would end up in the middle.
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
-            raise ValueError("must look like https://host/api/v3, without a query string")
-        return value.rstrip("/")
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: str) -> str:
-        if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
-            raise ValueError("must start with sqlite:/// or postgresql://")
-        return value
-
-    @field_validator("budget_zone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError("must be the name of a time zone, such as Asia/Shanghai") from None
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies(cls, value: str) -> str:
-        names = [name.strip() for name in value.split(",") if name.strip()]
-        for name in names:
-            try:
-                ip_network(name)
-            except ValueError:
-                raise ValueError(
-                    "must be addresses or networks, such as 127.0.0.1, 10.0.0.0/8"
-                ) from None
-        return ",".join(names)
+    def _without_blank(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Blank counts as unset, as empty does."""
+        return {
+            name: value
+            for name, value in given.items()
+            if not (isinstance(value, str) and not values.clean(value))
+        }
 
     @model_validator(mode="after")
     def _model_with_key(self) -> "Settings":
@@ -203,7 +308,7 @@ class Settings(BaseSettings):
     @property
     def is_public(self) -> bool:
         """True when others than the people at this machine can reach the app."""
-        loopback = self.gradio_server_name in ("127.0.0.1", "localhost", "::1", "[::1]")
+        loopback = self.gradio_server_name in ("127.0.0.1", "localhost", "[::1]")
         return self.gradio_share or bool(self.space_id or self.trusted_proxies) or not loopback
 
     @property
@@ -214,3 +319,37 @@ class Settings(BaseSettings):
             and self.database_url.startswith("sqlite:///")
             and not self.database_url.startswith("sqlite:////data/")
         )
+
+
+class _Unread(logging.Filter):
+    """Notes the lines of `.env` that its reader passes over with a warning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.lines += [str(one) for one in record.args or () if isinstance(one, int)]
+        return False
+
+
+def _check_file(file: Path) -> None:
+    """Raise `BadSettings` unless the file is text that can be read, or not there at all."""
+    if not os.path.lexists(file):
+        return
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        why = "is a folder" if file.is_dir() else f"cannot be read: {error.strerror}"
+        raise BadSettings([f"{file} {why}"]) from None
+    try:
+        readable = "\0" not in content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        readable = False
+    if not readable:
+        raise BadSettings([f"{file} is not UTF-8 text: save it as UTF-8"])
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    # Below the variable stands which of several types did not fit.
+    return str(place[0]).upper() if place else "SETTINGS"

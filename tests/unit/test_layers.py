@@ -28,7 +28,10 @@ ORDER = [
     "chatbot.throttle",
     "chatbot.storage",
     "chatbot.usage",
+    "chatbot.listening",
     "chatbot.config",
+    "chatbot.values",
+    "chatbot.proxies",
     "chatbot.errors",
 ]
 HOMES = {

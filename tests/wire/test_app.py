@@ -14,6 +14,15 @@ from tests.page import PASSWORD, ROUTES, Refused, browser
 from tests.server import ROOT, free_port, running_server
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def refused(*flags, **environment):
     """Exit code and what was printed, of a start that must fail."""
     done = subprocess.run(
@@ -56,9 +65,55 @@ def test_a_port_in_use_is_told(tmp_path):
         taken.listen()
         port = str(taken.getsockname()[1])
         code, told = refused("--port", port, DATABASE_URL=f"sqlite:///{tmp_path}/chat.db")
-    assert code == 1
+    assert code == 2
     assert port in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "told"),
+    [
+        ([], {"ALL_PROXY": "socks4://127.0.0.1:9"}, "ALL_PROXY: "),
+        ([], {"GRADIO_NUM_PORTS": "abc"}, "GRADIO_NUM_PORTS: "),
+        ([], {"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL: "),
+        (["--host", "no-such-host.invalid"], {}, "GRADIO_SERVER_NAME: "),
+        (["--host", "192.0.2.7"], {}, "GRADIO_SERVER_NAME: "),
+        (["--port", "99999"], {}, "GRADIO_SERVER_PORT: "),
+        (["--port", "-1"], {}, "GRADIO_SERVER_PORT: "),
+    ],
+)
+def test_no_setting_ends_in_a_traceback(tmp_path, flags, environment, told):
+    url = f"sqlite:///{tmp_path}/chat.db"
+    code, printed = refused(*flags, **{"DATABASE_URL": url, **environment})
+    assert code == 2
+    assert f"Cannot start: {told}" in printed
+    assert "Traceback" not in printed
+
+
+def test_proxies_and_odd_spellings_are_no_obstacle(ark, tmp_path):
+    odd = {
+        "ALL_PROXY": " socks5://127.0.0.1:9 ",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": " ",
+        "NO_PROXY": "ark.internal",
+        "no_proxy": "[::1], ::1/128",
+        "GRADIO_SERVER_PORT": " ",
+        "GRADIO_SERVER_NAME": "[::1]",
+        "ARK_API_KEY": " Bearer test-key\n",
+        "ARK_MODEL": '"ep-test"',
+    }
+    host = "::1" if has_ipv6() else "127.0.0.1"
+    with running_server(ark, tmp_path, "--host", host, **odd) as server:
+        assert host in server.url
+        assert "ok" in server.health()
+        assert "Traceback" not in server.log
+
+
+def test_the_link_of_a_server_for_everybody_can_be_opened_by_others(tmp_path):
+    with running_server(None, tmp_path, "--host", "0.0.0.0") as server:
+        link = re.search(r"http://(\S+?):\d+/\?invite=", server.printed("For testers"))
+        assert link[1] not in ("0.0.0.0", "localhost", "127.0.0.1")
+        assert server.url.startswith("http://localhost:")
 
 
 def test_a_share_link_that_cannot_be_had_leaves_a_working_app(tmp_path):
