@@ -70,18 +70,19 @@ def _ark(settings: Settings, call: bool) -> list[Finding]:
         told = "Offline: without ARK_API_KEY the built-in local Ark answers."
         return [Finding("ark", True, told)]
     key = settings.ark_api_key.get_secret_value()
-    findings = [_models(settings, key)]
-    if call and findings[0].ok:
-        findings.append(asyncio.run(_answer(settings, key)))
-    return findings
+    found = _models(settings, key)
+    if not call or not (found.ok or found.told == _nowhere(settings)):
+        return [found]
+    answer = asyncio.run(_answer(settings, key))
+    if not found.ok and answer.ok:
+        found = Finding("ark", True, "Reached; it has no list of models.")
+    return [found, answer]
 
 
 def _models(settings: Settings, key: str) -> Finding:
     address = f"{settings.ark_base_url}/models"
     try:
         response = httpx.get(address, headers={"Authorization": f"Bearer {key}"}, timeout=SECONDS)
-    except UnicodeEncodeError:
-        return Finding("ark", False, "ARK_API_KEY has characters that no key has.")
     except httpx.HTTPError as error:
         # The error's own words are left out: those about a header would tell the key.
         why = type(error).__name__
@@ -89,11 +90,20 @@ def _models(settings: Settings, key: str) -> Finding:
     status = response.status_code
     if status in (401, 403):
         return Finding("ark", False, f"Reached, but it refuses the key ({status}).")
+    if status == 404:
+        return Finding("ark", False, _nowhere(settings))
     if status >= 500:
         return Finding("ark", False, f"Reached, but it is out of order ({status}).")
     if status != 200:
         return Finding("ark", True, f"Reached ({status}); only --call can tell about the key.")
     return Finding("ark", True, "Reached, and it takes the key.")
+
+
+def _nowhere(settings: Settings) -> str:
+    return (
+        f"Reached, but {settings.ark_base_url} leads nowhere (404). Look at ARK_BASE_URL: "
+        "Ark's ends in /api/v3, those of others often in /v1."
+    )
 
 
 async def _answer(settings: Settings, key: str) -> Finding:

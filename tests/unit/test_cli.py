@@ -352,11 +352,21 @@ def test_ark_that_cannot_be_reached_fails_the_check(ark, monkeypatch):
     assert (good, "ConnectError" in told) == (False, True)
 
 
-@pytest.mark.parametrize("key", ["schlüssel", "key\nX-Other: 1"])
+@pytest.mark.parametrize("key", ["schlüssel", "topsecret\nX-Other: 1"])
 def test_a_key_that_cannot_be_sent_is_not_printed(ark, monkeypatch, key):
     monkeypatch.setenv("ARK_API_KEY", key)
-    told = run("check", "--call", code=1)
+    told = run("check", "--call", code=2)
+    assert told.startswith("ARK_API_KEY: ")
     assert key.split()[0] not in told.replace("ARK_API_KEY", "")
+
+
+@pytest.mark.parametrize("path", ["", "/api/v2", "/v1"])
+def test_an_address_that_leads_nowhere_is_named(ark, monkeypatch, path):
+    monkeypatch.setenv("ARK_BASE_URL", ark.base_url.removesuffix("/api/v3") + path)
+    for words in (["check"], ["check", "--call"]):
+        told = run(*words, code=1)
+        assert "FAILED  ark: " in told
+        assert "ARK_BASE_URL" in told
 
 
 # How commands end
