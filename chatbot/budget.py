@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import peewee
 
+from chatbot.catalog import DEAREST, Prices, prices_of
 from chatbot.config import Settings
 from chatbot.errors import (
     AppBudgetUsedUp,
@@ -33,49 +34,24 @@ MOST_MICRO_YUAN = 2_000_000_000
 """The most that one turn is taken to cost, 2,000 yuan: what a column of 32 bits can hold."""
 
 
-@dataclass(frozen=True)
-class Prices:
-    """Yuan per million tokens; `storage` per million cached tokens and hour."""
-
-    input: float
-    cached: float
-    output: float
-    storage: float
-
-    def micro_yuan(self, prompt: int, cached: int, completion: int) -> int:
-        """What a call costs (docs/82379/1544106), rounded up, in millionths of a yuan."""
-        fresh = max(prompt - cached, 0)
-        return -int(-(fresh * self.input + cached * self.cached + completion * self.output) // 1)
-
-    def saved(self, cached: int) -> int:
-        """What the cache saved, millionths of a yuan."""
-        return int(cached * (self.input - self.cached))
-
-
-# From Volcengine's model cards and price page (docs/82379/1544106) in 2025 and 2026; prices
-# change and step up with the length of the input: check them before you rely on them.
-KNOWN_PRICES = {
-    "doubao-1-5-pro-32k": Prices(0.80, 0.16, 2.00, 0.017),
-    "doubao-1-5-lite-32k": Prices(0.30, 0.06, 0.60, 0.017),
-    "doubao-seed-1-6": Prices(0.80, 0.16, 8.00, 0.017),
-    "doubao-seed-2-0-pro": Prices(3.20, 0.64, 16.00, 0.017),
-    "doubao-seed-2-0-lite": Prices(0.60, 0.12, 3.60, 0.017),
-    "doubao-seed-2-0-mini": Prices(0.20, 0.04, 2.00, 0.017),
-    "doubao-seed-2-1-lite": Prices(0.80, 0.16, 2.70, 0.017),
-}
-ENDPOINT_PRICES = KNOWN_PRICES["doubao-1-5-pro-32k"]
-"""For endpoint ids (ep-…), which do not tell their model, and for models not listed."""
-
-
 def prices_for(model: str, **set_by_owner: float | None) -> Prices:
-    """The prices of a model; those that the owner has set go before the known ones."""
-    known = [name for name in KNOWN_PRICES if model.startswith(name)]
-    default = KNOWN_PRICES[max(known, key=len)] if known else ENDPOINT_PRICES
-    chosen = {
-        name: getattr(default, name) if value is None else value
-        for name, value in set_by_owner.items()
-    }
-    return Prices(**{**vars(default), **chosen})
+    """The prices of a model: those that the owner has set, else the listed ones, else the dearest
+    of the list."""
+    given = dict.fromkeys(("input", "cached", "output", "storage")) | set_by_owner
+    return (prices_of(model) or DEAREST).set_by_owner(**given)
+
+
+UNKNOWN_PRICES = (
+    "The price of {model} is not known: each token counts at the dearest price of the list until "
+    "PRICE_INPUT, PRICE_CACHED and PRICE_OUTPUT are set, or ARK_MODEL says whose endpoint it is "
+    "(ep-…=model)."
+)
+
+
+def prices_are_known(settings: Settings, model: str) -> bool:
+    """Whether the budget counts with prices that somebody has looked up for this model."""
+    chosen = (settings.price_input, settings.price_cached, settings.price_output)
+    return prices_of(model) is not None or None not in chosen
 
 
 @dataclass(frozen=True)
@@ -179,7 +155,7 @@ class Budget:
             "reasoning_tokens": used.reasoning,
             "micro_yuan": self._cost(calls),
             "saved_micro_yuan": min(
-                sum(self.prices.saved(call.cached) for call in calls), MOST_MICRO_YUAN
+                sum(self.prices.saved(call.cached, call.prompt) for call in calls), MOST_MICRO_YUAN
             ),
         }
 

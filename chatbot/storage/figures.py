@@ -5,6 +5,7 @@ zones are known to Python, not to every database.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -184,20 +185,25 @@ def error_counts(since: datetime) -> dict[str, int]:
         .order_by(count.desc(), Message.error)
         .tuples()
     )
-    return dict(rows)
+    counts: Counter[str] = Counter()
+    for reason, times in rows:
+        # Behind a colon stands what the sentence needs, such as seconds.
+        counts[reason.partition(":")[0]] += times
+    return dict(counts.most_common())
 
 
 def held_tokens() -> int:
     """About how many tokens Ark holds in the contexts that are in use and have not expired.
 
-    One pass over the conversations. Taken for a context: prompt and completion of its newest
-    reply, which is a little more than Ark caches of it.
+    Stored responses cost nothing: their cache works by itself (docs/82379/1398933). One pass over
+    the conversations. Taken for a context: prompt and completion of its newest reply, which is a
+    little more than Ark caches of it.
     """
     held = fn.COALESCE(Message.prompt_tokens, 0) + fn.COALESCE(Message.completion_tokens, 0)
     tokens = (
         Message.select(fn.SUM(held))
         .join(Conversation, on=(Conversation.memory_upto == Message.id))
-        .where(Conversation.memory_expires_at > now())
+        .where(Conversation.memory_expires_at > now(), Conversation.memory_kind == "context")
         .scalar()
     )
     return int(tokens or 0)

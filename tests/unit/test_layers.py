@@ -29,6 +29,7 @@ ORDER = [
     "chatbot.storage",
     "chatbot.usage",
     "chatbot.listening",
+    "chatbot.catalog",
     "chatbot.config",
     "chatbot.values",
     "chatbot.proxies",

@@ -399,16 +399,19 @@ async def test_only_contexts_alive_cost_storage(owner, storage):
 
     def work():
         later = now() + timedelta(hours=1)
-        for upto, expires_at, prompt in (
-            (True, later, 60_000),
-            (True, later, None),
-            (True, now(), 1_000_000),
-            (False, later, 1_000_000),
-            (True, None, 1_000_000),
+        for upto, expires_at, prompt, kind in (
+            (True, later, 60_000, "context"),
+            (True, later, None, "context"),
+            (True, later, 1_000_000, "responses"),
+            (True, now(), 1_000_000, "context"),
+            (False, later, 1_000_000, "context"),
+            (True, None, 1_000_000, "context"),
         ):
             last = reply(ann, prompt_tokens=prompt, completion_tokens=2000)
             Conversation.update(
-                memory_upto=last.id if upto else None, memory_expires_at=expires_at
+                memory_upto=last.id if upto else None,
+                memory_expires_at=expires_at,
+                memory_kind=kind,
             ).where(Conversation.id == last.conversation_id).execute()
 
     assert await owner.storage_micro_yuan() == 0

@@ -1,0 +1,135 @@
+"""The models of Ark that this app knows: which kinds of memory they serve, and what they cost.
+
+From Volcengine's model list (docs/82379/1330310) and price list (docs/82379/1544106). Prices change
+without notice: `READ_ON` says how old these are, and PRICE_INPUT and the others replace them.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Self
+
+READ_ON = date(2026, 10, 6)
+ENDPOINT = "ep-"
+K = 1000
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Yuan per million tokens for whole requests whose input has more than `above` tokens."""
+
+    above: int
+    input: float
+    cached: float
+    output: float
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Yuan per million tokens; `storage` per million cached tokens and hour.
+
+    A request with a long input has dearer tokens throughout: the last of `tiers` that it reaches
+    goes before the first three fields.
+    """
+
+    input: float
+    cached: float
+    output: float
+    storage: float
+    tiers: tuple[Tier, ...] = ()
+
+    def micro_yuan(self, prompt: int, cached: int, completion: int) -> int:
+        """What one call costs (docs/82379/1544106), rounded up, in millionths of a yuan."""
+        tier = self._tier(prompt)
+        fresh = max(prompt - cached, 0)
+        return -int(-(fresh * tier.input + cached * tier.cached + completion * tier.output) // 1)
+
+    def saved(self, cached: int, prompt: int = 0) -> int:
+        """What the cache saved in a call with that prompt, millionths of a yuan."""
+        tier = self._tier(prompt)
+        return int(cached * (tier.input - tier.cached))
+
+    def set_by_owner(
+        self, *, input: float | None, cached: float | None, output: float | None,
+        storage: float | None,
+    ) -> Self:  # fmt: skip
+        """These prices with the ones that are set in their place, whatever the input's length."""
+        given = {"input": input, "cached": cached, "output": output}
+        changes: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
+        tiers = tuple(replace(tier, **changes) for tier in self.tiers)
+        kept = self.storage if storage is None else storage
+        return replace(self, **changes, storage=kept, tiers=tiers)
+
+    def _tier(self, prompt: int) -> "Tier | Prices":
+        reached = [tier for tier in self.tiers if prompt > tier.above]
+        return reached[-1] if reached else self
+
+
+STORAGE = 0.017
+PRICES = {
+    "doubao-seed-2-1-lite-260915": Prices(0.80, 0.16, 2.70, STORAGE),
+    "doubao-seed-2-1-pro-260915": Prices(6, 1.20, 30, STORAGE),
+    "doubao-seed-2-1-pro-260628": Prices(6, 1.20, 30, STORAGE),
+    "doubao-seed-2-1-turbo-260628": Prices(3, 0.60, 15, STORAGE),
+    "doubao-seed-evolving": Prices(6, 1.20, 30, STORAGE),
+    "doubao-seed-2-0-lite-260428": Prices(
+        0.60, 0.12, 3.60, STORAGE,
+        (Tier(32 * K, 0.90, 0.18, 5.40), Tier(128 * K, 1.80, 0.36, 10.80)),
+    ),
+    "doubao-seed-2-0-mini-260428": Prices(
+        0.20, 0.04, 2, STORAGE, (Tier(32 * K, 0.40, 0.08, 4), Tier(128 * K, 0.80, 0.16, 8))
+    ),
+    "doubao-seed-character-260628": Prices(0.80, 0.16, 2, STORAGE, (Tier(32 * K, 1.20, 0.16, 6),)),
+    "deepseek-v4-pro-ga-260813": Prices(9, 0.30, 27, STORAGE),
+    "deepseek-v4-flash-ga-260731": Prices(3, 0.10, 9, STORAGE),
+    # Those of the peak hours; outside of them it costs half.
+    "deepseek-v4-1-flash-260910": Prices(2, 0.04, 8, STORAGE),
+    "glm-5-2-260617": Prices(8, 2, 28, STORAGE),
+    # The price of cached input is not known: as if there were no cache.
+    "glm-5-3-flash-260828": Prices(0.80, 0.80, 2.80, STORAGE),
+    # The last ones that the Context API served, from their model cards of 2025.
+    "doubao-1-5-pro-32k-250115": Prices(0.80, 0.16, 2, STORAGE),
+    "doubao-1-5-pro-32k-character-250715": Prices(0.80, 0.16, 2, STORAGE),
+    "doubao-1-5-lite-32k-250115": Prices(0.30, 0.06, 0.60, STORAGE),
+}  # fmt: skip
+_RATES: list[Prices | Tier] = list(PRICES.values())
+_RATES += [tier for prices in PRICES.values() for tier in prices.tiers]
+DEAREST = Prices(
+    input=max(rate.input for rate in _RATES),
+    cached=max(rate.cached for rate in _RATES),
+    output=max(rate.output for rate in _RATES),
+    storage=STORAGE,
+)
+"""For models that are not listed, and for endpoints that do not say whose they are."""
+
+# By how an id begins. Models from 2025-06-15 on are served by the Responses API, doubao-1.5 by
+# contexts; whether the Context API still works at all, only a call can tell.
+KINDS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+    (("doubao-1-5-", "doubao-pro-", "doubao-lite-"), ("context", "chat")),
+    (("doubao-seed-", "seed-", "glm-", "kimi-k2",
+      "deepseek-v3-1-", "deepseek-v3-2-", "deepseek-v4-"), ("responses", "chat")),
+    (("deepseek-",), ("chat",)),
+]  # fmt: skip
+ANY_KIND = ("responses", "context", "chat")
+
+
+def wire_name(model: str) -> str:
+    """What Ark is asked for: the endpoint's id where the setting also says whose it is."""
+    return model.partition("=")[0].strip()
+
+
+def known_name(model: str) -> str:
+    """The model that a setting means: `ep-2026…=doubao-seed-2-1-pro-260915` names it, a bare
+    endpoint id does not."""
+    endpoint, _, name = model.partition("=")
+    return name.strip() or endpoint.strip()
+
+
+def kinds_of(model: str) -> tuple[str, ...]:
+    """The kinds of memory to try for a model of Ark, the best first."""
+    name = known_name(model)
+    return next((kinds for starts, kinds in KINDS if name.startswith(starts)), ANY_KIND)
+
+
+def prices_of(model: str) -> Prices | None:
+    """What a model of Ark costs; None when it is not listed."""
+    return PRICES.get(known_name(model))
