@@ -45,7 +45,7 @@ class Clock:
         elif path.startswith("/pace/"):
             self._ark.pace = float(path.removeprefix("/pace/"))
             await JSONResponse({})(scope, receive, send)
-        elif path.endswith("/completions"):
+        elif path.endswith(("/completions", "/responses")):
             writes: list[float] = []
             self._ark.sent.append({"asked": time.time(), "writes": writes})
 

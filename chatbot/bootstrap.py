@@ -19,7 +19,7 @@ from chatbot.accounts import Accounts
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
-from chatbot.budget import Budget
+from chatbot.budget import UNKNOWN_PRICES, Budget, prices_are_known
 from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
 from chatbot.listening import port_for
@@ -43,6 +43,7 @@ log = logging.getLogger("chatbot")
 
 LOOPBACK = "127.0.0.1"
 OFFLINE_MODEL = "ep-offline-demo"
+"""Unknown to the catalogue, so that the demo takes any kind of memory and begins with the best."""
 STOP_SECONDS = 10
 QUEUE_SIZE = 500
 EVENTS = 1000
@@ -183,6 +184,8 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     )
     memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
     budget = Budget.of(settings, model)
+    if not (settings.offline or prices_are_known(settings, model)):
+        log.warning(UNKNOWN_PRICES.format(model=model))
     turns = Turns(storage, memories, budget, limits)
     registration = settings.registration
     if registration == "auto":

@@ -29,26 +29,38 @@
     ├── StorageFault
     └── ArkError
         ├── ContextLost
-        ├── ContextBusy
+        │   └── ContextBusy
         ├── KeyRefused
+        ├── PlanKey
         ├── AccessRefused
         ├── AccountOverdue
         ├── ModelNotFound
+        │   ├── ModelNotOpen
+        │   ├── EndpointNeeded
+        │   └── EndpointClosed
+        ├── WrongAddress
+        ├── ToolNotOpen
         ├── NotSupported
         ├── BadRequest
+        │   └── FieldRefused
         ├── PromptTooLong
         ├── Moderated
         ├── RateLimited
+        │   ├── ArkOverloaded
+        │   └── BusyFor
         ├── QuotaUsedUp
-        ├── ArkOverloaded
+        │   ├── FreeQuotaUsedUp
+        │   └── LimitReached
         ├── ArkUnavailable
         ├── ArkSilent
         └── StreamBroken
+            └── ReplyTooLong
 
 Each class has a stable `code` (what tests, logs and JSON answers name) and a `sentence` in
 English; `ui/texts.py` holds the same sentences in Chinese, by code.
 """
 
+import math
 import traceback
 from pathlib import Path
 
@@ -271,29 +283,56 @@ class StorageFault(ChatbotError):
 class ArkError(ChatbotError):
     """Ark, or the way to it, refused or failed.
 
-    `retryable`: a retry within seconds makes sense. `applied`: Ark may have taken the turn into
-    the context although no answer came, and counted it. `wrote`: Ark may have begun to answer.
-    `request_id` is Ark's, for the log; `detail` is what Ark said, for the log only.
+    `retryable`: a retry within seconds makes sense. `patience`: how many times longer than usual
+    to wait before it. `applied`: Ark may have taken the turn into the context although no answer
+    came, and counted it. `wrote`: Ark may have begun to answer. `curable`: another kind of memory
+    may be served where this call was refused. `from_ark`: the answer has Ark's form, so no proxy
+    on the way gave it. `retry_after` is in seconds, None when no wait was asked for. `detail` is
+    what the provider said: it may repeat the question, so it is never logged.
     """
 
     code = "ark_error"
     sentence = "The model service reported an error. Please try again later."
     status = 502
     retryable = False
+    patience = 1
     applied = True
     wrote = True
+    curable = False
 
-    def __init__(self, detail: str = "", *, ark_code: str = "", request_id: str = "") -> None:
-        super().__init__()
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        model: str = "",
+        ark_code: str = "",
+        ark_status: int = 0,
+        param: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+        from_ark: bool = False,
+    ) -> None:
+        named = "{model}" in self.sentence
+        super().__init__(**({"model": model or "ARK_MODEL"} if named else {}))
         self.detail = detail
         self.ark_code = _visible(ark_code, 100)
+        self.ark_status = ark_status
+        self.param = _visible(param, 100)
         self.request_id = _visible(request_id, 80)
+        self.retry_after = retry_after
+        self.from_ark = from_ark
+
+    @property
+    def reason(self) -> str:
+        """What is stored with the reply: the code, and behind a colon what its sentence needs."""
+        return self.code
 
     def for_log(self) -> str:
-        """One line an owner can act on: our code, Ark's code, Ark's request id, Ark's words."""
+        """One line an owner can act on: our code, then Ark's status, code, parameter and request
+        id. Not Ark's words, which may be the user's."""
         return (
-            f"{self.code} ark_code={self.ark_code or '-'} request_id={self.request_id or '-'} "
-            f"detail={self.detail[:300]!r}"
+            f"{self.code} status={self.ark_status or '-'} ark_code={self.ark_code or '-'} "
+            f"param={self.param or '-'} request_id={self.request_id or '-'}"
         )
 
 
@@ -332,6 +371,17 @@ class KeyRefused(ArkError):
     applied = False
 
 
+class PlanKey(ArkError):
+    """The key or the address belongs to one of Ark's subscription plans (400)."""
+
+    code = "plan_key"
+    sentence = (
+        "This demo's key or address belongs to a coding plan. Its owner needs a key of Ark itself "
+        "and ARK_BASE_URL=https://ark.cn-beijing.volces.com/api/v3."
+    )
+    applied = False
+
+
 class AccessRefused(ArkError):
     """The account may not use this service (403)."""
 
@@ -349,10 +399,65 @@ class AccountOverdue(ArkError):
 
 
 class ModelNotFound(ArkError):
-    """The endpoint or model does not exist, is closed, or is not opened for the account."""
+    """The model does not exist, was retired, or this account has no access to it (404)."""
 
     code = "model_not_found"
-    sentence = "The model of this demo was not found. Its owner has to check ARK_MODEL."
+    sentence = (
+        "The model {model} does not exist (any more), or this demo's account has no access to it. "
+        "Its owner has to check ARK_MODEL."
+    )
+    applied = False
+
+
+class ModelNotOpen(ModelNotFound):
+    """The account has not opened the model (404)."""
+
+    code = "model_not_open"
+    sentence = (
+        "The model {model} is not opened for this demo's account. Its owner opens it in Ark's "
+        "console under “Model activation” (开通管理); that takes effect within minutes."
+    )
+
+
+class EndpointNeeded(ModelNotFound):
+    """The account may call models by endpoints only (404)."""
+
+    code = "endpoint_needed"
+    sentence = (
+        "This demo's account may not call {model} by its model id. Its owner has to set ARK_MODEL "
+        "to the id of an endpoint (ep-…) of Ark's console."
+    )
+
+
+class EndpointClosed(ModelNotFound):
+    """The endpoint is switched off (400)."""
+
+    code = "endpoint_closed"
+    sentence = (
+        "The endpoint {model} is switched off. Its owner has to start it again in Ark's console "
+        "under “Online inference” (在线推理)."
+    )
+
+
+class WrongAddress(ArkError):
+    """What answers at ARK_BASE_URL knows no such path."""
+
+    code = "wrong_address"
+    sentence = (
+        "No model service answers at this address. This demo's owner has to check ARK_BASE_URL: "
+        "for Ark it ends in /api/v3, for other servers mostly in /v1."
+    )
+    applied = False
+
+
+class ToolNotOpen(ArkError):
+    """The account has not opened the web search plug-in (404)."""
+
+    code = "tool_not_open"
+    sentence = (
+        "Web search is not opened for this demo's account. Its owner opens it in Ark's console "
+        "under “Component library” (组件库)."
+    )
     applied = False
 
 
@@ -362,6 +467,7 @@ class NotSupported(ArkError):
     code = "not_supported"
     sentence = "This model cannot remember a session in the chosen way."
     applied = False
+    curable = True
 
 
 class BadRequest(ArkError):
@@ -370,10 +476,31 @@ class BadRequest(ArkError):
     code = "bad_request"
     sentence = "The model service did not accept this request."
     applied = False
+    curable = True
+
+
+class FieldRefused(BadRequest):
+    """Ark takes the request without one field, or with a smaller number in it.
+
+    `field` is its outermost name; `at_most` the largest number allowed, None when the field is
+    not known at all.
+    """
+
+    field = ""
+    at_most: int | None = None
+    by_model = False
+    """Whether the model lacks the field, whatever was asked before."""
 
 
 class PromptTooLong(ArkError):
-    """Question and history do not fit the model's window."""
+    """Question and history do not fit the model's window.
+
+    `window` is its tokens, 0 when that was not told; `counts_reply`: the longest reply has to fit
+    in, too.
+    """
+
+    window = 0
+    counts_reply = False
 
     code = "prompt_too_long"
     sentence = "This session and question are too long for the model. Start a new session."
@@ -396,18 +523,67 @@ class RateLimited(ArkError):
     applied = False
 
 
+class BusyFor(RateLimited):
+    """Too many requests, and the next is welcome only after longer than anybody waits."""
+
+    code = "busy_for"
+    sentence = "The model is very busy right now. Try again in {seconds} seconds."
+    retryable = False
+
+    def __init__(self, error: ArkError) -> None:
+        super().__init__(
+            error.detail,
+            ark_code=error.ark_code,
+            ark_status=error.ark_status,
+            param=error.param,
+            request_id=error.request_id,
+            retry_after=error.retry_after,
+            from_ark=error.from_ark,
+        )
+        self.applied = error.applied
+        self.seconds = math.ceil(error.retry_after or 0)
+        self.values = {"seconds": self.seconds}
+        self.args = (self.sentence.format_map(self.values),)
+
+    @property
+    def reason(self) -> str:
+        return f"{self.code}:{self.seconds}"
+
+
 class QuotaUsedUp(ArkError):
-    """A quota or a limit set in Ark's console is used up (429, a retry is in vain)."""
+    """A quota is used up (429, a retry is in vain)."""
 
     code = "quota_used_up"
     sentence = "This demo's quota at the model service is used up. Please tell its owner."
     applied = False
 
 
+class FreeQuotaUsedUp(QuotaUsedUp):
+    """The free tokens of the model are used up (429)."""
+
+    code = "free_quota_used_up"
+    sentence = (
+        "The free tokens of {model} are used up. This demo's owner has to open the paid service "
+        "in Ark's console under “Model activation” (开通管理), or choose another model."
+    )
+
+
+class LimitReached(QuotaUsedUp):
+    """The limit that the account has set for the model is reached (429)."""
+
+    code = "limit_reached"
+    sentence = (
+        "The limit of {model} is reached, and “Safe experience mode” (安心体验模式) has paused it. "
+        "This demo's owner can switch that off in Ark's console under “Model activation” "
+        "(开通管理), or choose another model."
+    )
+
+
 class ArkOverloaded(RateLimited):
     """Ark sheds load (429)."""
 
     code = "ark_overloaded"
+    patience = 5
 
 
 class ArkUnavailable(ArkError):
@@ -430,3 +606,10 @@ class StreamBroken(ArkError):
 
     code = "stream_broken"
     sentence = "The connection to the model broke off in the middle of the answer."
+
+
+class ReplyTooLong(StreamBroken):
+    """The service went on and on without a word of an answer."""
+
+    code = "reply_too_long"
+    sentence = "The model service sent far more than an answer, so it was left."

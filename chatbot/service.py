@@ -59,6 +59,7 @@ class Shown(NamedTuple):
     completion_tokens: int | None
     first_token_ms: int | None
     micro_yuan: int | None
+    model: str
 
 
 @dataclass(frozen=True)

@@ -176,10 +176,15 @@ class Turn:
         """How the turn ended; `memory_kind` is the one in use where Ark holds nothing."""
         state, error = self.state, self.error
         if not self.text and state in (State.COMPLETE, State.INTERRUPTED, State.LENGTH):
-            state, error = State.FAILED, error or "empty_reply"
+            thought = self.thought or any(call.reasoning for call in self.calls.used())
+            only_thought = thought and state is State.LENGTH
+            error = error or ("only_thought" if only_thought else "empty_reply")
+            state = State.FAILED
         # A continued reply was asked for in words that are no part of the conversation.
         in_step = state in (State.COMPLETE, State.LENGTH) and not self.begun.prefix
-        held = self.held if in_step and self.held and _is_usable(self.held.ref or "") else None
+        held = self.held if in_step else None
+        if held is not None and held.ref is not None and not _is_usable(held.ref):
+            held = None
         return Outcome(
             state=state,
             content=self.text,

@@ -275,7 +275,8 @@ class Turns:
                 turn.request_id = error.request_id
                 turn.calls.fail(error.applied, error.wrote)
             filtered = isinstance(error, Moderated)
-            turn.end(State.FILTERED if filtered else State.INTERRUPTED, error.code)
+            reason = error.reason if isinstance(error, ArkError) else error.code
+            turn.end(State.FILTERED if filtered else State.INTERRUPTED, reason)
         else:
             log.error("reply %s failed", turn.begun.reply_id, exc_info=error)
             turn.end(State.INTERRUPTED, ChatbotError.code)

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,60 +19,58 @@ from volcenginesdkarkruntime._exceptions import (
     ArkAPIConnectionError,
     ArkAPIError,
     ArkAPIStatusError,
-    ArkAPITimeoutError,
 )
 
-from chatbot.ark.chunks import Chunk, Line, Tokens, counted
-from chatbot.ark.sse import read_events
-from chatbot.errors import (
-    AccessRefused,
-    AccountOverdue,
-    ArkError,
-    ArkOverloaded,
-    ArkSilent,
-    ArkUnavailable,
-    BadRequest,
-    ContextBusy,
-    ContextLost,
-    KeyRefused,
-    ModelNotFound,
-    Moderated,
-    NotSupported,
-    PromptTooLong,
-    QuotaUsedUp,
-    RateLimited,
-    StreamBroken,
+from chatbot.ark.body import bound
+from chatbot.ark.chunks import Chunk, Line, Tokens
+from chatbot.ark.dialect import PLAIN, Dialect
+from chatbot.ark.errors import Api, Refusal, error_for
+from chatbot.ark.parse import (
+    ODD,
+    Event,
+    chat_chunk,
+    output_of,
+    read_ref,
+    read_usage,
+    response_chunk,
+    told_error,
 )
+from chatbot.ark.sse import ENDED, BrokenEvent, read_events
+from chatbot.catalog import wire_name
+from chatbot.errors import ArkError, ArkSilent, ArkUnavailable, ReplyTooLong, StreamBroken
 
-Event = dict[str, Any]
 CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 30
 """How long an idle connection is kept for the next question, which then needs no handshake; by
 default five. Servers commonly wait for a minute."""
 ARK_PATH = re.compile(r"/api/(?:\w+/)?v3$")
 """How Ark's addresses end, those of its plans (`/api/coding/v3`) included."""
-ODD = (AttributeError, KeyError, TypeError, ValueError)
-"""What reading an answer of an unexpected shape raises."""
+THINKING_OFF = {"type": "disabled"}
+"""Current models think unless they are told not to, which takes them half a minute more."""
+SPARE_EVENTS = 1_000
+"""Events without text that a stream may have, beside two for each token it may take."""
 LIMITS = httpx.Limits(
     max_connections=1000,
     # Each request looks at every idle connection: a hundred of them took a fifth of a crowd's time.
     max_keepalive_connections=10,
     keepalive_expiry=KEEPALIVE_SECONDS,
 )
-SDK_FAILURES = (ArkAPIError, httpx.HTTPError, json.JSONDecodeError)
-"""Everything a call or a running stream can raise; the last two come bare out of a stream."""
+SDK_FAILURES = (ArkAPIError, httpx.HTTPError, BrokenEvent, ValueError, RecursionError)
+"""Everything a call or a running stream can raise; the last two come out of JSON that the SDK
+reads."""
 
 
 class ArkClient:
-    """One AsyncArk for the life of the process. Use it in one event loop; `close` it there."""
+    """One AsyncArk for the life of the process. Use it in one event loop; `close` it there.
+
+    A `model` is as ARK_MODEL names it. `Dialect` says what the model has refused so far.
+    """
 
     def __init__(
         self, *, api_key: str, base_url: str, first_token_seconds: float, idle_seconds: float
     ) -> None:
         self._key = api_key
         self.speaks_ark = bool(ARK_PATH.search(base_url))
-        self.hides_thoughts = self.speaks_ark
-        """Whether a model may think without showing all of it: Ark's newer ones show a summary."""
         self._first_token_seconds = first_token_seconds
         self._idle_seconds = idle_seconds
         # The SDK's own retry re-sends a POST after a timeout, which would apply one turn twice
@@ -83,12 +82,23 @@ class ArkClient:
             # Each call below has its own limit; one of httpx's is set anew for every piece read.
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             http_client=httpx.AsyncClient(
-                event_hooks={"request": [] if self.speaks_ark else [_drop_nulls]}, limits=LIMITS
+                event_hooks={
+                    "request": [] if self.speaks_ark else [_drop_nulls],
+                    "response": [bound],
+                },
+                # Texts of a few bytes are not worth packing, and what is not packed cannot burst.
+                headers={"Accept-Encoding": "identity"},
+                limits=LIMITS,
             ),
         )
 
     async def close(self) -> None:
         await self._ark.close()
+
+    def hides_thoughts(self, dialect: Dialect) -> bool:
+        """Whether the model may think without showing all of it: Ark's newer ones show a summary
+        of their thoughts, if they cannot be told not to think."""
+        return self.speaks_ark and not dialect.takes("thinking")
 
     async def create_context(
         self, model: str, lines: Iterable[Line], ttl: int
@@ -101,33 +111,40 @@ class ArkClient:
         try:
             async with asyncio.timeout(self._first_token_seconds):
                 context = await self._ark.context.create(
-                    model=model, mode="session", messages=_wire(lines), ttl=ttl
+                    model=wire_name(model), mode="session", messages=_wire(lines), ttl=ttl
                 )
         except TimeoutError:
             raise ArkSilent("context.create") from None
         except SDK_FAILURES as error:
-            raise self._translate(error, "create") from error
-        try:
-            return str(context.id), _tokens(context.usage)
-        except ODD:
-            # Such as a page of a proxy in its place.
-            raise StreamBroken("context.create answered something else") from None
+            raise self._translate(error, "create", model) from error
+        # Anything can stand in the place of a context, such as a page of a proxy.
+        ref = read_ref(getattr(context, "id", None))
+        if not ref:
+            raise StreamBroken("context.create answered something else")
+        return ref, read_usage(getattr(context, "usage", None))
 
     def stream_context(
-        self, model: str, context_id: str, lines: Iterable[Line], max_tokens: int
+        self,
+        model: str,
+        context_id: str,
+        lines: Iterable[Line],
+        max_tokens: int,
+        dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
         """The reply to new messages of a session context, as it comes (docs/82379/1529329)."""
         return self._stream(
             "context",
+            model,
+            max_tokens,
             lambda: self._ark.context.completions.create(
-                model=model,
+                model=wire_name(model),
                 context_id=context_id,
                 messages=_wire(lines),
-                max_tokens=max_tokens,
+                max_tokens=dialect.output(max_tokens),
                 stream=True,
-                stream_options={"include_usage": True},
+                **_usage_wanted(dialect),
             ),
-            _chunk,
+            chat_chunk,
         )
 
     def stream_response(
@@ -137,40 +154,61 @@ class ArkClient:
         lines: Iterable[Line],
         max_tokens: int,
         expires_at: datetime,
+        dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
         """The reply of the Responses API, stored until `expires_at` (docs/82379/1569618).
 
-        It goes on from the stored reply `previous`; `max_tokens` includes the thoughts.
+        It goes on from the stored reply `previous`; `max_tokens` includes the thoughts. No
+        `caching`: what is said again is cached by itself, and asking for it costs storage.
         """
+        fields: dict[str, Any] = {}
+        if dialect.takes("thinking"):
+            fields["thinking"] = THINKING_OFF
+        if dialect.takes("expire_at"):
+            fields["expire_at"] = int(expires_at.timestamp())
         return self._stream(
             "responses",
+            model,
+            max_tokens,
             lambda: self._ark.responses.create(
-                model=model,
+                model=wire_name(model),
                 previous_response_id=previous,
                 input=[{"type": "message", **line} for line in _wire(lines)],
-                max_output_tokens=max_tokens,
+                max_output_tokens=dialect.output(max_tokens),
                 store=True,
-                caching={"type": "enabled"},
-                expire_at=int(expires_at.timestamp()),
                 stream=True,
+                **fields,
             ),
-            _response_chunk,
+            response_chunk,
         )
 
     def stream_chat(
-        self, model: str, lines: Iterable[Line], max_tokens: int
+        self, model: str, lines: Iterable[Line], max_tokens: int, dialect: Dialect = PLAIN
     ) -> AsyncIterator[Chunk]:
-        """The reply to a whole history (docs/82379/1494384), of Ark or a compatible server."""
+        """The reply to a whole history (docs/82379/1494384), of Ark or a compatible server.
+
+        Of Ark's two limits the one is asked for that includes the thoughts, as long as the model
+        takes it.
+        """
+        fields = _usage_wanted(dialect)
+        if self.speaks_ark and dialect.takes("thinking"):
+            fields["thinking"] = THINKING_OFF
+        whole = dialect.takes("max_completion_tokens")
+        if not self.speaks_ark:
+            whole = whole and not dialect.takes("max_tokens")
+        limit = "max_completion_tokens" if whole else "max_tokens"
         return self._stream(
             "chat",
+            model,
+            max_tokens,
             lambda: self._ark.chat.completions.create(
-                model=model,
+                model=wire_name(model),
                 messages=_wire(lines),
-                max_tokens=max_tokens,
                 stream=True,
-                stream_options={"include_usage": True},
+                **{limit: dialect.output(max_tokens)},
+                **fields,
             ),
-            _chunk,
+            chat_chunk,
         )
 
     async def forget_response(self, response_id: str) -> None:
@@ -182,11 +220,13 @@ class ArkClient:
             raise ArkSilent("responses.delete") from None
         except SDK_FAILURES as error:
             if getattr(error, "status_code", None) != 404:
-                raise self._translate(error, "responses") from error
+                raise self._translate(error, "delete", "") from error
 
     async def _stream(
         self,
-        api: str,
+        api: Api,
+        model: str,
+        max_tokens: int,
         call: Callable[[], Awaitable[Any]],
         read: Callable[[Any], Chunk],
     ) -> AsyncIterator[Chunk]:
@@ -194,8 +234,9 @@ class ArkClient:
 
         A stream that ends without a finish_reason did not finish: `StreamBroken`.
         """
-        stream, finished = None, False
+        stream, finished, answered = None, False, False
         limit = self._first_token_seconds
+        silent = 2 * max_tokens + SPARE_EVENTS
         try:
             async with asyncio.timeout(limit):
                 stream = await call()
@@ -206,12 +247,21 @@ class ArkClient:
                     if event is None:
                         break
                     try:
-                        _raise_told(event)
-                        chunk = read(event)
+                        chunk = self._read(event, read, api, model)
                     except ODD as error:
                         raise StreamBroken(f"an event of an odd shape: {error}") from None
                     if chunk.text or chunk.thought:
                         limit = self._idle_seconds
+                        answered = answered or bool(chunk.text)
+                    else:
+                        silent -= 1
+                        if silent < 0:
+                            raise ReplyTooLong()
+                    if event is ENDED and answered and not finished and not self.speaks_ark:
+                        # Servers of other makes may leave the reason out.
+                        chunk = Chunk(finish="stop")
+                    if chunk.finish and not answered and api == "responses":
+                        chunk = _with_output(chunk, event)
                     finished = finished or bool(chunk.finish)
                     yield chunk
             if not finished:
@@ -219,25 +269,38 @@ class ArkClient:
         except TimeoutError:
             raise ArkSilent(f"no data for {limit:g} s") from None
         except SDK_FAILURES as error:
-            raise self._translate(error, api) from error
+            raise self._translate(error, api, model) from error
         finally:
             if stream is not None:
                 # A stream left open goes on, and is billed, at Ark's side.
                 with suppress(httpx.HTTPError):
                     await stream.close()
 
-    def _translate(self, error: Exception, api: str) -> ArkError:
-        kind, details = _describe(error, api)
-        translated = kind(
-            details["detail"].replace(self._key, "***"),
-            ark_code=details["code"],
-            request_id=details["request_id"],
-        )
-        cause = error.__cause__
-        if isinstance(error, ArkAPIConnectionError) and isinstance(cause, httpx.ConnectError):
-            translated.applied = False
-        # An error of Ark's own comes in the place of an answer; a proxy's page may hide one.
-        translated.wrote = not (isinstance(error, ArkAPIStatusError) and details["code"])
+    def _read(self, event: Event, read: Callable[[Any], Chunk], api: Api, model: str) -> Chunk:
+        refusal = told_error(event)
+        if refusal is not None:
+            raise error_for(refusal, api, model)
+        return read(event)
+
+    def _translate(self, error: Exception, api: Api, model: str) -> ArkError:
+        if isinstance(error, ArkAPIStatusError):
+            headers = error.response.headers
+            refusal = Refusal(
+                error.status_code,
+                error.body,
+                headers.get("x-request-id", ""),
+                headers.get("retry-after", ""),
+            )
+            translated = error_for(refusal, api, model)
+            # An error of Ark's own comes in the place of an answer; a proxy's page may hide one.
+            translated.wrote = not (translated.from_ark or translated.ark_code)
+        elif isinstance(error, ArkAPIConnectionError):
+            translated = ArkUnavailable(repr(error))
+            connecting = (httpx.ConnectError, httpx.ConnectTimeout)
+            translated.applied = not isinstance(error.__cause__, connecting)
+        else:
+            translated = StreamBroken(repr(error))
+        translated.detail = translated.detail.replace(self._key, "***")
         return translated
 
 
@@ -256,166 +319,15 @@ def _wire(lines: Iterable[Line]) -> list[dict[str, str]]:
     return [{"role": line.role, "content": line.content} for line in lines]
 
 
-def _raise_told(event: Event) -> None:
-    """Raise the error that an event tells in the middle of a stream, in any of its forms."""
-    error = event.get("error")
-    if event.get("type") == "response.failed":
-        error = (event.get("response") or {}).get("error") or {}
-    elif error is None and "code" in event and "choices" not in event:
-        # `event: error`, and the Responses API's own: code and message stand outermost.
-        error = event
-    if error is None:
-        return
-    fields = error if isinstance(error, dict) else {"message": error}
-    code = str(fields.get("code") or "")
-    kind = Moderated if _is_moderation(code) else StreamBroken
-    message = str(fields.get("message") or "")
-    raise kind(message, ark_code=code, request_id=_request_id_in(message))
+def _usage_wanted(dialect: Dialect) -> dict[str, Any]:
+    wanted = dialect.takes("stream_options")
+    return {"stream_options": {"include_usage": True}} if wanted else {}
 
 
-def _request_id_in(message: str) -> str:
-    named = re.search(r"[Rr]equest id: (\S+)", message)
-    return named.group(1).rstrip(".") if named else ""
-
-
-def _chunk(event: Event) -> Chunk:
-    # `choices` is [] on the usage chunk and may be null or a string on a bad one; `delta` and
-    # its fields may be null.
-    choices = event.get("choices")
-    tokens = _tokens(event.get("usage"))
-    if not isinstance(choices, list) or not choices:
-        return Chunk(tokens=tokens)
-    delta = choices[0].get("delta") or {}
-    # `reasoning` is what Ollama and newer vLLM call it.
-    thought = _text(delta.get("reasoning_content") or delta.get("reasoning"))
-    finish = _text(choices[0].get("finish_reason"))
-    return Chunk(_text(delta.get("content")), thought, finish, tokens)
-
-
-def _response_chunk(event: Event) -> Chunk:
-    """A chunk from an event of the Responses API (docs/82379/1599499)."""
-    match event.get("type"):
-        case "response.created":
-            return Chunk(ref=_text((event.get("response") or {}).get("id")))
-        case "response.output_text.delta":
-            return Chunk(text=_text(event.get("delta")))
-        case "response.reasoning_summary_text.delta":
-            return Chunk(thought=_text(event.get("delta")))
-        case "response.completed":
-            response = event.get("response") or {}
-            tokens = _tokens(response.get("usage"))
-            return Chunk(finish="stop", tokens=tokens, ref=response.get("id") or "")
-        case "response.incomplete":
-            response = event.get("response") or {}
-            filtered = "content_filter" in str(response.get("incomplete_details"))
-            finish = "content_filter" if filtered else "length"
-            return Chunk(finish=finish, tokens=_tokens(response.get("usage")))
-    return Chunk()
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} in the place of text")
-    return value
-
-
-def _tokens(usage: Any) -> Tokens | None:
-    """Usage as a server reports it, in the spelling of either API."""
-    if not isinstance(usage, dict):
-        return None
-
-    def count(holder: Any, *names: str) -> int | None:
-        if not isinstance(holder, dict):
-            return None
-        told = (counted(holder.get(name)) for name in names)
-        return next((number for number in told if number is not None), None)
-
-    given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    made = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
-    return Tokens(
-        prompt=count(usage, "prompt_tokens", "input_tokens"),
-        cached=count(given, "cached_tokens") or 0,
-        completion=count(usage, "completion_tokens", "output_tokens"),
-        reasoning=count(made, "reasoning_tokens") or 0,
-    )
-
-
-def _describe(error: Exception, api: str) -> tuple[type[ArkError], dict[str, str]]:
-    """Which of our errors it is, and what the log should say about it."""
-    body = getattr(error, "body", None)
-    message = str(body.get("message", "")) if isinstance(body, dict) else ""
-    code = str(getattr(error, "code", None) or "")
-    response = getattr(error, "response", None)
-    request_id = response.headers.get("x-request-id", "") if response is not None else ""
-    request_id = request_id or _request_id_in(message)
-    details = {"code": code, "request_id": request_id, "detail": message or repr(error)}
-
-    if isinstance(error, ArkAPIStatusError):
-        param = str(getattr(error, "param", None) or "")
-        return _by_status(error.status_code, code, param, api), details
-    if isinstance(error, ArkAPITimeoutError | ArkAPIConnectionError):
-        return ArkUnavailable, details
-    return StreamBroken, details
-
-
-def _by_status(status: int, code: str, param: str, api: str) -> type[ArkError]:
-    """Ark's error table (docs/82379/1299023)."""
-    match status:
-        case 400:
-            return _bad_request(code, param, api)
-        case 401:
-            return AccessRefused if code.startswith("InvalidAccountStatus") else KeyRefused
-        case 402:
-            return AccountOverdue
-        case 403:
-            if code == "OperationDenied.InvalidState":
-                return ContextBusy
-            overdue = code in ("AccountOverdueError", "OperationDenied.ServiceOverdue")
-            return AccountOverdue if overdue else AccessRefused
-        case 404:
-            return _not_found(code, api)
-        case 405 | 501:
-            return NotSupported
-        case 429:
-            if code in ("QuotaExceeded", "SetLimitExceeded"):
-                return QuotaUsedUp
-            overload = code in ("ServerOverloaded", "RequestBurstTooFast")
-            return ArkOverloaded if overload else RateLimited
-        case 408 | 409:
-            return ArkUnavailable
-    return ArkUnavailable if status >= 500 else BadRequest
-
-
-def _not_found(code: str, api: str) -> type[ArkError]:
-    # What Ark answers for an expired context is not documented; `NotFound.…` is its generic row
-    # for a resource.
-    if code.startswith("NotFound") and api in ("context", "responses"):
-        return ContextLost
-    if code == "UnsupportedModel":
-        return NotSupported
-    # A server that is not Ark has no such path, and says so in its own words; and the Context
-    # API takes endpoint ids only.
-    missing = code.startswith(("InvalidEndpointOrModel.NotFound", "ModelNotOpen", "NotFound"))
-    return ModelNotFound if api == "chat" or missing else NotSupported
-
-
-def _bad_request(code: str, param: str, api: str) -> type[ArkError]:
-    if code == "InvalidParameter.PreviousResponseNotFound":
-        return ContextLost
-    if param in ("context_id", "previous_response_id"):
-        return ContextLost
-    if api != "chat" and param in ("model", "caching"):
-        return NotSupported
-    if code.startswith("InvalidEndpoint."):
-        return ModelNotFound
-    if code.startswith("OutofContext"):
-        return PromptTooLong
-    if code == "ContentSecurityDetectionError":
-        return ArkUnavailable
-    return Moderated if _is_moderation(code) else BadRequest
-
-
-def _is_moderation(code: str) -> bool:
-    return "SensitiveContent" in code or "RiskDetection" in code
+def _with_output(chunk: Chunk, event: Event) -> Chunk:
+    """The last chunk of a stream, with the text of its event when none has come before."""
+    try:
+        said = output_of(event)
+    except ODD:
+        return chunk
+    return replace(chunk, text=chunk.text or said.text)

@@ -7,24 +7,28 @@ the caller, by `memory_upto`.
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
+from chatbot.ark.attempt import Attempt, estimate_lines
 from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, Ground, Held, Line, Note
 from chatbot.ark.client import ArkClient
+from chatbot.ark.dialect import PLAIN, Dialect
 from chatbot.ark.tokens import estimate_tokens
-from chatbot.errors import ArkError, ContextLost, NotSupported
+from chatbot.catalog import kinds_of
+from chatbot.errors import ArkError, PromptTooLong
 from chatbot.storage.fields import now
 
 log = logging.getLogger("chatbot.memory")
 
 RESPONSE_PREFIX = "resp_"
-RETRIES = 2
 RETRY_SECONDS = 0.5
+LEARNED_SECONDS = 86_400
+"""How long a kind of memory that a model lacks is not tried again."""
 Event = CallStarts | CallFailed | Chunk | Held | Note
 
 
@@ -45,6 +49,13 @@ class Ask:
     """Question and answer so far when the answer is continued; they are never left out."""
     history_tokens: int
     max_tokens: int
+    dialect: Dialect = PLAIN
+    """What the model has refused so far."""
+
+    @property
+    def output_tokens(self) -> int:
+        """The most tokens of an answer, thoughts included."""
+        return self.dialect.output(self.max_tokens)
 
 
 class Memory(Protocol):
@@ -68,12 +79,17 @@ class Memory(Protocol):
 
 
 class Memories:
-    """The ways to remember, from the cheapest down; steps down where a model lacks one."""
+    """The ways to remember, from the best down; steps down where a model lacks one.
+
+    What is learned of a model is kept for a day, in this process.
+    """
 
     def __init__(self, client: ArkClient, kinds: Sequence[Memory]) -> None:
         self._client = client
         self._kinds = list(kinds)
-        self._steps: dict[str, int] = {}
+        self._steps: dict[str, tuple[int, float]] = {}
+        self._dialects: dict[tuple[str, str], Dialect] = {}
+        self._rooms: dict[str, int] = {}
 
     def kind_for(self, model: str) -> str:
         """The name of the way in use for this model."""
@@ -90,17 +106,11 @@ class Memories:
         return self._memory(model).first_calls(held, history, new, max_tokens)
 
     def _memory(self, model: str) -> Memory:
-        return self._kinds[self._steps.get(model, 0)]
+        return self._kinds[self._step(model)]
 
-    def _step_down(self, model: str, memory: Memory) -> bool:
-        """Use the next way from now on; False when this was the last."""
-        step = self._kinds.index(memory) + 1
-        if step == len(self._kinds):
-            return False
-        # Two turns may find out at once.
-        self._steps[model] = max(step, self._steps.get(model, 0))
-        log.warning("%s does not serve %r: now %r", model, memory.kind, self.kind_for(model))
-        return True
+    def _step(self, model: str) -> int:
+        step, at = self._steps.get(model, (0, 0.0))
+        return step if time.monotonic() - at < LEARNED_SECONDS else 0
 
     async def forget(self, refs: Sequence[str]) -> None:
         """Delete what Ark stores under these ids, as far as its API can; failures are logged.
@@ -117,49 +127,86 @@ class Memories:
     async def answer(self, ask: Ask) -> AsyncIterator[Event]:
         """The reply, with everything that can be made good made good before its first word.
 
-        A lost memory is rebuilt once and the turn replayed once. What passes by itself is
-        retried, with growing, random pauses; a memory that may have taken the turn although no
-        answer came is never used again. After the first word nothing is repeated.
+        A lost memory is rebuilt once and the turn replayed once. A field that the model does not
+        take is left out, a history that is too long is shortened once, and a kind of memory that
+        is refused gives way to the next one. What passes by itself is retried, with growing,
+        random pauses; a memory that may have taken the turn although no answer came is never used
+        again. After the first word nothing is repeated.
 
         Each call is told as `CallStarts` before it is made, and as `CallFailed` when another one
         takes its place; whoever takes the events decides so whether the next call is made.
         """
-        ground, rebuilt, retries = Ground(ask.ref, ask.held_tokens), False, 0
+        attempt = self._begin(ask)
         while True:
             said = False
-            memory = self._memory(ask.model)
+            memory = self._kinds[attempt.step]
+            asked = replace(ask, dialect=attempt.dialect, history_tokens=attempt.history_tokens)
             try:
-                async with aclosing(memory.once(ask, ground)) as events:  # type: ignore[type-var]
+                async with aclosing(memory.once(asked, attempt.ground)) as events:  # type: ignore[type-var]
                     async for event in events:
                         if isinstance(event, Ground):
-                            ground = event
+                            attempt.ground = event
                             continue
-                        if rebuilt and not said and _says_something(event):
-                            yield Note("memory_rebuilt")
-                        said = said or _says_something(event)
+                        if not said and _says_something(event):
+                            said = True
+                            self._learn(ask.model, attempt)
+                            if attempt.rebuilt:
+                                yield Note("memory_rebuilt")
                         yield event
                 return
-            except ContextLost as error:
-                if said or ground.ref is None or rebuilt:
-                    raise
-                log.warning("rebuilding memory: %s", error.for_log())
-                yield _failed(error)
-                ground, rebuilt = Ground(), True
-            except NotSupported as error:
-                if said or not self._step_down(ask.model, memory):
-                    raise
-                log.warning("stepping down: %s", error.for_log())
-                yield _failed(error)
-                ground = Ground()
             except ArkError as error:
-                if said or not error.retryable or retries == RETRIES:
+                if said:
                     raise
-                log.warning("retrying: %s", error.for_log())
+                cure, pause = await self._cure(error, attempt, ask)
+                if not cure:
+                    raise
+                log.warning("%s: %s", cure, error.for_log())
                 yield _failed(error)
-                retries += 1
-                if error.applied:
-                    ground = Ground()
-                await asyncio.sleep(RETRY_SECONDS * 2**retries * random.uniform(0.5, 1))
+                await asyncio.sleep(pause)
+
+    def _begin(self, ask: Ask) -> Attempt:
+        step = self._step(ask.model)
+        return Attempt(
+            ground=Ground(ask.ref, ask.held_tokens),
+            dialect=self._dialect(ask.model, step),
+            history_tokens=min(ask.history_tokens, self._rooms.get(ask.model, ask.history_tokens)),
+            step=step,
+            last_step=len(self._kinds) - 1,
+        )
+
+    async def _cure(self, error: ArkError, attempt: Attempt, ask: Ask) -> tuple[str, float]:
+        """What is done about a refusal, in words for the log, and the seconds to wait before."""
+        if attempt.rebuild(error):
+            return "rebuilding memory", 0
+        if attempt.reword(error):
+            return "asking in other words", 0
+        if isinstance(error, PromptTooLong):
+            fixed = [Line("system", ask.system), *ask.begun, Line("user", ask.question)]
+            if attempt.shorten(error, fixed, await ask.load_history(), ask.max_tokens):
+                return "shortening the history", 0
+        if attempt.step_down(error):
+            attempt.dialect = self._dialect(ask.model, attempt.step)
+            return f"stepping down to {self._kinds[attempt.step].kind}", 0
+        pause = attempt.retry_after(error, RETRY_SECONDS)
+        return ("", 0) if pause is None else ("retrying", pause)
+
+    def _dialect(self, model: str, step: int) -> Dialect:
+        return self._dialects.get((model, self._kinds[step].kind), PLAIN)
+
+    def _learn(self, model: str, attempt: Attempt) -> None:
+        """Keep what has led to an answer."""
+        kind = self._kinds[attempt.step].kind
+        if attempt.dialect != self._dialect(model, attempt.step):
+            left_out = ", ".join(sorted(attempt.dialect.refused)) or "nothing"
+            most = attempt.dialect.most_output or "any"
+            log.info("%s by %r: leaves out %s, output limit %s", model, kind, left_out, most)
+            self._dialects[model, kind] = attempt.dialect
+        # Two turns may find out at once.
+        if attempt.proven and attempt.step > self._step(model):
+            self._steps[model] = (attempt.step, time.monotonic())
+            log.warning("%s: from now on %r", model, kind)
+        if attempt.shortened:
+            self._rooms[model] = attempt.history_tokens
 
 
 def _failed(error: ArkError) -> CallFailed:
@@ -204,9 +251,11 @@ class ContextMemory:
         # Each use renews the idle timer; counted from before the call, so never too late.
         yield Held("context", ground.ref, now() + timedelta(seconds=self._ttl))
         new = [*ground.lacking, Line("user", ask.question)]
-        yield CallStarts(ground.tokens + estimate_lines(new), ask.max_tokens)
+        yield CallStarts(ground.tokens + estimate_lines(new), ask.output_tokens)
         async with aclosing(
-            self._client.stream_context(ask.model, str(ground.ref), new, ask.max_tokens)  # type: ignore[type-var]
+            self._client.stream_context(  # type: ignore[type-var]
+                ask.model, str(ground.ref), new, ask.max_tokens, ask.dialect
+            )
         ) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -227,7 +276,7 @@ class ResponsesMemory:
         self, held: int | None, history: int, new: int, max_tokens: int
     ) -> list[CallStarts]:
         before = history if held is None else held
-        return [CallStarts(before + new, max_tokens, self._client.hides_thoughts)]
+        return [CallStarts(before + new, max_tokens)]
 
     async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
         new = [Line("user", ask.question)]
@@ -238,10 +287,10 @@ class ResponsesMemory:
             new = [Line("system", ask.system), *history, *new]
         expires_at = now() + timedelta(seconds=self._ttl)
         most = ground.tokens + estimate_lines(new)
-        yield CallStarts(most, ask.max_tokens, self._client.hides_thoughts)
+        yield CallStarts(most, ask.output_tokens, self._client.hides_thoughts(ask.dialect))
         async with aclosing(
             self._client.stream_response(  # type: ignore[type-var]
-                ask.model, ground.ref, new, ask.max_tokens, expires_at
+                ask.model, ground.ref, new, ask.max_tokens, expires_at, ask.dialect
             )
         ) as chunks:
             async for chunk in chunks:
@@ -264,16 +313,18 @@ class ChatMemory:
     def first_calls(
         self, held: int | None, history: int, new: int, max_tokens: int
     ) -> list[CallStarts]:
-        return [CallStarts(history + new, max_tokens, self._client.hides_thoughts)]
+        return [CallStarts(history + new, max_tokens)]
 
     async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
         history, cut = await _history(ask)
         if cut:
             yield Note("history_cut")
         lines = [Line("system", ask.system), *history, Line("user", ask.question)]
-        yield CallStarts(estimate_lines(lines), ask.max_tokens, self._client.hides_thoughts)
+        hidden = self._client.hides_thoughts(ask.dialect)
+        yield CallStarts(estimate_lines(lines), ask.output_tokens, hidden)
+        yield Held("chat", None, None)
         async with aclosing(
-            self._client.stream_chat(ask.model, lines, ask.max_tokens)  # type: ignore[type-var]
+            self._client.stream_chat(ask.model, lines, ask.max_tokens, ask.dialect)  # type: ignore[type-var]
         ) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -282,9 +333,8 @@ class ChatMemory:
 def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories:
     """The ways to remember for a setting of ARK_MEMORY.
 
-    `auto` begins with what serves the model, and steps down when Ark says it does not: endpoint
-    ids with the Context API, model ids with the Responses API, other servers than Ark's with
-    the plain history.
+    `auto` begins with what the model is known to be served by, an unknown model with the best kind
+    of all, and steps down when that is refused; other servers than Ark's get the plain history.
     """
     context, responses, chat = (
         ContextMemory(client, ttl),
@@ -294,11 +344,8 @@ def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories
     named: dict[str, Memory] = {memory.kind: memory for memory in (context, responses, chat)}
     if kind != "auto":
         return Memories(client, [named[kind]])
-    if not client.speaks_ark:
-        return Memories(client, [chat])
-    if model.startswith("ep-"):
-        return Memories(client, [context, responses, chat])
-    return Memories(client, [responses, chat])
+    kinds = kinds_of(model) if client.speaks_ark else ("chat",)
+    return Memories(client, [named[name] for name in kinds])
 
 
 async def _history(ask: Ask) -> tuple[list[Line], bool]:
@@ -307,11 +354,6 @@ async def _history(ask: Ask) -> tuple[list[Line], bool]:
     room = ask.history_tokens - estimate_lines(ask.begun)
     kept, cut = newest_that_fit(await ask.load_history(), room)
     return [*kept, *ask.begun], cut
-
-
-def estimate_lines(lines: Iterable[Line]) -> int:
-    """The most prompt tokens that these messages can count."""
-    return sum(estimate_tokens(line.content) for line in lines)
 
 
 def newest_that_fit(history: Sequence[Line], budget: int) -> tuple[list[Line], bool]:

@@ -7,14 +7,20 @@ from typing import Annotated
 import httpx
 import typer
 
-from chatbot.ark.chunks import Line
+from chatbot.ark.chunks import Chunk, Held, Line, Tokens
 from chatbot.ark.client import ArkClient
+from chatbot.ark.memory import Ask, memories_for
+from chatbot.budget import UNKNOWN_PRICES, prices_are_known
+from chatbot.catalog import READ_ON
 from chatbot.cli.desk import AsJson, answer, at_database
 from chatbot.config import Settings
 from chatbot.errors import ArkError, BadSettings
 from chatbot.storage.upkeep import pending_migrations
 
 SECONDS = 15
+FEW_TOKENS = 16
+MOST_WORDS = 300
+"""Of what the service says about a failure; here it can only repeat our own question."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Finding:
 def check(
     call: Annotated[
         bool,
-        typer.Option("--call", help="Also have the model write one token, which Ark bills."),
+        typer.Option("--call", help="Also have the model write a word, which Ark bills."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,6 +49,7 @@ def check(
     findings = [
         Finding("settings", True, "All settings can be used."),
         _database(settings),
+        *_prices(settings),
         *_ark(settings, call),
     ]
     good = all(finding.ok for finding in findings)
@@ -63,6 +70,14 @@ def _database(settings: Settings) -> Finding:
         told = f"Can be used; the next start applies {', '.join(pending)}."
         return Finding("database", True, told)
     return Finding("database", True, "Can be used, and its schema is the newest.")
+
+
+def _prices(settings: Settings) -> list[Finding]:
+    if settings.ark_api_key is None:
+        return []
+    if prices_are_known(settings, settings.ark_model):
+        return [Finding("prices", True, f"Known for {settings.ark_model}; listed on {READ_ON}.")]
+    return [Finding("prices", True, UNKNOWN_PRICES.format(model=settings.ark_model))]
 
 
 def _ark(settings: Settings, call: bool) -> list[Finding]:
@@ -107,17 +122,45 @@ def _nowhere(settings: Settings) -> str:
 
 
 async def _answer(settings: Settings, key: str) -> Finding:
+    """Ask the model as a conversation does: by the configured kind of memory, with what the model
+    refuses left out."""
+
+    async def nothing() -> list[Line]:
+        return []
+
     client = ArkClient(
         api_key=key,
         base_url=settings.ark_base_url,
         first_token_seconds=settings.first_token_seconds,
         idle_seconds=settings.idle_seconds,
     )
+    model = settings.ark_model
+    memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
+    ask = Ask(
+        model=model,
+        system=settings.system_prompt,
+        question="1",
+        ref=None,
+        held_tokens=0,
+        load_history=nothing,
+        begun=(),
+        history_tokens=settings.history_tokens,
+        max_tokens=FEW_TOKENS,
+    )
+    kind, stored, thought = "", set(), False
     try:
-        async for _ in client.stream_chat(settings.ark_model, [Line("user", "1")], 1):
-            pass
+        async for event in memories.answer(ask):
+            if isinstance(event, Held):
+                kind = event.kind
+            elif isinstance(event, Chunk):
+                stored.add(event.ref)
+                thought = thought or bool(event.thought or (event.tokens or Tokens()).reasoning)
+        await memories.forget(sorted(stored))
     except ArkError as error:
-        return Finding("model", False, f"{error} ({error.for_log()})")
+        words = " ".join(error.detail.split())[:MOST_WORDS]
+        return Finding("model", False, f"{error} ({error.for_log()}) {words}".strip())
     finally:
         await client.close()
-    return Finding("model", True, f"{settings.ark_model} answers.")
+    slow = " It cannot be told not to think, so it is slow to begin." if thought else ""
+    kind = kind or memories.kind_for(model)
+    return Finding("model", True, f"{model} answers, and remembers by {kind!r}.{slow}")

@@ -429,7 +429,7 @@ class Message(Table):
     def shown_branch(cls, head_id: int | None, limit: int) -> list[tuple[Any, ...]]:
         """`branch` as tuples of what a page shows: id, parent's id, role, content, thought,
         state, error, notes, created_at, prompt, cached and completion tokens, first_token_ms,
-        micro_yuan. Making whole messages takes twice as long."""
+        micro_yuan, model. Making whole messages takes twice as long."""
         return [] if head_id is None else sorted(_shown_branch(head_id, limit))
 
 
@@ -456,7 +456,7 @@ def _shown_branch(head_id: Any, limit: Any) -> Any:
         Message.id, Message.parent, Message.role, Message.content, Message.thought, Message.state,
         Message.error, Message.notes, Message.created_at, Message.prompt_tokens,
         Message.cached_tokens, Message.completion_tokens, Message.first_token_ms,
-        Message.micro_yuan,
+        Message.micro_yuan, Message.model,
     )  # fmt: skip
     return _on_branch(shown, head_id, limit).tuples()
 

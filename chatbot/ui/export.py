@@ -44,6 +44,8 @@ def markdown(thread: Thread, language: Language, zone: tzinfo) -> str:
         if message.content:
             parts.append(message.content)
         if message.state not in ("complete", "streaming"):
-            reason = reason_text(message.error or message.state, language).rstrip(".。")
+            reason = reason_text(message.error or message.state, language, message.model).rstrip(
+                ".。"
+            )
             parts.append(f"*{text(f'state_{message.state}', language, reason=reason)}*")
     return "\n\n".join(parts) + "\n"

@@ -4,6 +4,7 @@ Labels of components go through `gr.I18n`, which the browser resolves. What Pyth
 captions, notes) uses `text` with the language of the request.
 """
 
+from collections import defaultdict
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
@@ -154,6 +155,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "server_stopped": ("the server was restarted", "服务器重启了"),
     "orphaned": ("nobody was watching any more", "已无人查看"),
     "turn_timeout": ("it took too long", "用时过长"),
+    "only_thought": (
+        "all tokens of a reply went into its thoughts before the answer began",
+        "思考用完了全部 token，还没有开始回答",
+    ),
     "empty_reply": ("the model sent an empty reply", "模型返回了空回复"),
     "stopped": ("it was stopped", "已停止"),
     "not_saved": (
@@ -255,19 +260,53 @@ ERRORS_ZH: dict[str, str] = {
     "context_lost": "模型对本会话的记忆已丢失，且未能重建。",
     "context_busy": "模型对本会话的记忆已丢失，且未能重建。",
     "key_refused": "模型服务拒绝了本演示的密钥，请联系演示的主人检查 ARK_API_KEY。",
+    "plan_key": (
+        "本演示的密钥或地址属于编程套餐（Coding Plan）。请演示的主人改用方舟的 API Key，"
+        "并设置 ARK_BASE_URL=https://ark.cn-beijing.volces.com/api/v3。"
+    ),
     "access_refused": "本演示的账号无权使用该模型，请联系演示的主人检查方舟控制台。",
     "account_overdue": "本演示在模型服务处已欠费，请告知演示的主人。",
-    "model_not_found": "找不到本演示的模型，请联系演示的主人检查 ARK_MODEL。",
+    "model_not_found": (
+        "模型 {model} 不存在或已下线，或者本演示的账号无权使用它，请联系演示的主人检查 ARK_MODEL。"
+    ),
+    "model_not_open": (
+        "本演示的账号尚未开通模型 {model}。请演示的主人在方舟控制台的“开通管理”中开通，"
+        "几分钟内生效。"
+    ),
+    "endpoint_needed": (
+        "本演示的账号不能用模型 ID 调用 {model}。请演示的主人把 ARK_MODEL 设为方舟控制台中"
+        "推理接入点的 ID（ep-…）。"
+    ),
+    "endpoint_closed": (
+        "推理接入点 {model} 已停用。请演示的主人在方舟控制台的“在线推理”中重新启用它。"
+    ),
+    "wrong_address": (
+        "这个地址上没有模型服务。请演示的主人检查 ARK_BASE_URL：方舟的地址以 /api/v3 结尾，"
+        "其他服务大多以 /v1 结尾。"
+    ),
+    "tool_not_open": (
+        "本演示的账号尚未开通联网搜索。请演示的主人在方舟控制台的“组件库”中开通联网内容插件。"
+    ),
     "not_supported": "该模型不支持所选的会话记忆方式。",
     "bad_request": "模型服务没有接受这个请求。",
     "prompt_too_long": "会话和问题太长，模型放不下。请开始新会话。",
     "moderated": "模型服务的内容审核拒绝了这条内容，请换个说法。",
     "rate_limited": "模型现在很忙，请一分钟后再试。",
     "quota_used_up": "本演示在模型服务处的额度已用完，请告知演示的主人。",
+    "free_quota_used_up": (
+        "模型 {model} 的免费额度已用完。请演示的主人在方舟控制台的“开通管理”中开通付费服务，"
+        "或换一个模型。"
+    ),
+    "limit_reached": (
+        "模型 {model} 已达到限额，被“安心体验模式”暂停。请演示的主人在方舟控制台的“开通管理”中"
+        "关闭该模式，或换一个模型。"
+    ),
+    "busy_for": "模型现在很忙，请在 {seconds} 秒后再试。",
     "ark_overloaded": "模型现在很忙，请一分钟后再试。",
     "ark_unavailable": "暂时无法连接模型服务，请稍后再试。",
     "ark_silent": "模型没有及时回答，请重试。",
     "stream_broken": "回答过程中与模型的连接中断了。",
+    "reply_too_long": "模型服务发来的内容远超一个回答，已中断。",
 }
 
 
@@ -304,11 +343,18 @@ def error_text(error: ChatbotError, language: Language, zone: tzinfo = UTC) -> s
     return (sentence or error.sentence).format_map(shown)
 
 
-def reason_text(code: str, language: Language) -> str:
-    """Why a reply ended early, by the code stored with it."""
+def reason_text(reason: str, language: Language, model: str = "") -> str:
+    """Why a reply of that model ended early, by what is stored with it: a code, and for some a
+    number of seconds behind a colon."""
+    code, _, seconds = reason.partition(":")
     if code in PHRASES:
         return text(code, language)
-    return error_text(_by_code().get(code, ChatbotError)(), language)
+    kind = _by_code().get(code, ChatbotError)
+    sentence = ERRORS_ZH.get(kind.code) if language == "zh" else None
+    # An endpoint may say whose it is behind a sign that means nothing to people.
+    model = model.replace("=", " = ")
+    values = {"model": model or "ARK_MODEL", "seconds": seconds or "60"}
+    return (sentence or kind.sentence).format_map(defaultdict(lambda: "–", values))
 
 
 def _by_code() -> dict[str, type[ChatbotError]]:

@@ -168,7 +168,7 @@ def _message(message: Shown, language: Language, zone: tzinfo, kept: Kept) -> li
     remarks = [clock_time(message.at, zone)]
     remarks += [text(f"note_{code}", language) for code in message.notes]
     if message.state != "complete":
-        reason = reason_text(message.error or message.state, language).rstrip(".。")
+        reason = reason_text(message.error or message.state, language, message.model).rstrip(".。")
         remarks.append(text(f"state_{message.state}", language, reason=reason))
     shown = kept.answer(message.content) if message.content else ""
     wires.append(_wire(message.role, shown, remarks, took, message.id))

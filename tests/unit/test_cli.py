@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from chatbot.ark.offline import FAULTS, OfflineArk
+from chatbot.ark.offline import FAULTS, Model, OfflineArk
 from chatbot.cli import app
 from chatbot.config import ROOT, Settings
 from chatbot.storage.database import open_storage
@@ -328,9 +328,47 @@ def test_a_damaged_database_is_told(database):
 def test_a_check_calls_the_model_only_when_asked_to(ark):
     assert findings()["ark"] == (True, "Reached, and it takes the key.")
     assert not [call for call in ark.requests if call.method == "POST"]
-    assert findings("--call")["model"] == (True, "ep-test answers.")
+    told = (True, "ep-test answers, and remembers by 'responses'.")
+    assert findings("--call")["model"] == told
     [call] = [call for call in ark.requests if call.method == "POST"]
-    assert call.body["max_tokens"] == 1
+    assert call.path.endswith("/responses")
+    assert call.body["max_output_tokens"] < 100
+    assert ark.responses == {}, "what it stored is deleted"
+
+
+@pytest.mark.parametrize(("memory", "path"), [("context", "/context/chat/completions"),
+                                              ("chat", "/chat/completions")])  # fmt: skip
+def test_the_model_is_asked_by_the_memory_that_is_set(ark, monkeypatch, memory, path):
+    monkeypatch.setenv("ARK_MEMORY", memory)
+    assert f"remembers by {memory!r}" in findings("--call")["model"][1]
+    assert ark.requests[-1].path.endswith(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Model("not_opened"), "Model activation"),
+        (Model("retired"), "ARK_MODEL"),
+        (Model("limit_set"), "Safe experience mode"),
+        (Model("quota_gone"), "开通管理"),
+    ],
+)
+def test_a_check_says_what_to_click(ark, model, words):
+    ark.models["ep-test"] = model
+    good, told = findings("--call", code=1)["model"]
+    assert (good, words in told, "ep-test" in told) == (False, True, True)
+
+
+def test_a_check_tells_of_a_model_that_always_thinks(ark):
+    ark.models["ep-test"] = Model(thinking="always")
+    good, told = findings("--call")["model"]
+    assert (good, "cannot be told not to think" in told) == (True, True)
+
+
+def test_a_check_tells_whether_prices_are_known(ark, monkeypatch):
+    assert "dearest price" in findings()["prices"][1]
+    monkeypatch.setenv("ARK_MODEL", "ep-test=doubao-seed-2-1-lite-260915")
+    assert findings()["prices"][1].startswith("Known for ep-test")
 
 
 def test_a_model_that_does_not_answer_fails_the_check(ark):

@@ -67,6 +67,10 @@ LOST_BY_PATH = {
     "chat": ("model_not_found", Cure.NONE),
 }  # fmt: skip
 ALWAYS_SERVED = {"chat": ("model_not_found", Cure.NONE)}
+NO_PATH = {"chat": ("wrong_address", Cure.NONE)}
+
+TOO_LONG = ["OutofContextError"]
+"""Cured by leaving out a part of the history, which is tested apart."""
 
 # The rows of Ark's table of errors (docs/82379/1299023), then what proxies and networks do.
 REFUSED = [
@@ -77,8 +81,12 @@ REFUSED = [
     Refused("InvalidArgumentError.InvalidImageDetail", "bad_request"),
     Refused("InvalidArgumentError.InvalidPixelLimit", "bad_request"),
     Refused("InvalidImageURL.InvalidFormat", "bad_request"),
-    Refused("OutofContextError", "prompt_too_long"),
-    Refused("InvalidEndpoint.ClosedEndpoint", "model_not_found"),
+    Refused("InvalidParameter.UnsupportedParameter", "bad_request"),
+    Refused("InvalidParameter.UnsupportedImageFormat", "bad_request"),
+    Refused("InvalidParameter.OversizeImage", "bad_request"),
+    Refused("InvalidImageURL.EmptyURL", "bad_request"),
+    Refused("InvalidEndpoint.ClosedEndpoint", "endpoint_closed"),
+    Refused("InvalidSubscription", "plan_key"),
     Refused("SensitiveContentDetected", "moderated", state="filtered"),
     Refused("SensitiveContentDetected.SevereViolation", "moderated", state="filtered"),
     Refused("SensitiveContentDetected.Violence", "moderated", state="filtered"),
@@ -99,12 +107,16 @@ REFUSED = [
     Refused("OperationDenied.PermissionDenied", "access_refused"),
     Refused("OperationDenied.ServiceNotOpen", "access_refused"),
     Refused("OperationDenied.UnsupportedPhase", "access_refused"),
+    Refused("OperationDenied.FileQuotaExceeded", "access_refused"),
     Refused("OperationDenied.InvalidState", "context_busy", Cure.REBUILD, elsewhere=BUSY_BY_ID),
     Refused("InvalidEndpointOrModel.NotFound", "model_not_found"),
-    Refused("ModelNotOpen", "model_not_found"),
-    Refused("UnsupportedModel", "not_supported"),
+    Refused("ModelNotOpen", "model_not_open"),
+    Refused("ToolNotOpen", "tool_not_open"),
+    Refused("UnsupportedModel", "not_supported", elsewhere=ALWAYS_SERVED),
     Refused(
-        "InvalidEndpointOrModel.ModelIDAccessDisabled", "not_supported", elsewhere=ALWAYS_SERVED
+        "InvalidEndpointOrModel.ModelIDAccessDisabled",
+        "not_supported",
+        elsewhere={"chat": ("endpoint_needed", Cure.NONE)},
     ),
     Refused("NotFound.context_id", "context_lost", Cure.REBUILD, elsewhere=LOST_BY_PATH),
     Refused(
@@ -139,7 +151,20 @@ REFUSED = [
     Refused("AccountRateLimitExceeded", "rate_limited", Cure.RETRY),
     Refused("InflightBatchsizeExceeded", "rate_limited", Cure.RETRY),
     Refused("QuotaExceeded", "quota_used_up"),
-    Refused("SetLimitExceeded", "quota_used_up"),
+    Refused(
+        "QuotaExceeded of the free tokens",
+        "free_quota_used_up",
+        fault=Fault.http(429, "QuotaExceeded", "exhausted its free trial quota for the [m] model."),
+    ),
+    Refused("SetLimitExceeded", "limit_reached"),
+    # What servers of other makes say.
+    Refused("insufficient_quota", "quota_used_up", fault=Fault.http(429, "insufficient_quota")),
+    Refused(
+        "content_policy_violation",
+        "moderated",
+        state="filtered",
+        fault=Fault.http(400, "content_policy_violation"),
+    ),
     Refused("ServerOverloaded", "ark_overloaded", Cure.RETRY),
     Refused("RequestBurstTooFast", "ark_overloaded", Cure.RETRY),
     Refused("InternalServiceError", "ark_unavailable", Cure.RENEW),
@@ -148,7 +173,8 @@ REFUSED = [
     Refused("empty", "ark_unavailable", Cure.RENEW),
     Refused("reset", "ark_unavailable", Cure.RENEW),
     Refused("html 403", "access_refused", fault=Fault.html(403)),
-    Refused("html 404", "not_supported", elsewhere=ALWAYS_SERVED, fault=Fault.html(404)),
+    Refused("html 404", "not_supported", elsewhere=NO_PATH, fault=Fault.html(404)),
+    Refused("empty 404", "not_supported", elsewhere=NO_PATH, fault=Fault.empty(404)),
     Refused("html 413", "bad_request", fault=Fault.html(413)),
     Refused("html 429", "rate_limited", Cure.RETRY, fault=Fault.html(429)),
     Refused("html 504", "ark_unavailable", Cure.RENEW, fault=Fault.html(504)),

@@ -32,6 +32,7 @@ from tests.wire.fault_table import (
     PART,
     REFUSED,
     STRUCK,
+    TOO_LONG,
     WHOLE,
     Cure,
 )
@@ -201,7 +202,7 @@ def assert_told_in_words(reply):
 
 def test_the_table_has_every_refusal_of_the_local_ark():
     named = {name for name, fault in FAULTS.items() if fault.kind in ("http", "body", "reset")}
-    assert named - {row.name for row in REFUSED} == set()
+    assert named - {row.name for row in REFUSED} == set(TOO_LONG)
 
 
 def families(place):
@@ -328,7 +329,8 @@ async def test_a_stream_that_goes_wrong(open_chat, ark, row, kind, keeps):
             used = await played.check_ledger(reply, row.text)
             assert reply.prompt_tokens == used.prompt_tokens > 0
             assert reply.cached_tokens == used.cached_tokens
-            assert (reply.cached_tokens > 0) == (kind != "chat")
+            # The cache that works by itself begins with 1,024 tokens.
+            assert (reply.cached_tokens > 0) == (kind == "context")
             assert reply.completion_tokens == used.completion_tokens == count_tokens(row.text)
         await played.check_memory([ASKED, ("assistant", row.text)] if row.remembered else [])
 

@@ -4,11 +4,8 @@ conversation fits into it. And a server that is not Ark's."""
 import asyncio
 import functools
 import json
-import socket
 import ssl
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 from starlette.applications import Starlette
@@ -19,28 +16,19 @@ from chatbot.ark import memory
 from chatbot.ark.chunks import Line
 from chatbot.ark.client import ArkClient
 from chatbot.ark.offline import FAULTS, Fault
-from chatbot.ark.offline.listener import Listener
 from chatbot.ark.offline.response_events import ResponseStream
 from chatbot.ark.offline.wire import event
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.errors import ConversationNotFound
 from chatbot.storage.models import Conversation, Message
-from tests.conftest import finished, grown
+from tests.conftest import finished
+from tests.wire.asking import CALLS, SYSTEM, calls, recalled, shown, stored
+from tests.wire.serving import serving
 
 pytestmark = pytest.mark.anyio
 
-SYSTEM = ("system", "Be brief.")
 KINDS = ("context", "responses", "chat")
 REMEMBERING = ("context", "responses")
-PLAIN_MODEL = "doubao-seed-1-6-251015"
-CALLS = {
-    "/api/v3/context/create": "create",
-    "/api/v3/context/chat/completions": "context",
-    "/api/v3/responses": "responses",
-    "/api/v3/chat/completions": "chat",
-}
-
-
 certificates = functools.cache(ssl.create_default_context)
 
 
@@ -51,184 +39,10 @@ def less_waiting(monkeypatch):
     monkeypatch.setattr(ssl, "create_default_context", certificates)
 
 
-def calls(ark, since=0):
-    """Which calls were made, in order, and whether they were answered."""
-    return [(CALLS[r.path], r.status == 200) for r in ark.requests[since:] if r.path in CALLS]
-
-
-def shown(messages):
-    return [(m.role, m.content) for m in messages]
-
-
-async def recalled(chat, one):
-    reply = await chat.ask(one, "recall")
-    assert reply.state == "complete", reply.error
-    return [tuple(line) for line in json.loads(reply.content)]
-
-
-async def stored(chat, one):
-    return await chat.storage.read(lambda: Conversation.get_by_id(one))
-
-
 async def until(condition, seconds=20):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
-
-
-# Stepping down
-
-
-@pytest.mark.parametrize("shape", ["not_found", "bad_request"])
-@pytest.mark.parametrize(
-    ("lacks", "tried", "kind"),
-    [
-        ("", [("create", True), ("context", True)], "context"),
-        ("context", [("create", False), ("responses", True)], "responses"),
-        (
-            "context responses",
-            [("create", False), ("responses", False), ("chat", True)],
-            "chat",
-        ),
-    ],
-)
-async def test_auto_takes_the_first_kind_that_the_model_serves(
-    open_chat, ark, lacks, tried, kind, shape
-):
-    ark.unsupported_shape = shape
-    ark.models_without_context = {"ep-test"} if "context" in lacks else set()
-    ark.models_without_responses = {"ep-test"} if "responses" in lacks else set()
-    async with open_chat(memory="auto") as chat:
-        one = await chat.started()
-        reply = await chat.ask(one, "echo: one")
-        assert (reply.content, reply.state, reply.notes) == ("one", "complete", ())
-        assert calls(ark) == tried
-        assert (await stored(chat, one)).memory_kind == kind
-        assert (await chat.service.open(chat.user_id, one, 1)).entry.memory == kind
-
-        seen = len(ark.requests)
-        assert await recalled(chat, one) == [SYSTEM, ("user", "echo: one"), ("assistant", "one")]
-        other = await chat.started()
-        await chat.ask(other, "echo: two")
-        assert all(answered for _, answered in calls(ark, seen)), "it is not tried again"
-        assert kind in {call for call, _ in calls(ark, seen)}
-
-
-@pytest.mark.parametrize("shape", ["not_found", "bad_request"])
-async def test_stepping_down_in_mid_conversation_loses_nothing(open_chat, ark, shape):
-    ark.unsupported_shape = shape
-    async with open_chat(memory="auto") as chat:
-        one = await chat.started()
-        for answer in ("one", "two"):
-            await chat.ask(one, f"echo: {answer}")
-        for gone, kind in (
-            (ark.models_without_context, "responses"),
-            (ark.models_without_responses, "chat"),
-        ):
-            gone.add("ep-test")
-            before = shown(await chat.messages(one))
-            assert await recalled(chat, one) == [SYSTEM, *before]
-            assert (await stored(chat, one)).memory_kind == kind
-
-
-async def test_another_process_tries_again(open_chat, ark):
-    ark.models_without_context = {"ep-test"}
-    async with open_chat(memory="auto") as chat:
-        one = await chat.started()
-        await chat.ask(one, "echo: one")
-        ark.models_without_context = set()
-        async with open_chat(memory="auto", beside=chat) as other:
-            before = shown(await chat.messages(one))
-            assert await recalled(other, one) == [SYSTEM, *before]
-            assert (await stored(chat, one)).memory_kind == "context"
-
-
-@pytest.mark.parametrize(("lacks", "kind"), [(set(), "responses"), ({PLAIN_MODEL}, "chat")])
-async def test_a_model_id_never_gets_a_context(open_chat, ark, lacks, kind):
-    ark.models_without_responses = lacks
-    async with open_chat(memory="auto", model=PLAIN_MODEL) as chat:
-        one = await chat.started()
-        await chat.ask(one, "echo: one")
-        assert await recalled(chat, one) == [SYSTEM, ("user", "echo: one"), ("assistant", "one")]
-        assert (await stored(chat, one)).memory_kind == kind
-        assert "create" not in {call for call, _ in calls(ark)}
-
-
-@pytest.mark.parametrize("kind", REMEMBERING)
-async def test_a_kind_that_is_set_is_not_left(open_chat, ark, kind):
-    ark.models_without_context = ark.models_without_responses = {"ep-test"}
-    async with open_chat(memory=kind) as chat:
-        one = await chat.started()
-        reply = await chat.ask(one, "echo: one")
-        assert (reply.state, reply.error) == ("failed", "not_supported")
-        assert len(calls(ark)) == 1
-        async with open_chat(memory="auto", beside=chat) as other:
-            again = await other.service.regenerate(other.user_id, one, reply.id)
-            await finished(again)
-            assert shown(await chat.messages(one)) == [("user", "echo: one"), ("assistant", "one")]
-
-
-async def test_a_model_id_with_the_context_kind_is_told(open_chat, ark):
-    async with open_chat(memory="context", model=PLAIN_MODEL) as chat:
-        one = await chat.started()
-        reply = await chat.ask(one, "echo: one")
-        assert (reply.state, reply.error) == ("failed", "not_supported")
-
-
-UNKNOWN_PATHS = {
-    "html": Fault.html(404),
-    "empty": Fault.empty(404),
-    "405": Fault.empty(405),
-    "501": Fault.empty(501),
-    "fastapi": Fault("body", status=404, type="application/json", body=b'{"detail":"Not Found"}'),
-    "openai": Fault(
-        "body",
-        status=404,
-        type="application/json",
-        body=b'{"error":{"message":"Not Found","type":"invalid_request_error","code":null}}',
-    ),
-    "numbered": Fault(
-        "body",
-        status=404,
-        type="application/json",
-        body=b'{"error":{"message":"Not Found","code":404}}',
-    ),
-    "named": Fault(
-        "body",
-        status=404,
-        type="application/json",
-        body=b'{"error":{"message":"Unknown request URL","code":"unknown_url"}}',
-    ),
-}
-
-
-@pytest.mark.parametrize("name", UNKNOWN_PATHS)
-async def test_a_gateway_without_these_paths_is_stepped_down_from(open_chat, ark, name):
-    async with open_chat(memory="auto") as chat:
-        one = await chat.started()
-        ark.fail_next(UNKNOWN_PATHS[name].on("create"))
-        ark.fail_next(UNKNOWN_PATHS[name].on("responses"))
-        reply = await chat.ask(one, "echo: one")
-        assert (reply.content, reply.error) == ("one", "")
-        assert calls(ark) == [("create", False), ("responses", False), ("chat", True)]
-
-
-async def test_a_turn_keeps_its_kind_while_another_steps_down(open_chat, ark):
-    async with open_chat(memory="auto") as chat:
-        one = await chat.started()
-        ark.fail_next(Fault.silence(3, seconds=1.5))
-        slow = await chat.send(one, "count 9")
-        await grown(slow, 3)
-        ark.models_without_context = {"ep-test"}
-        other = await chat.started()
-        await chat.ask(other, "echo: two")
-        assert not slow.done
-        await finished(slow)
-        conversation = await stored(chat, one)
-        assert (conversation.memory_kind, conversation.memory_ref[:4]) == ("context", "ctx-")
-        before = shown(await chat.messages(one))
-        assert await recalled(chat, one) == [SYSTEM, *before]
-        assert all(answered for _, answered in calls(ark)[-1:])
 
 
 # Restarts with other settings
@@ -310,7 +124,8 @@ async def test_a_response_is_asked_for_as_documented(open_chat, ark):
     first, second = (request.body for request in ark.requests)
     for body in (first, second):
         assert (body["store"], body["stream"]) == (True, True)
-        assert body["caching"] == {"type": "enabled"}
+        assert body["thinking"] == {"type": "disabled"}
+        assert body.get("caching") is None, "what is said again is cached by itself"
         assert 3600 <= body["expire_at"] - int(began) <= 3600 + 20
         assert body["max_output_tokens"] == 1000
         assert body.get("instructions") is None
@@ -529,19 +344,6 @@ def has_null(value):
 def chunk(delta, finish=None):
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return event({"object": "chat.completion.chunk", "choices": [choice]})
-
-
-@contextmanager
-def serving(app):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        server = Listener(app)
-        thread = threading.Thread(target=server.serve_on, args=[listener], daemon=True)
-        thread.start()
-        assert server.ready.wait(10)
-        yield f"http://127.0.0.1:{port}"
-        server.close()
-        thread.join(10)
 
 
 @pytest.mark.parametrize("model", ["qwen3:8b", "ep-test"])

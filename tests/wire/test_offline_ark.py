@@ -643,7 +643,7 @@ class TestResponses:
         by_kind = {e["type"]: e for e in events}
         first_delta = next(e for e in events if e["type"] == "response.output_text.delta")
         assert list(first_delta) == [
-            "type", "item_id", "output_index", "content_index", "delta", "sequence_number",
+            "type", "content_index", "delta", "item_id", "output_index", "sequence_number",
         ]  # fmt: skip
         assert first_delta["output_index"] == 1
         assert by_kind["response.output_text.done"]["text"] == THINK["en"]
@@ -792,7 +792,10 @@ class TestResponses:
     @pytest.mark.parametrize(
         ("body", "field"),
         [
-            ({"prompt_cache_key": "k"}, "prompt_cache_key"),
+            ({"stream_options": {}}, "stream_options"),
+            ({"truncation": "auto"}, "truncation"),
+            ({"reasoning": {"summary": "auto"}}, "summary"),
+            ({"text": {"verbosity": "low"}}, "verbosity"),
             ({"messages": []}, "messages"),
             ({"caching": {"type": "enabled", "ttl": 5}}, "ttl"),
             ({"thinking": {"kind": "enabled"}}, "kind"),
@@ -888,7 +891,9 @@ class TestDoor:
     async def test_lists_models(self, raw: httpx.AsyncClient) -> None:
         models = (await raw.get("/models")).json()
         assert models["object"] == "list"
-        assert MODEL in [model["id"] for model in models["data"]]
+        status = {model["id"]: model.get("status") for model in models["data"]}
+        assert status["doubao-seed-2-1-lite-260915"] is None
+        assert status["doubao-seed-1-6-250615"] == "Shutdown"
 
     async def test_requests_are_recorded(self, client: AsyncArk, ark: OfflineArk) -> None:
         context = await new_context(client)

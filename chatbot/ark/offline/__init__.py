@@ -7,15 +7,18 @@ from chatbot.ark.offline.clock import Clock
 from chatbot.ark.offline.contexts import Context
 from chatbot.ark.offline.exchange import Recorded
 from chatbot.ark.offline.faults import FAULTS, Fault
+from chatbot.ark.offline.models import MODELS, Model
 from chatbot.ark.offline.responses import StoredResponse
 from chatbot.ark.offline.server import OfflineArk
 from chatbot.ark.offline.usage import count_messages, count_tokens
 
 __all__ = [
     "FAULTS",
+    "MODELS",
     "Clock",
     "Context",
     "Fault",
+    "Model",
     "OfflineArk",
     "Recorded",
     "StoredResponse",

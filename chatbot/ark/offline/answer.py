@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from chatbot.ark.offline.messages import Message
+from chatbot.ark.offline.models import ThinkingMode
 from chatbot.ark.offline.script import Reply, pieces, reply_to, thought_about
 from chatbot.ark.offline.usage import Usage, UsageShape, count_tokens, fit_tokens, text_of
 
@@ -35,6 +36,11 @@ class Answer:
         return "".join(self.thoughts)
 
     @property
+    def only_thought(self) -> bool:
+        """Whether the limit was reached before the first word of the answer."""
+        return bool(self.thoughts) and not self.pieces and self.finish == "length"
+
+    @property
     def said(self) -> str:
         return "".join(self.pieces[: self.sent])
 
@@ -55,13 +61,14 @@ def answer_to(
     price: Usage,
     *,
     thinking: str | None = None,
+    mode: ThinkingMode = "asked",
     max_tokens: int | None = None,
     max_total: int | None = None,
     stop: list[str] | None = None,
 ) -> Answer:
     """The scripted reply within its limits; `max_total` counts the thoughts too."""
     reply = reply_to(messages)
-    thought = think(reply, messages, thinking)
+    thought = think(reply, messages, thinking, mode)
     content = reply.content
     finish: Finish = "stop"
     for word in stop or []:
@@ -75,10 +82,11 @@ def answer_to(
     return Answer(pieces(thought), pieces(content), finish, price)
 
 
-def think(reply: Reply, messages: list[Message], thinking: str | None) -> str:
-    """On request always, on "disabled" never, else when the script has a thought to show."""
-    if thinking == "disabled":
+def think(reply: Reply, messages: list[Message], thinking: str | None, mode: ThinkingMode) -> str:
+    """What is thought before the reply, by what was asked for and how the model thinks."""
+    if thinking == "disabled" and mode != "shown":
         return ""
-    if thinking == "enabled" and not reply.reasoning:
+    on = mode in ("on", "always") and thinking != "auto"
+    if (thinking == "enabled" or on) and not reply.reasoning:
         return thought_about(text_of(messages[-1].get("content")))
     return reply.reasoning

@@ -19,9 +19,10 @@ from chatbot.ark.offline.messages import (
     check_stop,
     check_type,
 )
-from chatbot.ark.offline.refusals import invalid
+from chatbot.ark.offline.models import Model, check_abilities
+from chatbot.ark.offline.refusals import invalid, too_large, two_limits
 from chatbot.ark.offline.response_events import ResponseStream
-from chatbot.ark.offline.responses import EFFORTS, THINKING, Responses
+from chatbot.ark.offline.responses import EFFORTS, NO_EFFORT, THINKING, Responses
 from chatbot.ark.offline.steps import steps
 from chatbot.ark.offline.usage import Usage, count_messages
 from chatbot.ark.offline.wire import Stream, to_json
@@ -58,21 +59,25 @@ class Job:
             self.settle_once()
 
 
-def chat_job(body: dict[str, Any], request_id: str, now: float) -> Job:
+def chat_job(body: dict[str, Any], request_id: str, now: float, about: Model) -> Job:
     model = check_model(body)
     messages = check_messages(body, roles=CHAT_ROLES)
     check_sampling(body)
     max_tokens = check_count(body, "max_tokens")
     max_total = check_count(body, "max_completion_tokens")
     if max_tokens is not None and max_total is not None:
-        raise invalid("max_tokens", "it cannot be set together with max_completion_tokens")
+        raise two_limits()
+    if about.most_output is not None and (max_total or 0) > about.most_output:
+        raise too_large("max_completion_tokens", about.most_output, max_total or 0)
     thinking = check_type(body, "thinking", THINKING)
-    if check_choice(body, "reasoning_effort", EFFORTS) == "minimal":
+    if check_choice(body, "reasoning_effort", EFFORTS) in NO_EFFORT:
         thinking = "disabled"
+    check_abilities(about, messages, thinking)
     answer = answer_to(
         messages,
         Usage(prompt=count_messages(messages)),
         thinking=thinking,
+        mode=about.thinking,
         max_tokens=max_tokens or (None if max_total else MAX_TOKENS),
         max_total=max_total,
         stop=check_stop(body),
@@ -99,7 +104,9 @@ def context_job(
     stop = check_stop(body)
     context = contexts.find(body)
     prompt = read_context(context, messages)
-    answer = answer_to(prompt.messages, prompt.price, max_tokens=min(limit, prompt.room), stop=stop)
+    answer = answer_to(
+        prompt.messages, prompt.price, mode="shown", max_tokens=min(limit, prompt.room), stop=stop
+    )
 
     def settle() -> None:
         context.busy = False
@@ -138,8 +145,8 @@ def completion_job(
     return Job(stream, lambda: completion(answer, request_id, int(now), model), settle)
 
 
-def response_job(body: dict[str, Any], request_id: str, responses: Responses) -> Job:
-    round = responses.ask(body, request_id)
+def response_job(body: dict[str, Any], request_id: str, responses: Responses, about: Model) -> Job:
+    round = responses.ask(body, request_id, about)
 
     def settle() -> None:
         if round.answer.ended:

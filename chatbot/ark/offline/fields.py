@@ -14,7 +14,7 @@ Shape = dict[str, Any] | list[Any] | None
 
 PIXELS: Shape = {"min_pixels": None, "max_pixels": None}
 PART: Shape = {
-    "type": None, "text": None, "annotations": None,
+    "type": None, "text": None,
     "image_url": None, "file_id": None, "detail": None, "image_pixel_limit": PIXELS,
     "video_url": None, "fps": None,
     "file_data": None, "file_url": None, "filename": None,
@@ -22,7 +22,8 @@ PART: Shape = {
 }  # fmt: skip
 ITEM: Shape = {
     "type": None, "id": None, "status": None,
-    "role": None, "content": [PART], "partial": None,
+    "role": None, "content": [PART], "partial": None, "phase": None,
+    "encrypted_content": None, "action": None,
     "summary": [{"type": None, "text": None}],
     "call_id": None, "name": None, "arguments": None, "output": None, "server_label": None,
     "approve": None, "approval_request_id": None, "reason": None, "error": None, "tools": None,
@@ -63,6 +64,10 @@ REQUEST: Shape = {
     },
     "session": None,
     "service_tier": None,
+    "include": None,
+    "metadata": None,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
 }  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 LostShape = Literal["not_found", "previous_response", "previous_response_param"]
 UnsupportedShape = Literal["not_found", "bad_request"]
+ContextApi = Literal["on", "empty", "not_found", "bad_request", "forbidden"]
+"""Whether contexts are served; the others are ways in which an API that was shut may say so."""
 
 TYPES = {
     400: "BadRequest",
@@ -58,7 +60,7 @@ def missing(param: str) -> Refusal:
 
 
 def invalid(param: str, why: str) -> Refusal:
-    message = f"The parameter `{param}` specified in the request is not valid: {why}."
+    message = f"The parameter `{param}` specified in the request are not valid: {why}."
     return Refusal(400, "InvalidParameter", message, param=param)
 
 
@@ -91,10 +93,40 @@ def endpoint_needed(model: str) -> Refusal:
 def unsupported(model: str, api: str, shape: UnsupportedShape) -> Refusal:
     """What Ark answers when a model is not served by an API is not documented: both
     plausible shapes exist here, and the choice between them is ours."""
-    message = f"The model {model} does not support the {api} API."
     if shape == "bad_request":
-        return Refusal(400, "InvalidParameter", message, param="model")
+        return invalid("model", f"the requested model {model} does not support this api.")
+    message = f"The model {model} does not support the {api} API."
     return Refusal(404, "UnsupportedModel", message, param="model")
+
+
+def context_shut(model: str, shape: ContextApi) -> Refusal:
+    """What the Context API answers once it is shut: not documented, so in four ways. The empty
+    404 is what another entry of Ark was seen to answer."""
+    if shape == "empty":
+        return Refusal(404, "", "")
+    if shape == "forbidden":
+        message = "The request failed because the service is not open for your account."
+        return Refusal(403, "OperationDenied.ServiceNotOpen", message)
+    return unknown_model(model) if shape == "not_found" else unsupported(model, "", "bad_request")
+
+
+def too_large(name: str, most: int, got: int) -> Refusal:
+    why = f"integer above maximum value, expected a value <= {most}, but got {got} instead"
+    return invalid(name, why)
+
+
+def always_thinks() -> Refusal:
+    message = "thinking.type `disabled` is not supported by this model."
+    return Refusal(400, "InvalidParameter", message)
+
+
+def two_limits() -> Refusal:
+    message = "max_tokens and max_completion_tokens cannot be set at the same time"
+    return invalid("max_tokens", message)
+
+
+def text_only() -> Refusal:
+    return Refusal(400, "InvalidParameter", "Model only support text input.")
 
 
 def busy() -> Refusal:

@@ -1,14 +1,14 @@
-"""The events of a streamed response, in their documented order [D 1599499]."""
+"""The events of a streamed response, in their order and form as seen on the wire."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from chatbot.ark.offline.responses import Round
+from chatbot.ark.offline.response_object import Round
 from chatbot.ark.offline.wire import event, to_json
 
 
 class ResponseStream:
-    """Named events, each with its `type` and a growing `sequence_number`."""
+    """Named events, each with its `type` and a growing `sequence_number`, which comes last."""
 
     def __init__(self, round: Round) -> None:
         self.round = round
@@ -28,20 +28,20 @@ class ResponseStream:
             yield from self._thought_deltas()
             opening = self._thought_done()
             self._index = 1
-        yield opening + self._message_added()
+        yield opening + (b"" if self.answer.only_thought else self._message_added())
 
     def deltas(self) -> Iterator[bytes]:
-        name = "response.output_text.delta"
-        place = {"item_id": self.round.message("")["id"], "output_index": self._index}
-        before = self._before(name, {**place, "content_index": 0})
+        before = self._before("response.output_text.delta", {"content_index": 0})
+        after = self._behind(self.round.message_id, self._index)
         for piece in self.answer.pieces:
             self.answer.sent += 1
-            yield before + to_json(piece) + self._after()
+            yield before + to_json(piece) + after + self._end()
 
     def finish(self) -> bytes:
         if self.round.error is not None:
             return self._event("response.failed", response=self.round.finished())
-        parts = b"" if self.round.prefix_only else self._message_done()
+        silent = self.round.prefix_only or self.answer.only_thought
+        parts = b"" if silent else self._message_done()
         finished = self.round.finished()
         return parts + self._event(f"response.{finished['status']}", response=finished)
 
@@ -56,37 +56,38 @@ class ResponseStream:
             item_id=item["id"],
             output_index=0,
             summary_index=0,
-            part={"type": "summary_text", "text": ""},
+            part={"type": "summary_text"},
         )
 
     def _thought_deltas(self) -> Iterator[bytes]:
-        place = {"item_id": self.round.thought("")["id"], "output_index": 0, "summary_index": 0}
-        before = self._before("response.reasoning_summary_text.delta", place)
+        before = self._before("response.reasoning_summary_text.delta", {"summary_index": 0})
+        after = self._behind(self.round.thought_id, 0)
         for thought in self.answer.thoughts:
-            yield before + to_json(thought) + self._after()
+            yield before + to_json(thought) + after + self._end()
 
     def _thought_done(self) -> bytes:
-        item = self.round.thought("completed")
-        place = {"item_id": item["id"], "output_index": 0, "summary_index": 0}
-        text = self.answer.thought
+        item, text = self.round.thought("completed"), self.answer.thought
+        place = {"item_id": item["id"], "output_index": 0}
         part = {"type": "summary_text", "text": text}
+        summary = "response.reasoning_summary"
         return (
-            self._event("response.reasoning_summary_text.done", **place, text=text)
-            + self._event("response.reasoning_summary_part.done", **place, part=part)
+            self._event(f"{summary}_text.done", summary_index=0, **place, text=text)
+            + self._event(f"{summary}_part.done", **place, summary_index=0, part=part)
             + self._event("response.output_item.done", output_index=0, item=item)
         )
 
     def _message_added(self) -> bytes:
         item = self.round.message("in_progress")
-        place = {"item_id": item["id"], "output_index": self._index, "content_index": 0}
-        part = {"type": "output_text", "text": ""}
+        place = {"item_id": item["id"], "output_index": self._index}
+        part = {"type": "output_text"}
         added = self._event("response.output_item.added", output_index=self._index, item=item)
-        return added + self._event("response.content_part.added", **place, part=part)
+        return added + self._event(
+            "response.content_part.added", content_index=0, **place, part=part
+        )
 
     def _message_done(self) -> bytes:
-        item = self.round.message(self.round.status)
-        place = {"item_id": item["id"], "output_index": self._index, "content_index": 0}
-        text = self.answer.text
+        item, text = self.round.message(self.round.status), self.answer.text
+        place = {"content_index": 0, "item_id": item["id"], "output_index": self._index}
         part = {"type": "output_text", "text": text}
         return (
             self._event("response.output_text.done", **place, text=text)
@@ -99,11 +100,14 @@ class ResponseStream:
         return event(payload, type)
 
     def _before(self, type: str, fields: dict[str, Any]) -> bytes:
-        """All of a delta event up to its text; the deltas of a text differ in nothing else."""
+        """A delta event up to its text; the deltas of a text differ in nothing else."""
         start = event({"type": type, **fields}, type).removesuffix(b"}\n\n")
         return start + b',"delta":'
 
-    def _after(self) -> bytes:
+    def _behind(self, item_id: str, index: int) -> bytes:
+        return b',"item_id":"%s","output_index":%d' % (item_id.encode(), index)
+
+    def _end(self) -> bytes:
         return b',"sequence_number":%d}\n\n' % self._next()
 
     def _next(self) -> int:

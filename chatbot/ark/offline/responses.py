@@ -5,7 +5,7 @@ that the behaviour is our choice.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from chatbot.ark.offline.answer import Answer, answer_to
@@ -20,15 +20,19 @@ from chatbot.ark.offline.messages import (
     check_range,
     check_type,
 )
+from chatbot.ark.offline.models import Model, check_abilities
 from chatbot.ark.offline.refusals import Refusal, invalid, lost_response, missing, unknown_role
+from chatbot.ark.offline.response_object import MAX_OUTPUT, Round
 from chatbot.ark.offline.usage import Usage, count_messages
 
 ROLES = {"user", "system", "developer", "assistant"}
 THINKING = ("enabled", "disabled", "auto")
-EFFORTS = ("minimal", "low", "medium", "high")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+NO_EFFORT = ("none", "minimal")
 STORED_FOR = 259_200
 STORED_AT_MOST = 604_800
-MAX_OUTPUT = 32_768
+LEAST_CACHED = 1_024
+CACHE_STEP = 128
 # The real name reported for an endpoint.
 ENDPOINT_MODEL = "doubao-seed-1-6-251015"
 
@@ -46,89 +50,15 @@ class StoredResponse:
     cached: bool
 
 
-@dataclass
-class Round:
-    """One call being answered."""
-
-    id: str
-    created_at: int
-    model: str
-    expire_at: int
-    body: dict[str, Any]
-    new: list[Message]
-    messages: list[Message]
-    answer: Answer
-    store: bool
-    cached: bool
-    prefix_only: bool
-    error: dict[str, str] | None = field(default=None, init=False)
-
-    def summary(self) -> dict[str, Any]:
-        """The response object before there is any output: no `output`, no `status` [D 1599499]."""
-        body = self.body
-        summary = {
-            "id": self.id,
-            "object": "response",
-            "created_at": self.created_at,
-            "model": self.model,
-            "max_output_tokens": body.get("max_output_tokens") or MAX_OUTPUT,
-            "thinking": body.get("thinking") or {"type": "enabled"},
-            "service_tier": "default",
-            "caching": body.get("caching") or {"type": "disabled"},
-            "store": self.store,
-            "expire_at": self.expire_at,
-        }
-        for name in ("previous_response_id", "instructions", "reasoning", "temperature", "top_p"):
-            if body.get(name) is not None:
-                summary[name] = body[name]
-        return summary
-
-    def finished(self) -> dict[str, Any]:
-        """The response object at the end."""
-        if self.error is not None:
-            return {**self.summary(), "status": "failed", "error": self.error, "output": []}
-        whole = self.answer.finish == "stop"
-        finished = {
-            **self.summary(),
-            "status": "completed" if whole else "incomplete",
-            "output": self.output(),
-        }
-        if not whole:
-            finished["incomplete_details"] = {"reason": self.answer.finish}
-        usage = self.answer.usage.responses(self.answer.usage_shape)
-        if usage is not None:
-            finished["usage"] = usage
-        return finished
-
-    def output(self) -> list[dict[str, Any]]:
-        output = [self.thought("completed")] if self.answer.thoughts else []
-        return output if self.prefix_only else [*output, self.message(self.status)]
-
-    @property
-    def status(self) -> str:
-        return "completed" if self.answer.finish == "stop" else "incomplete"
-
-    def thought(self, status: str) -> dict[str, Any]:
-        text = [{"type": "summary_text", "text": self.answer.thought}]
-        summary = text if status == "completed" else []
-        return {"id": f"rs_{self.id[5:]}", "type": "reasoning", "summary": summary,
-                "status": status}  # fmt: skip
-
-    def message(self, status: str) -> dict[str, Any]:
-        text = [{"type": "output_text", "text": self.answer.text}]
-        content = [] if status == "in_progress" else text
-        return {"type": "message", "role": "assistant", "content": content, "status": status,
-                "id": f"msg_{self.id[5:]}"}  # fmt: skip
-
-
 class Responses:
     """The stored responses, and the rules for making new ones."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.stored: dict[str, StoredResponse] = {}
+        self.shows_cut_thoughts = True
         self._now = now
 
-    def ask(self, body: dict[str, Any], request_id: str) -> Round:
+    def ask(self, body: dict[str, Any], request_id: str, about: Model) -> Round:
         check_fields(body)
         model = check_model(body)
         items = check_input(body)
@@ -146,7 +76,9 @@ class Responses:
             raise invalid("instructions", "it must be a string")
         first = [{"role": "system", "content": said_once}] if said_once else []
         kept = count_messages(history)
-        hit = kept if cached and previous is not None and previous.cached else 0
+        hit = implicit_hit(kept)
+        if cached:
+            hit = kept if previous is not None and previous.cached else 0
         price = Usage(prompt=kept + count_messages(new) + count_messages(first), cached=hit)
         prefix_only = bool((body.get("caching") or {}).get("prefix"))
         limit = check_count(body, "max_output_tokens") or MAX_OUTPUT
@@ -154,9 +86,11 @@ class Responses:
             answer = Answer([], [], "stop", price)
         else:
             read = first + history + new
-            answer = answer_to(read, price, thinking=check_thinking(body), max_total=limit)
+            thinking = check_thinking(body)
+            check_abilities(about, read, thinking)
+            answer = answer_to(read, price, thinking=thinking, mode=about.thinking, max_total=limit)
         return Round(
-            id=f"resp_{request_id}",
+            request_id=request_id,
             created_at=now,
             model=ENDPOINT_MODEL if model.startswith("ep-") else model,
             expire_at=expire_at,
@@ -167,6 +101,7 @@ class Responses:
             store=store,
             cached=cached,
             prefix_only=prefix_only,
+            shows_cut_thoughts=self.shows_cut_thoughts,
         )
 
     def keep(self, done: Round) -> None:
@@ -300,8 +235,13 @@ def check_caching(body: dict[str, Any], store: bool) -> bool:
 def check_thinking(body: dict[str, Any]) -> str | None:
     effort = check_choice(body.get("reasoning") or {}, "effort", EFFORTS)
     thinking = check_type(body, "thinking", THINKING)
-    # "minimal" means no thinking.
-    return "disabled" if effort == "minimal" else thinking
+    return "disabled" if effort in NO_EFFORT else thinking
+
+
+def implicit_hit(kept: int) -> int:
+    """How much of a history that was sent before comes from the cache that works by itself: the
+    shortest is documented, the steps are our guess [D 1398933]."""
+    return kept // CACHE_STEP * CACHE_STEP if kept >= LEAST_CACHED else 0
 
 
 def to_message(item: dict[str, Any]) -> Message:

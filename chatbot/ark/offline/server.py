@@ -24,11 +24,14 @@ from chatbot.ark.offline.exchange import ClientLeft, Exchange, Recorded
 from chatbot.ark.offline.faults import Call, Fault
 from chatbot.ark.offline.listener import Listener
 from chatbot.ark.offline.messages import check_flag
+from chatbot.ark.offline.models import MODELS, Model, check_state, list_models, model_of
 from chatbot.ark.offline.refusals import (
+    ContextApi,
     LostShape,
     Refusal,
     UnsupportedShape,
     bad_key,
+    context_shut,
     unsupported,
 )
 from chatbot.ark.offline.responses import Responses, StoredResponse
@@ -65,6 +68,9 @@ class OfflineArk:
         self.models_without_context: set[str] = set()
         self.models_without_responses: set[str] = set()
         self.unsupported_shape: UnsupportedShape = "not_found"
+        # What the account can use, by name; a test may put its own models in.
+        self.models: dict[str, Model] = dict(MODELS)
+        self.context_api: ContextApi = "on"
         self._contexts = Contexts(self.clock.now)
         self._responses = Responses(self.clock.now)
         self._faults: deque[Fault] = deque()
@@ -105,6 +111,15 @@ class OfflineArk:
     def truncation_types(self) -> dict[str, str]:
         """The one type of truncation that a model takes; a model not named takes both."""
         return self._contexts.truncation_types
+
+    @property
+    def shows_cut_thoughts(self) -> bool:
+        """Whether a response that was cut in its thoughts has them in its output."""
+        return self._responses.shows_cut_thoughts
+
+    @shows_cut_thoughts.setter
+    def shows_cut_thoughts(self, shown: bool) -> None:
+        self._responses.shows_cut_thoughts = shown
 
     def fail_next(self, fault: Fault) -> None:
         """Let the next call that the fault fits go wrong."""
@@ -210,7 +225,7 @@ class OfflineArk:
         ref = exchange.request.path_params.get("ref", "")
         query = dict(exchange.request.query_params)
         answers: dict[Work, Callable[[], dict[str, Any]]] = {
-            "models": self._models,
+            "models": lambda: list_models(self.models),
             "read": lambda: self._responses.read(ref),
             "delete": lambda: self._responses.delete(ref),
             "input_items": lambda: self._responses.input_items(ref, query),
@@ -219,10 +234,11 @@ class OfflineArk:
 
     def _job(self, body: dict[str, Any], call: Call, request_id: str) -> calls.Job:
         now = self.clock.now()
+        about = model_of(self.models, str(body.get("model")))
         if call == "chat":
-            return calls.chat_job(body, request_id, now)
+            return calls.chat_job(body, request_id, now, about)
         if call == "responses":
-            return calls.response_job(body, request_id, self._responses)
+            return calls.response_job(body, request_id, self._responses, about)
         return calls.context_job(body, request_id, now, self._contexts, lambda: self.keeps_partial)
 
     def _take_fault(self, call: Call, streaming: bool) -> Fault | None:
@@ -234,17 +250,17 @@ class OfflineArk:
 
     def _check_support(self, body: dict[str, Any], call: Call) -> None:
         model = str(body.get("model"))
+        about = model_of(self.models, model)
+        if call in ("create", "context") and self.context_api != "on":
+            raise context_shut(model, self.context_api)
+        check_state(model, about.state)
+        api = "context" if call == "create" else call
+        if api not in about.apis:
+            raise unsupported(model, api, "bad_request")
         if call in ("create", "context") and model in self.models_without_context:
             raise unsupported(model, "context", self.unsupported_shape)
         if call == "responses" and model in self.models_without_responses:
             raise unsupported(model, "responses", self.unsupported_shape)
-
-    def _models(self) -> dict[str, Any]:
-        names = [calls.ENDPOINT_MODEL, "doubao-seed-1-6-251015", "doubao-seed-2-0-lite-260215"]
-        listed = [
-            {"id": n, "object": "model", "created": 1_736_899_200, "status": ""} for n in names
-        ]
-        return {"object": "list", "data": listed}
 
     def record(self, recorded: Recorded) -> None:
         self.requests.append(recorded)
@@ -287,8 +303,11 @@ class Endpoint:
                 check_key(headers)
                 await self._answer(exchange)
             except Refusal as refusal:
-                body = refusal.body(recorded.request_id)
-                await exchange.json(refusal.status, body, refusal.headers)
+                if refusal.code:
+                    body = refusal.body(recorded.request_id)
+                    await exchange.json(refusal.status, body, refusal.headers)
+                else:
+                    await exchange.whole(refusal.status, b"")
             recorded.finished = True
         except ClientLeft:
             recorded.disconnected = True

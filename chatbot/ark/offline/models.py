@@ -1,0 +1,108 @@
+"""The models that the local Ark knows, and in which state an account has each of them.
+
+A model that is not listed answers on every API that nothing else refuses.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from chatbot.ark.offline.refusals import Refusal, always_thinks, text_only, unknown_model
+
+Api = Literal["context", "responses", "chat"]
+State = Literal["open", "not_opened", "retired", "limit_set", "quota_gone"]
+ThinkingMode = Literal["shown", "asked", "on", "always"]
+ACCOUNT = 2100000000
+
+
+@dataclass(frozen=True)
+class Model:
+    """`thinking`: "on" unless it is disabled, as current models do; "always" refuses to have it
+    disabled; "asked" when it is enabled or the script has a thought to show; "shown" has the
+    script's thoughts whatever is asked, so that a page can show what they look like."""
+
+    state: State = "open"
+    thinking: ThinkingMode = "asked"
+    apis: tuple[Api, ...] = ("context", "responses", "chat")
+    most_output: int | None = None
+    """The largest `max_completion_tokens` that is taken."""
+    images: bool = True
+    status: str = ""
+    """What the list of models says: "Retiring", "Shutdown", or nothing."""
+
+
+CURRENT: tuple[Api, ...] = ("responses", "chat")
+MODELS = {
+    "doubao-seed-2-1-lite-260915": Model(thinking="on", apis=CURRENT, most_output=65_536),
+    "doubao-seed-2-1-pro-260915": Model(thinking="on", apis=CURRENT, most_output=65_536),
+    "doubao-seed-2-0-mini-260428": Model(thinking="on", apis=CURRENT, most_output=65_536),
+    "glm-5-2-260617": Model(thinking="on", apis=CURRENT, images=False),
+    "glm-5-3-flash-260828": Model(thinking="always", apis=CURRENT),
+    "doubao-1-5-pro-32k-250115": Model(apis=("chat",), most_output=12_288, status="Retiring"),
+    "doubao-seed-1-6-250615": Model("retired", apis=CURRENT, status="Shutdown"),
+}
+
+
+def model_of(models: dict[str, Model], name: str) -> Model:
+    """The model of that name; endpoints and names that are not listed serve everything."""
+    return models.get(name) or Model(thinking="shown" if name.startswith("ep-") else "asked")
+
+
+def check_state(name: str, state: State) -> None:
+    """Refuse a model that the account cannot use, as every API does."""
+    match state:
+        case "not_opened":
+            raise Refusal(
+                404,
+                "ModelNotOpen",
+                f"Your account {ACCOUNT} has not activated the model {name}. "
+                "Please activate the model service in the Ark Console.",
+            )
+        case "retired":
+            raise unknown_model(name)
+        case "limit_set":
+            raise Refusal(
+                429,
+                "SetLimitExceeded",
+                f"Your account [{ACCOUNT}] has reached the set inference limit for the [{name}] "
+                "model, and the model service has been paused. To continue using this model, "
+                'please visit the Model Activation page to adjust or close the "Safe Experience '
+                'Mode".',
+            )
+        case "quota_gone":
+            raise Refusal(
+                429,
+                "QuotaExceeded",
+                f"Your account [{ACCOUNT}] has exhausted its free trial quota for the [{name}] "
+                "model.",
+            )
+
+
+def check_abilities(model: Model, messages: list[Any], thinking: str | None) -> None:
+    """Refuse what the model cannot do, though others can."""
+    if thinking == "disabled" and model.thinking == "always":
+        raise always_thinks()
+    if model.images:
+        return
+    contents = [message.get("content") for message in messages]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    if any("image" in str(part.get("type")) for part in parts):
+        raise text_only()
+
+
+def list_models(models: dict[str, Model]) -> dict[str, Any]:
+    """The list as `GET /models` has it: it tells what there is, not what the account opened."""
+    listed = []
+    for name, model in models.items():
+        entry: dict[str, Any] = {
+            "id": name,
+            "name": name.rpartition("-")[0],
+            "version": name.rpartition("-")[2],
+            "created": 1_790_000_000,
+            "object": "model",
+            "modalities": {
+                "input_modalities": ["text", "image"] if model.images else ["text"],
+                "output_modalities": ["text"],
+            },
+        }
+        listed.append(entry | ({"status": model.status} if model.status else {}))
+    return {"object": "list", "data": listed}

@@ -1,0 +1,114 @@
+"""The response object of the Responses API, as it is before and after there is any output.
+
+Keys stand in the order seen on the wire, and one that has nothing to say is absent.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatbot.ark.offline.answer import Answer
+from chatbot.ark.offline.messages import Message
+
+MAX_OUTPUT = 32_768
+
+
+@dataclass
+class Round:
+    """One call being answered. `request_id` is the id without its prefix."""
+
+    request_id: str
+    created_at: int
+    model: str
+    expire_at: int
+    body: dict[str, Any]
+    new: list[Message]
+    messages: list[Message]
+    answer: Answer
+    store: bool
+    cached: bool
+    prefix_only: bool
+    shows_cut_thoughts: bool
+    """Whether a reply that was cut in its thoughts has them in its output: both were seen."""
+    error: dict[str, str] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.id = f"resp_{self.request_id}"
+        self.thought_id, self.message_id = self._item_id("rs_"), self._item_id("msg_")
+
+    def _item_id(self, prefix: str) -> str:
+        """Ids of items have the time of their response, and an end of their own."""
+        end = secrets.token_hex(7)
+        return f"{prefix}{self.request_id[:15]}{'0' * 20}ffff{end}"
+
+    def summary(self) -> dict[str, Any]:
+        """The response object before there is any output: no `output`, no `status`."""
+        return self._object()
+
+    def finished(self) -> dict[str, Any]:
+        """The response object at the end."""
+        if self.error is not None:
+            return self._object(status="failed", error=self.error, output=[])
+        if self.answer.finish == "stop":
+            return self._object(status="completed", output=self.output(), usage=self._usage())
+        reason = {"reason": self.answer.finish}
+        return self._object(
+            status="incomplete",
+            output=self.output(),
+            usage=self._usage(),
+            incomplete_details=reason,
+        )
+
+    def _usage(self) -> dict[str, Any] | None:
+        return self.answer.usage.responses(self.answer.usage_shape)
+
+    def _object(self, **more: Any) -> dict[str, Any]:
+        body = self.body
+        asked = ("previous_response_id", "thinking", "temperature", "tools", "top_p", "text",
+                 "instructions", "tool_choice", "reasoning")  # fmt: skip
+        values: dict[str, Any] = {
+            "created_at": self.created_at,
+            "id": self.id,
+            "max_output_tokens": body.get("max_output_tokens") or MAX_OUTPUT,
+            "model": self.model,
+            "object": "response",
+            "service_tier": "default",
+            "caching": body.get("caching") or {"type": "disabled"},
+            "store": self.store,
+            "expire_at": self.expire_at,
+            **{name: body.get(name) for name in asked},
+            **more,
+        }
+        return {name: values[name] for name in ORDER if values.get(name) is not None}
+
+    def output(self) -> list[dict[str, Any]]:
+        output = [self.thought("completed")] if self.answer.thoughts else []
+        if self.answer.only_thought:
+            return output if self.shows_cut_thoughts else []
+        return output if self.prefix_only else [*output, self.message(self.status)]
+
+    @property
+    def status(self) -> str:
+        return "completed" if self.answer.finish == "stop" else "incomplete"
+
+    def thought(self, status: str) -> dict[str, Any]:
+        """The item of the thoughts; one that is opened has no `summary` yet."""
+        item: dict[str, Any] = {"id": self.thought_id, "type": "reasoning"}
+        if status != "in_progress":
+            item["summary"] = [{"type": "summary_text", "text": self.answer.thought}]
+        return {**item, "status": status}
+
+    def message(self, status: str) -> dict[str, Any]:
+        """The item of the answer; one that is opened has no `content` yet."""
+        item: dict[str, Any] = {"type": "message", "role": "assistant"}
+        if status != "in_progress":
+            item["content"] = [{"type": "output_text", "text": self.answer.text}]
+        return {**item, "status": status, "id": self.message_id}
+
+
+ORDER = (
+    "created_at", "error", "id", "incomplete_details", "max_output_tokens", "model", "object",
+    "output", "previous_response_id", "thinking", "service_tier", "status", "temperature",
+    "tools", "top_p", "usage", "caching", "text", "instructions", "store", "expire_at",
+    "tool_choice", "reasoning",
+)  # fmt: skip

@@ -1,0 +1,133 @@
+"""What the events of a stream say, in either of Ark's two spellings, as chunks.
+
+A server may send anything: what cannot be read raises one of `ODD`, numbers that cannot be are
+taken as not told, and names are bounded.
+"""
+
+from typing import Any
+
+from chatbot.ark.chunks import Chunk, Tokens, counted
+from chatbot.ark.errors import Refusal, plain
+
+Event = dict[str, Any]
+ODD = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading an answer of an unexpected shape raises."""
+REF_CHARS = 200
+
+
+def told_error(event: Event) -> Refusal | None:
+    """The error that an event tells in the middle of a stream, in any of its forms."""
+    error = event.get("error")
+    if event.get("type") == "response.failed":
+        error = (event.get("response") or {}).get("error") or {}
+    elif error is None and "code" in event and "choices" not in event:
+        # `event: error`, and the Responses API's own: code and message stand outermost.
+        error = event
+    return None if error is None else Refusal(0, error)
+
+
+def chat_chunk(event: Event) -> Chunk:
+    """A chunk of chat completions (docs/82379/1494384), also one whole answer."""
+    # `choices` is [] on the usage chunk and may be null or a string on a bad one; `delta` and
+    # its fields may be null.
+    choices = event.get("choices")
+    tokens = read_usage(event["usage"]) if event.get("usage") else None
+    if not isinstance(choices, list) or not choices:
+        return Chunk(tokens=tokens)
+    choice = choices[0]
+    delta = choice.get("delta") or choice.get("message") or {}
+    # `reasoning` is what Ollama and newer vLLM call it.
+    thought = _text(delta.get("reasoning_content") or delta.get("reasoning"))
+    return Chunk(_text(delta.get("content")), thought, _finish(choice.get("finish_reason")), tokens)
+
+
+def response_chunk(event: Event) -> Chunk:
+    """A chunk from an event of the Responses API (docs/82379/1599499).
+
+    By the event's `type` only: the SDK makes an event of another kind of a type it does not know.
+    Unknown types say nothing.
+    """
+    match event.get("type"):
+        case "response.output_text.delta":
+            return Chunk(text=_text(event.get("delta")))
+        case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+            return Chunk(thought=_text(event.get("delta")))
+        case "response.created":
+            return Chunk(ref=read_ref((event.get("response") or {}).get("id")))
+        case "response.completed" | "response.incomplete" as type:
+            return _end(event.get("response") or {}, type.removeprefix("response."))
+        case None if event.get("status") in ("completed", "incomplete"):
+            # The whole response in one piece, though a stream was asked for.
+            end, said = _end(event, event["status"]), output_of(event)
+            return Chunk(said.text, said.thought, end.finish, end.tokens, end.ref)
+    return Chunk()
+
+
+def output_of(event: Event) -> Chunk:
+    """Text and thoughts of the response that a terminal event holds, for a stream without
+    deltas."""
+    response = event.get("response") or event
+    texts, thoughts = [], []
+    for item in response.get("output") or []:
+        match item.get("type"):
+            case "message":
+                parts = item.get("content") or []
+                texts += [_text(p.get("text")) for p in parts if p.get("type") == "output_text"]
+            case "reasoning":
+                parts = [*(item.get("summary") or []), *(item.get("content") or [])]
+                thoughts += [_text(part.get("text")) for part in parts]
+    return Chunk(text="".join(texts), thought="".join(thoughts))
+
+
+def read_usage(usage: Any) -> Tokens | None:
+    """Usage as a server reports it, in the spelling of either API."""
+    if not isinstance(usage, dict):
+        return None
+
+    def count(holder: Any, *names: str) -> int | None:
+        if not isinstance(holder, dict):
+            return None
+        told = (counted(holder.get(name)) for name in names)
+        return next((number for number in told if number is not None), None)
+
+    prompt = count(usage, "prompt_tokens", "input_tokens")
+    completion = count(usage, "completion_tokens", "output_tokens")
+    given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    made = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    return Tokens(
+        prompt=prompt,
+        cached=min(count(given, "cached_tokens") or 0, prompt or 0),
+        completion=completion,
+        reasoning=min(count(made, "reasoning_tokens") or 0, completion or 0),
+    )
+
+
+def read_ref(value: Any) -> str:
+    """The id of a stored context or response, "" for anything that cannot be one."""
+    usable = isinstance(value, str) and len(value) <= REF_CHARS and value.isascii()
+    return value if usable and value.isprintable() and not value.isspace() else ""
+
+
+def _end(response: dict[str, Any], status: str) -> Chunk:
+    tokens = read_usage(response.get("usage"))
+    if status == "completed":
+        return Chunk(finish="stop", tokens=tokens, ref=read_ref(response.get("id")))
+    # The reason is called `length`, or by OpenAI's word `max_output_tokens`.
+    filtered = "content_filter" in str(response.get("incomplete_details"))
+    # It is stored, but what it holds need not be what was shown: no `ref` to go on from.
+    return Chunk(finish="content_filter" if filtered else "length", tokens=tokens)
+
+
+def _finish(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    # Whatever the reason is called, there is one.
+    return plain(value) or "stop"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} in the place of text")
+    return value
