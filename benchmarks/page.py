@@ -42,7 +42,10 @@ class Page:
 
     async def open(self) -> None:
         """Load the page, up to the end of what it does by itself."""
-        config = await self._posts.get("config")
+        page = (await self._posts.text("")).decode()
+        # As a browser does: the page brings it along.
+        _, _, told = page.partition("window.gradio_config = ")
+        config, _ = json.JSONDecoder().raw_decode(told)
         self._wiring = config["dependencies"]
         self._parts = {part["id"]: part for part in config["components"]}
         self.values = {id: part["props"].get("value") for id, part in self._parts.items()}

@@ -23,8 +23,11 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str) -> Any:
+        return json.loads(await self.text(path))
+
+    async def text(self, path: str) -> bytes:
         length = await self._ask("GET", path, b"")
-        return json.loads(await self._body(length))
+        return await self._body(length)
 
     async def post(self, path: str, fields: Any) -> Any:
         length = await self._ask("POST", path, json.dumps(fields).encode())

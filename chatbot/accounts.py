@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import unicodedata
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import bcrypt
-from peewee import IntegrityError
+from peewee import IntegrityError, chunked
 
 from chatbot import throttle
 from chatbot.errors import (
@@ -42,6 +43,7 @@ PASSWORD_LENGTHS = range(8, 129)
 # Normalizing takes quadratic time for long runs of combining marks, so longer text is not tried.
 LONGEST_TYPED = 1024
 AGENT_LENGTH = 200
+KEYS_AT_ONCE = 500
 
 # Shows nothing, so it counts neither for the length of a name nor for its uniqueness: joiners and
 # variation selectors (which Persian, Indic scripts and emoji need), fillers, the blank of Braille.
@@ -167,6 +169,10 @@ class Accounts:
             self._renewals.add(renewal)
             renewal.add_done_callback(self._renewals.discard)
         return Person(login.user_id, login.name, bool(login.is_admin))
+
+    async def still_logged_in(self, keys: Collection[str]) -> set[str]:
+        """Those of these logins, by `login_key`, that have not ended, in whichever way."""
+        return await self._storage.read(_live_logins, list(keys))
 
     async def change_password(self, person: Person, current: str, new: str, token: str) -> None:
         """Replace the password and end every other login of this person.
@@ -316,6 +322,11 @@ class Accounts:
         )
 
 
+def login_key(token: str) -> str:
+    """What a login is known by inside the app: nobody can log in with it."""
+    return _digest(token)
+
+
 def clean_name(typed: str) -> str:
     """The name as it is shown: trimmed, single spaces, NFC. Raises `BadName`."""
     name = typed.strip()
@@ -392,6 +403,18 @@ def _login(token_hash: Any, moment: Any) -> Any:
             Login.token_hash == token_hash, Login.expires_at > moment, User.disabled_at.is_null()
         )
     )
+
+
+def _live_logins(keys: list[str]) -> set[str]:
+    found: set[str] = set()
+    for some in chunked(keys, KEYS_AT_ONCE):
+        rows = (
+            Login.select(Login.token_hash)
+            .join(User)
+            .where(Login.token_hash.in_(some), Login.expires_at > now(), User.disabled_at.is_null())
+        )
+        found.update(row.token_hash for row in rows)
+    return found
 
 
 def _renew_login(login_id: int, expires_at: datetime) -> None:

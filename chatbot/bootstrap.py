@@ -9,11 +9,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 from starlette.middleware import Middleware
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from chatbot.accounts import Accounts
 from chatbot.ark.client import ArkClient
@@ -31,12 +32,20 @@ from chatbot.throttle import Sends
 from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
 from chatbot.ui.account_routes import account_routes
+from chatbot.ui.doors import Doors
+from chatbot.ui.event_inputs import EventInputs
 from chatbot.ui.events import shorten
 from chatbot.ui.export import export_route
+from chatbot.ui.guard import Guard, Rules, stand_in_front
 from chatbot.ui.handlers import Handlers
+from chatbot.ui.origins import Origins
 from chatbot.ui.owner_page import OwnerHandlers
-from chatbot.ui.routes import Guard, routes
+from chatbot.ui.pace import Pace
+from chatbot.ui.proxies import Proxies
+from chatbot.ui.routes import routes
+from chatbot.ui.sessions import Sessions
 from chatbot.ui.source import source_route
+from chatbot.ui.tabs import IN_ALL, Tabs
 from chatbot.ui.theme import theme
 
 log = logging.getLogger("chatbot")
@@ -48,6 +57,12 @@ STOP_SECONDS = 10
 QUEUE_SIZE = 500
 EVENTS = 1000
 """Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
+ANONYMOUS_PACE = partial(Pace, burst=200, per_second=20)
+"""Events of one address without a login; a page that is opened asks two."""
+PERSON_PACE = partial(Pace, burst=120, per_second=20)
+"""Events of one person, in all their tabs."""
+SPARE = 100
+"""Sessions of tabs that are over and are being freed."""
 INVITATION_USES, INVITATION_DAYS = 20, 7
 
 
@@ -65,18 +80,32 @@ class App:
     offline_ark: OfflineArk | None
     registration: str
     loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
+    sessions: Sessions = field(default_factory=Sessions, repr=False)
+
+    def __post_init__(self) -> None:
+        self.routes = [
+            *routes(self.accounts, self.storage, login_days=self.settings.login_days),
+            export_route(self.accounts, self.service),
+            source_route(self.accounts, self.service),
+            *account_routes(self.accounts, SelfService(self.storage, self.service, self.turns)),
+        ]
+        self.rules = self._rules()
 
     @asynccontextmanager
-    async def lifespan(self, _: Any) -> AsyncIterator[None]:
+    async def lifespan(self, served: Any) -> AsyncIterator[None]:
         self.loop = asyncio.get_running_loop()
         self.turns.open()
-        shorten(self.demo.app)
+        shorten(served)
+        self.sessions.attach(served)
+        stand_in_front(served, self.rules)
+        watching = asyncio.create_task(self.rules.watch())
         # What the start has made stays: looking through it again and again for garbage would
         # hold up every stream for a tenth of a second. What an event makes goes with it, so it is
         # looked through rarely.
         gc.freeze()
         gc.set_threshold(10_000)
         yield
+        watching.cancel()
 
     def launch(self, **more: Any) -> str:
         """Start serving in the background; returns the local address.
@@ -102,28 +131,46 @@ class App:
             footer_links=[],
             max_file_size="1mb",
             max_threads=EVENTS,
+            state_session_capacity=IN_ALL + SPARE,
             i18n=blocks.I18N,
             theme=theme(),
             css_paths=[blocks.HERE / "style.css", blocks.HERE / "messages.css"],
             head=blocks.head(),
             app_kwargs={
                 "lifespan": self.lifespan,
-                "routes": [
-                    *routes(self.accounts, self.storage, login_days=settings.login_days),
-                    export_route(self.accounts, self.service),
-                    source_route(self.accounts, self.service),
-                    *account_routes(
-                        self.accounts, SelfService(self.storage, self.service, self.turns)
-                    ),
-                ],
-                "middleware": [
-                    Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies),
-                    Middleware(Guard, frame_ancestors=settings.frame_ancestors),
-                ],
+                "routes": self.routes,
+                "middleware": [Middleware(Guard, self.rules)],
             },
             **more,
         )
+        self.rules.doors.starting = False
         return str(url)
+
+    def _rules(self) -> Rules:
+        settings = self.settings
+        handlers = {number: str(entry.name) for number, entry in self.demo.fns.items() if entry.fn}
+        return Rules(
+            accounts=self.accounts,
+            doors=Doors(self.routes),
+            proxies=Proxies(settings.trusted_proxies, self._outer_names),
+            origins=Origins(
+                settings.allowed_hosts,
+                on_loopback=settings.is_on_loopback,
+                own_name=settings.gradio_server_name,
+                outer_names=self._outer_names,
+            ),
+            inputs=EventInputs(handlers, max_input_chars=settings.max_input_chars),
+            tabs=Tabs(self.sessions.free),
+            anonymous_pace=ANONYMOUS_PACE(),
+            person_pace=PERSON_PACE(),
+            frame_ancestors=settings.frame_ancestors,
+        )
+
+    def _outer_names(self) -> dict[str, str]:
+        """Hosts by which this app is known to be reached, and their schemes."""
+        urls = (self.demo.share_url, self.demo.root_path, f"https://{self.settings.space_host}")
+        parts = (urlsplit(url or "") for url in urls)
+        return {part.netloc.lower(): part.scheme for part in parts if part.netloc}
 
     def invite(self) -> str:
         """The code of a fresh invitation; only while serving."""

@@ -237,7 +237,10 @@ class Settings(BaseSettings):
     )
     bcrypt_cost: Whole = Field(12, ge=4, le=16, description="bcrypt work factor; each step doubles")
     trusted_proxies: Annotated[str, _read(values.networks)] = Field(
-        "", description="Proxies whose X-Forwarded-For is believed: addresses, networks"
+        "", description="Proxies whose X-Forwarded-* is believed: addresses, networks"
+    )
+    allowed_hosts: Annotated[str, _read(values.hosts)] = Field(
+        "", description="Host names that the app is served by; none other then, anywhere"
     )
     frame_ancestors: Annotated[str, _read(values.frame_ancestors)] = Field(
         "'self' https://huggingface.co https://*.modelscope.cn https://modelscope.cn",
@@ -308,8 +311,16 @@ class Settings(BaseSettings):
     @property
     def is_public(self) -> bool:
         """True when others than the people at this machine can reach the app."""
-        loopback = self.gradio_server_name in ("127.0.0.1", "localhost", "[::1]")
-        return self.gradio_share or bool(self.space_id or self.trusted_proxies) or not loopback
+        return (
+            self.gradio_share
+            or bool(self.space_id or self.trusted_proxies)
+            or not self.is_on_loopback
+        )
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """True when it listens for programs on this machine only, be it a tunnel or a proxy."""
+        return self.gradio_server_name in ("127.0.0.1", "localhost", "[::1]")
 
     @property
     def hosted_without_disk(self) -> bool:

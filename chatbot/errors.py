@@ -6,7 +6,13 @@
     │   ├── EmptyMessage
     │   ├── MessageTooLong
     │   ├── BadName
-    │   └── BadPassword
+    │   ├── BadPassword
+    │   └── BodyTooLarge
+    ├── NoSuchAddress
+    ├── UnknownHost
+    ├── CrossSite
+    ├── TabLost
+    ├── TooManyRequests
     ├── NotLoggedIn
     ├── OwnersOnly
     ├── LoginRefused
@@ -120,6 +126,54 @@ class BadPassword(BadInput):
 
     code = "bad_password"
     sentence = "A password has 8 to 128 characters and is not one of the commonest."
+
+
+class BodyTooLarge(BadInput):
+    """The body of a request is longer than any that this app's page sends."""
+
+    code = "body_too_large"
+    sentence = "That is more text than this app takes at once."
+    status = 413
+
+
+class NoSuchAddress(ChatbotError):
+    """The request is for something that the page does not need, so it is not served."""
+
+    code = "no_such_address"
+    sentence = "There is nothing at this address."
+    status = 404
+
+
+class UnknownHost(ChatbotError):
+    """The request names a host that this app does not go by; see ALLOWED_HOSTS."""
+
+    code = "unknown_host"
+    sentence = "This app does not go by that name. Its owner can add it to ALLOWED_HOSTS."
+    status = 403
+
+
+class CrossSite(ChatbotError):
+    """Another site's page tried to act in the name of whoever is logged in here."""
+
+    code = "cross_site"
+    sentence = "This request came from another site and was refused."
+    status = 403
+
+
+class TabLost(ChatbotError):
+    """The tab that is named belongs to another login, or to nobody any more."""
+
+    code = "tab_lost"
+    sentence = "This page belongs to another login. Load it again."
+    status = 403
+
+
+class TooManyRequests(ChatbotError):
+    """The person, or everybody at this address, has too many tabs, events or streams open."""
+
+    code = "too_many_requests"
+    sentence = "Too many requests at once. Try again in {seconds} seconds."
+    status = 429
 
 
 class NotLoggedIn(ChatbotError):

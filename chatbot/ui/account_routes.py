@@ -15,14 +15,8 @@ from starlette.routing import Route
 from chatbot.accounts import Accounts, Person
 from chatbot.errors import BadInput, NotLoggedIn
 from chatbot.self_service import LoginRow, SelfService
-from chatbot.ui.routes import (
-    PREFIX,
-    answering,
-    fields_of,
-    set_login_cookie,
-    texts_of,
-    token_of,
-)
+from chatbot.ui.cookies import set_login_cookie, token_of
+from chatbot.ui.routes import PREFIX, answering, fields_of, texts_of
 
 LARGEST_ID = 2**31 - 1
 
@@ -79,7 +73,7 @@ class _Handlers:
         return response
 
     async def _who(self, request: Request) -> tuple[Person, str]:
-        token = token_of(request.cookies)
+        token = token_of(request)
         person = await self._accounts.person(token)
         if token is None or person is None:
             raise NotLoggedIn()

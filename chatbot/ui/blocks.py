@@ -107,7 +107,7 @@ def _wire(
         inputs=[login.register_name, login.register_password, login.invitation],
         outputs=[login.error, login.register_password],
     ).then(**view).then(**follow)
-    side.log_out.click(**page_only, js=JS_LOG_OUT).then(**view).then(**follow)
+    side.log_out.click(**page_only, js=JS_LOG_OUT)
 
     # Sessions
     chosen.select(handle.select_session, **show).then(**page_only, js="() => chatbot.toEnd()")
@@ -171,7 +171,7 @@ def _wire(
     chat.chatbot.undo(handle.undo, **with_shown)
     chat.chatbot.option_select(handle.choose_option, **with_shown)
     chat.chatbot.edit(handle.edit, place, **turn)
-    chat.prompt.stop(handle.stop, [chosen], None, queue=False, api_visibility="private")
+    chat.prompt.stop(handle.stop, [chosen], None, **many)
     chat.earlier.click(handle.earlier, [window], [window], **quiet).then(**follow)
 
 

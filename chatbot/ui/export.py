@@ -9,9 +9,10 @@ from starlette.routing import Route
 from chatbot.accounts import Accounts
 from chatbot.errors import NotLoggedIn
 from chatbot.service import ChatService, Thread
-from chatbot.ui.routes import PREFIX, answering, texts_of, token_of
+from chatbot.ui.cookies import ZONE, token_of
+from chatbot.ui.routes import PREFIX, answering, texts_of
 from chatbot.ui.texts import Language, language_of, reason_text, text
-from chatbot.ui.visit import ZONE_COOKIE, zone_of
+from chatbot.ui.visit import zone_of
 
 WHOLE = 100_000
 """More messages than any conversation has."""
@@ -22,12 +23,12 @@ def export_route(accounts: Accounts, service: ChatService) -> Route:
 
     async def export(request: Request) -> Response:
         (session,) = await texts_of(request, "session")
-        person = await accounts.person(token_of(request.cookies))
+        person = await accounts.person(token_of(request))
         if person is None:
             raise NotLoggedIn()
         thread = await service.open(person.id, session, WHOLE)
         language = language_of(request.headers.get("accept-language"))
-        zone = zone_of(request.cookies.get(ZONE_COOKIE))
+        zone = zone_of(request.cookies.get(ZONE))
         name = "".join(c for c in thread.entry.title if c.isalnum() or c in " -_").strip()
         file = {"name": f"{name or 'session'}.md", "text": markdown(thread, language, zone)}
         return JSONResponse(file)

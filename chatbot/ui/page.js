@@ -29,6 +29,18 @@ window.chatbot = (() => {
   };
   const post = async (name, body) => (await ask(name, body)).problem || "";
 
+  // A tab belongs to one login. When another one has taken its place in this browser, or none has,
+  // the page starts anew.
+  const request = window.fetch.bind(window);
+  window.fetch = async (...what) => {
+    const answer = await request(...what);
+    if (answer.status === 403 && answer.url.includes("/gradio_api/")) {
+      const told = await answer.clone().json().catch(() => ({}));
+      if (told.error?.code === "tab_lost") location.reload();
+    }
+    return answer;
+  };
+
   const escaped = (text) => {
     const box = document.createElement("div");
     box.textContent = text;
@@ -90,7 +102,11 @@ window.chatbot = (() => {
       const problem = await post(what, body);
       return problem ? escaped(problem) : keptOut();
     },
-    leave: () => { keep(DRAFT, ""); return post("logout"); },
+    // The page starts anew, so that nothing of whoever was here is left in it.
+    leave: async () => {
+      keep(DRAFT, "");
+      if (!(await post("logout"))) location.reload();
+    },
     remember: (id) => {
       setTimeout(nameButtons, 300);
       keep(OPEN, id || "");

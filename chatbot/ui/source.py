@@ -7,7 +7,8 @@ from starlette.routing import Route
 from chatbot.accounts import Accounts
 from chatbot.errors import NotLoggedIn
 from chatbot.service import ChatService
-from chatbot.ui.routes import PREFIX, answering, texts_of, token_of
+from chatbot.ui.cookies import token_of
+from chatbot.ui.routes import PREFIX, answering, texts_of
 
 
 def source_route(accounts: Accounts, service: ChatService) -> Route:
@@ -15,7 +16,7 @@ def source_route(accounts: Accounts, service: ChatService) -> Route:
 
     async def source(request: Request) -> Response:
         (message,) = await texts_of(request, "message")
-        person = await accounts.person(token_of(request.cookies))
+        person = await accounts.person(token_of(request))
         if person is None:
             raise NotLoggedIn()
         return JSONResponse({"text": await service.source(person.id, message)})

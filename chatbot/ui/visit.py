@@ -6,6 +6,7 @@ wishes. Errors meant for people become a message on the page here, once.
 
 import functools
 import inspect
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -17,10 +18,12 @@ import gradio as gr
 
 from chatbot.accounts import Accounts, Person
 from chatbot.errors import ChatbotError, NotLoggedIn, OwnersOnly
-from chatbot.ui.routes import token_of
+from chatbot.ui.cookies import ZONE, token_of
+from chatbot.ui.tabs import CALLER, RUNNING, Caller, Running
 from chatbot.ui.texts import Language, error_text, language_of
 
-ZONE_COOKIE = "chatbot_zone"
+CALLER_SECONDS = 1.0
+"""So long what the guard has found out about a login is taken for true."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def _guarded(
     async def visit_of(accounts: Accounts, request: gr.Request) -> Visit:
         # What `gr.Request` hands out of it has gone through JSON and back.
         asked: Any = request.request
-        person = await accounts.person(token_of(asked.cookies))
+        person = await _person(accounts, asked)
         if person is None and not anonymous:
             raise NotLoggedIn()
         if owner and not (person and person.is_admin):
@@ -74,7 +77,7 @@ def _guarded(
         return Visit(
             person,
             language_of(asked.headers.get("accept-language")),
-            zone_of(asked.cookies.get(ZONE_COOKIE)),
+            zone_of(asked.cookies.get(ZONE)),
             request.session_hash or "",
             asked.client.host if asked.client else "",
         )
@@ -84,23 +87,29 @@ def _guarded(
         @functools.wraps(handler)
         async def guarded(self: HasAccounts, *values: Any) -> AsyncIterator[Any]:
             *inputs, request = values
+            running = _begun(request)
             try:
                 visit = await visit_of(self.accounts, request)
                 async for frame in handler(self, visit, *inputs):
                     yield frame
             except ChatbotError as error:
                 raise _shown(error, request) from error
+            finally:
+                running.end()
 
     else:
 
         @functools.wraps(handler)
         async def guarded(self: HasAccounts, *values: Any) -> Any:
             *inputs, request = values
+            running = _begun(request)
             try:
                 visit = await visit_of(self.accounts, request)
                 return await handler(self, visit, *inputs)
             except ChatbotError as error:
                 raise _shown(error, request) from error
+            finally:
+                running.end()
 
     # Gradio passes what the signature asks for: the inputs, then the request.
     me, _visit, *inputs = inspect.signature(handler).parameters.values()
@@ -113,6 +122,22 @@ def _guarded(
     return guarded
 
 
+async def _person(accounts: Accounts, asked: Any) -> Person | None:
+    """Who asks, as the guard has just found out; looked up again if the event had to wait."""
+    caller: Caller | None = asked.scope.get(CALLER)
+    if caller is not None and time.monotonic() - caller.at < CALLER_SECONDS:
+        return caller.person
+    return await accounts.person(token_of(asked))
+
+
+def _begun(request: gr.Request) -> Running:
+    """The event in the guard's books, which is told that it runs now."""
+    asked: Any = request.request
+    running: Running = asked.scope.get(RUNNING) or Running()
+    running.started = True
+    return running
+
+
 def _event_data(inputs: list[inspect.Parameter]) -> type[gr.EventData] | None:
     last = inputs[-1].annotation if inputs else None
     return last if inspect.isclass(last) and issubclass(last, gr.EventData) else None
@@ -120,7 +145,7 @@ def _event_data(inputs: list[inspect.Parameter]) -> type[gr.EventData] | None:
 
 def _shown(error: ChatbotError, request: gr.Request) -> gr.Error:
     language = language_of(request.headers.get("accept-language"))
-    zone = zone_of(request.cookies.get(ZONE_COOKIE))
+    zone = zone_of(request.cookies.get(ZONE))
     return gr.Error(error_text(error, language, zone), duration=8, title="", print_exception=False)
 
 

@@ -18,9 +18,10 @@ from chatbot.self_service import SelfService
 from chatbot.storage.models import Login, User
 from chatbot.turns import Turns
 from chatbot.ui.account_routes import account_routes
+from chatbot.ui.cookies import NAME as COOKIE
 from chatbot.ui.export import export_route
 from chatbot.ui.render import typed
-from chatbot.ui.routes import COOKIE, PREFIX, routes
+from chatbot.ui.routes import PREFIX, routes
 from chatbot.ui.source import source_route
 from tests.conftest import finished
 from tests.page import PASSWORD

@@ -1,0 +1,73 @@
+"""The list of what the page needs: which method may ask for which address, and nothing else.
+
+Gradio serves some sixty routes more, and every version adds some. What is not on this list does
+not reach it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from starlette.routing import Route
+
+from chatbot.errors import NoSuchAddress
+
+API = "/gradio_api"
+
+
+class Door(Enum):
+    """What kind of request passes."""
+
+    PAGE = "the page itself: a link from anywhere may lead to it"
+    FILE = "a script, style, font or picture of Gradio's: the same for everybody"
+    ALIVE = "a page that lost its connection asks whether the server is back"
+    OWN = "a route of this app"
+    JOIN = "an event of the page"
+    DATA = "the stream that brings what events answer"
+    HEARTBEAT = "the stream that tells how long a page is open"
+    START = "what Gradio asks itself while it starts"
+
+
+# A segment begins with a letter or digit, so none is `..`.
+FILES = re.compile(r"/(?:assets|static)(?:/[A-Za-z0-9_][A-Za-z0-9_.@~-]*)+")
+HEARTBEAT = re.compile(rf"{API}/heartbeat/([A-Za-z0-9_-]{{1,64}})")
+
+
+class Doors:
+    """The list for an app with these routes of its own."""
+
+    def __init__(self, own: Iterable[Route]) -> None:
+        self.starting = True
+        """Until the app has started; then Gradio has no more to ask itself."""
+        self._fixed = {
+            ("GET", "/"): Door.PAGE,
+            ("GET", "/theme.css"): Door.FILE,
+            ("GET", f"{API}/app_id"): Door.ALIVE,
+            ("POST", f"{API}/queue/join"): Door.JOIN,
+            ("GET", f"{API}/queue/data"): Door.DATA,
+        }
+        for route in own:
+            for method in (route.methods or set()) - {"HEAD"}:
+                self._fixed[method, route.path] = Door.OWN
+
+    def find(self, scope: Mapping[str, object]) -> Door:
+        """The door this request goes through. Raises `NoSuchAddress`."""
+        method, path = str(scope["method"]), path_of(scope)
+        method = "GET" if method == "HEAD" else method
+        door = self._fixed.get((method, path))
+        if door is not None:
+            return door
+        if method == "GET" and FILES.fullmatch(path):
+            return Door.FILE
+        if method == "GET" and HEARTBEAT.fullmatch(path):
+            return Door.HEARTBEAT
+        if self.starting and (method, path) == ("GET", f"{API}/startup-events"):
+            return Door.START
+        raise NoSuchAddress()
+
+
+def path_of(scope: Mapping[str, object]) -> str:
+    """The path below the one that the app is served at (GRADIO_ROOT_PATH)."""
+    path, root = str(scope["path"]), str(scope.get("root_path") or "")
+    below = path.removeprefix(root) if root.startswith("/") else path
+    return below if below.startswith("/") else path

@@ -1,0 +1,176 @@
+"""What each event of the page may bring: its inputs and its event data, by `api_name`.
+
+Gradio takes any JSON for an input, and some of it for a file to fetch. Here only what the wiring
+in `blocks.py` sends passes: plain values of bounded length, looked at before Gradio sees anything.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chatbot.errors import BadInput
+
+SESSION_HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LARGEST_NUMBER = 2**53
+SHORT = 64
+"""Characters of an id."""
+LINE = 2_000
+"""Characters of what is typed in one line. Handlers tell better what is too long, up to here."""
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+STRUCTURE = 1_000
+"""Bytes of an event without its texts; a deep or wide one has more. An ordinary one has 100."""
+NESTED = 20
+"""Lists and objects of an event; an ordinary one has 3 to 6."""
+
+Check = Callable[[Any], Any]
+"""Returns the value that is passed on. Raises `BadInput`."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event as it came, checked; `body` is what Gradio is given."""
+
+    name: str
+    session_hash: str
+    body: bytes
+
+
+def text(longest: int) -> Check:
+    def check(value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and len(value) <= longest):
+            raise BadInput()
+        return value
+
+    return check
+
+
+def number(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return _only(value is None, value)
+    return _only(isinstance(value, int | float) and abs(value) <= LARGEST_NUMBER, value)
+
+
+def flag(value: Any) -> Any:
+    return _only(value is None or isinstance(value, bool), value)
+
+
+def state(value: Any) -> None:
+    """A `gr.State`: the server has its value, whatever comes."""
+    return None
+
+
+def place(value: Any) -> Any:
+    """A place in the shown list; a pair for a block within a message."""
+    places = value if isinstance(value, list) else [value]
+    return _only(
+        len(places) <= 2 and all(type(one) is int and abs(one) <= LARGEST_NUMBER for one in places),
+        value,
+    )
+
+
+def _only(fits: bool, value: Any) -> Any:
+    if not fits:
+        raise BadInput()
+    return value
+
+
+def _fields(**checks: Check) -> Check:
+    def check(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise BadInput()
+        return {name: one(value.get(name)) for name, one in checks.items()}
+
+    return check
+
+
+ID = text(SHORT)
+TYPED = text(LINE)
+
+
+def table(longest_question: int) -> dict[str, tuple[list[Check], Check | None]]:
+    """The inputs of every event in their order, and its event data if its handler takes any."""
+    # The service tells best that a question is too long, so it is handed all that fits a body.
+    question = text(longest_question)
+    in_session = [ID, state, TYPED]
+    example = _fields(index=place, value=_fields(text=text(LINE)))
+    option = _fields(index=place, value=ID)
+    edited = _fields(index=place, previous_value=question, value=question)
+    return {
+        "view": ([ID], None),
+        "follow": ([ID, state], None),
+        "sessions": ([TYPED, ID], None),
+        "new_session": ([], None),
+        "select_session": ([ID, state], None),
+        "ask_rename": ([ID], None),
+        "rename": ([ID, TYPED, TYPED], None),
+        "ask_delete": ([ID], None),
+        "delete": ([ID], None),
+        "send": ([*in_session, question], None),
+        "send_example": (in_session, example),
+        "regenerate": ([*in_session, ID], None),
+        "undo": ([*in_session, ID], None),
+        "choose_option": ([*in_session, ID], option),
+        "edit": (in_session, edited),
+        "stop": ([ID], None),
+        "earlier": ([state], None),
+        "open_owner": ([], None),
+        "close_owner": ([], None),
+        "pause": ([flag], None),
+        "set_limit": ([number, number], None),
+        "disable": ([number], None),
+        "enable": ([number], None),
+        "reset_password": ([number], None),
+        "invite": ([number, number, number], None),
+        "revoke": ([number], None),
+    }
+
+
+class EventInputs:
+    """Checks the events of a page; `names` are its functions by `fn_index`."""
+
+    def __init__(self, names: Mapping[int, str], *, max_input_chars: int) -> None:
+        self._names = names
+        # A character takes up to twelve bytes of JSON, and an edit brings two texts.
+        self.longest_body = 4096 + 2 * 12 * max_input_chars
+        self._table = table(self.longest_body)
+        if unknown := set(names.values()) - set(self._table):
+            raise LookupError(f"no inputs are declared for {', '.join(sorted(unknown))}")
+
+    def read(self, body: bytes) -> Event:
+        """The event in this JSON. Raises `BadInput`, whatever it is."""
+        fields = _parsed(body)
+        index, session_hash = fields.get("fn_index"), fields.get("session_hash")
+        data, trigger = fields.get("data"), fields.get("trigger_id")
+        name = self._names.get(index) if type(index) is int else None
+        if name is None or not isinstance(data, list):
+            raise BadInput()
+        if not isinstance(session_hash, str) or not SESSION_HASH.fullmatch(session_hash):
+            raise BadInput()
+        checks, about = self._table[name]
+        if len(data) != len(checks) or not (trigger is None or type(trigger) is int):
+            raise BadInput()
+        passed = {
+            "data": [check(value) for check, value in zip(checks, data, strict=True)],
+            "fn_index": index,
+            "session_hash": session_hash,
+            "event_data": about(fields.get("event_data")) if about else None,
+            "trigger_id": trigger,
+        }
+        return Event(name, session_hash, json.dumps(passed).encode())
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    structure = STRING.sub(b"", body)
+    if len(structure) > STRUCTURE or structure.count(b"[") + structure.count(b"{") > NESTED:
+        raise BadInput()
+    try:
+        # Only UTF-8: in no other encoding is a quotation mark what `STRING` takes for one.
+        fields = json.loads(body.decode())
+    # Not JSON or not UTF-8.
+    except (ValueError, RecursionError):
+        raise BadInput() from None
+    if not isinstance(fields, dict):
+        raise BadInput()
+    return fields
