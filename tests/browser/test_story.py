@@ -2,6 +2,7 @@
 
 import re
 import signal
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -42,13 +43,14 @@ def test_register_ask_reload_log_out_and_come_back(someone, ark):
     ann.is_in()
     expect(ann.replies.first).to_contain_text("Hello, bold world")
 
-    token = next(c for c in ann.page.context.cookies() if c["name"] == "chatbot_login")["value"]
+    login = f"chatbot_login_{urlsplit(ann.url).port}"
+    token = next(c for c in ann.page.context.cookies() if c["name"] == login)["value"]
     assert ann.page.evaluate("document.cookie").find(token) < 0
     assert ann.page.evaluate("Object.keys(localStorage).length") == 0
     ann.page.click("#logout")
     ann.is_out()
     expect(ann.page.get_by_text("Hello, bold world")).to_have_count(0)
-    cookies = {"chatbot_login": token}
+    cookies = {login: token}
     me = httpx.get(f"{ann.url}gradio_api/chatbot/me", cookies=cookies).json()
     assert me == {"user": None}, "the old cookie is dead"
 
