@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -49,7 +50,7 @@ KEEPALIVE_SECONDS = 0.25
 FIRST_WORD_SECONDS = 0.003
 """A first word that comes in this time needs no frame of its own."""
 FRAME_COST_SECONDS = 0.004
-"""Twice what a frame takes of a processor, so that all followers together leave half of it."""
+"""Twice what a frame takes of a processor, so that all people together leave half of it."""
 HISTORY_LIMIT = 2_000
 """Most messages read to rebuild a memory; HISTORY_TOKENS is what really limits it."""
 CONTINUE = (
@@ -87,7 +88,7 @@ class Turns:
         """How many turns are being stored, which are not among `_turns` yet."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
-        self._followers = 0
+        self._followers: Counter[int] = Counter()
         self._closing = asyncio.Event()
         self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._final = FinalSave(storage, budget, self.owner)
@@ -151,7 +152,8 @@ class Turns:
         The last snapshot is `done`.
         """
         turn.followers += 1
-        self._followers += 1
+        person = turn.begun.user_id
+        self._followers[person] += 1
         try:
             if turn.got_nothing:
                 await turn.changed(turn.version, FIRST_WORD_SECONDS)
@@ -163,10 +165,14 @@ class Turns:
                     return
                 await turn.changed(version, KEEPALIVE_SECONDS)
                 if snapshot.text:
-                    pace = max(frame_seconds, self._followers * FRAME_COST_SECONDS)
+                    # As much for each person; who watches in many tabs shares it among them.
+                    share = len(self._followers) * self._followers[person]
+                    pace = max(frame_seconds, share * FRAME_COST_SECONDS)
                     await turn.ended(shown_at + pace - time.monotonic())
         finally:
-            self._followers -= 1
+            self._followers[person] -= 1
+            # Whoever watches nothing takes no share.
+            self._followers += Counter()
             turn.followers -= 1
             turn.followed_at = time.monotonic()
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 BEARER = re.compile(r"bearer\s+", re.IGNORECASE)
 KEY = re.compile(r"[\x21-\x7e]+")
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
-HOST = re.compile(r"([a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
+NAMED = re.compile(r"([a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 POLICY_SOURCES = re.compile(r"[\x20-\x7e]+")
 CALLS = re.compile(r"/(chat/completions|completions|responses|context/\w+|models|embeddings)$")
 ARK_HOST = re.compile(r"(^|\.)ark[\w-]*\.[\w.-]*(volces|bytepluses)\.com$")
@@ -162,7 +162,7 @@ def hosts(text: str) -> str:
     """Names of hosts, with a port or without, separated by commas."""
     names = [name.strip().lower() for name in one_line(clean(text)).split(",") if name.strip()]
     for name in names:
-        if not HOST.fullmatch(name):
+        if not NAMED.fullmatch(name):
             raise ValueError("must be host names, such as chat.example.com, demo.example:8443")
     return ",".join(names)
 

@@ -53,6 +53,6 @@ def guarded(
     accounts: Accounts, own: Sequence[Route], others: Sequence[BaseRoute] = (), **more: Any
 ) -> Starlette:
     """An app with `own` routes, which are on the list, and `others`, which are Gradio's."""
-    return Starlette(
-        routes=[*own, *others], middleware=[Middleware(Guard, rules(accounts, own, **more))]
-    )
+    made = rules(accounts, own, **more)
+    made.doors.starting = False
+    return Starlette(routes=[*own, *others], middleware=[Middleware(Guard, made)])

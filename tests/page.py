@@ -47,20 +47,20 @@ class Tab:
     def __init__(self, client, functions):
         self._client = client
         self._functions = functions
-        self._hash = secrets.token_hex(8)
+        self.hash = secrets.token_hex(8)
 
     async def event(self, name, *inputs, data=None):
         """The outputs of an event as they come; `data` is what it says of itself (EventData)."""
         join = {
             "data": inputs,
             "fn_index": self._functions[name],
-            "session_hash": self._hash,
+            "session_hash": self.hash,
             "event_data": data,
         }
         answer = await self._client.post("gradio_api/queue/join", json=join)
         answer.raise_for_status()
         shown = None
-        url = f"gradio_api/queue/data?session_hash={self._hash}"
+        url = f"gradio_api/queue/data?session_hash={self.hash}"
         async with self._client.stream("GET", url) as stream:
             async for line in stream.aiter_lines():
                 if not line.startswith("data:"):

@@ -29,14 +29,13 @@ window.chatbot = (() => {
   };
   const post = async (name, body) => (await ask(name, body)).problem || "";
 
-  // A tab belongs to one login. When another one has taken its place in this browser, or none has,
+  // A page is one login's. When that has ended, or another one has taken its place in this browser,
   // the page starts anew.
   const request = window.fetch.bind(window);
   window.fetch = async (...what) => {
     const answer = await request(...what);
-    if (answer.status === 403 && answer.url.includes("/gradio_api/")) {
-      const told = await answer.clone().json().catch(() => ({}));
-      if (told.error?.code === "tab_lost") location.reload();
+    if (answer.url.includes("/gradio_api/queue/") && [401, 403].includes(answer.status)) {
+      location.reload();
     }
     return answer;
   };

@@ -16,7 +16,7 @@ from chatbot.budget import Budget
 from chatbot.config import Settings, prepare_environment
 from chatbot.errors import BadSettings
 from chatbot.storage.place import sqlite_file
-from chatbot.ui.routes import POLICY
+from chatbot.ui.guard import POLICY
 
 NAMES = [name.upper() for name in Settings.model_fields]
 ARK = "https://ark.cn-beijing.volces.com"
@@ -56,6 +56,7 @@ TAKEN = [
     ("MAX_TURNS", '"3"', 3),
     ("BUDGET_ZONE", " Asia/Shanghai ", "Asia/Shanghai"),
     ("TRUSTED_PROXIES", "::1 , 10.0.0.0/8", "::1,10.0.0.0/8"),
+    ("ALLOWED_HOSTS", "Chat.example.com , [::1]:8443,", "chat.example.com,[::1]:8443"),
     ("FRAME_ANCESTORS", "'self'", "'self'"),
     ("SYSTEM_PROMPT", "First.\n  Second.", "First.\n  Second."),
     ("ADMIN_PASSWORD", ' "as typed" ', ' "as typed" '),
@@ -117,6 +118,9 @@ REFUSED = [
     ("BUDGET_ZONE", "../../etc/passwd", "time zone"),
     ("BUDGET_ZONE", "a" * 5000, "time zone"),
     ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks"),
+    ("ALLOWED_HOSTS", "https://chat.example.com", "must be host names"),
+    ("ALLOWED_HOSTS", "*.example.com", "must be host names"),
+    ("ALLOWED_HOSTS", "chat.example.com、demo.example", "must be host names"),
     ("TRUSTED_PROXIES", "127.0.0.1、::1", "addresses or networks"),
     ("FRAME_ANCESTORS", "'self'; script-src *", "sources"),
     ("FRAME_ANCESTORS", "https://例子.cn", "sources"),

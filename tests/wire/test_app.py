@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from chatbot.throttle import PER_ADDRESS
-from tests.page import PASSWORD, ROUTES, Refused, browser
+from tests.page import PASSWORD, ROUTES, browser
 from tests.server import ROOT, free_port, running_server
 
 
@@ -133,7 +133,7 @@ def test_a_share_link_that_cannot_be_had_leaves_a_working_app(tmp_path):
 def test_the_key_is_nowhere_to_be_seen(ark, tmp_path):
     with running_server(ark, tmp_path, ARK_API_KEY="very-secret-key") as server:
         with httpx.Client(base_url=server.url) as client:
-            pages = [client.get(path).text for path in ("/", "/config", "/gradio_api/info")]
+            pages = [client.get(path).text for path in ("/", "/theme.css", f"/{ROUTES}/health")]
         assert not any("very-secret-key" in page for page in pages)
         assert server.end(signal.SIGTERM) == 0
         assert "very-secret-key" not in server.log
@@ -160,18 +160,17 @@ def test_what_the_page_never_sends_is_refused(offline_server):
         )
         assert crossed.status_code == 403
         upload = client.post("/gradio_api/upload", files={"files": ("x.txt", b"x")})
-        assert upload.json()["error"]["code"] == "no_uploads"
-        huge = client.post("/gradio_api/queue/join", content=b"x" * 3_000_000)
-        assert huge.status_code == 413
-        chunked = client.post("/gradio_api/queue/join", content=(b"x" * 100_000 for _ in range(40)))
-        assert chunked.status_code == 422
+        assert upload.json()["error"]["code"] == "no_such_address"
+        for content in (b"x" * 3_000_000, (b"x" * 100_000 for _ in range(40))):
+            huge = client.post("/gradio_api/queue/join", content=content)
+            assert huge.json()["error"]["code"] == "body_too_large"
 
 
 @pytest.mark.anyio
 async def test_an_event_of_the_page_is_refused_without_a_login(offline_server):
     async with browser(offline_server) as nobody:
         for name, inputs in {"select_session": 2, "send": 4, "delete": 1, "rename": 3}.items():
-            with pytest.raises(Refused, match="Please log in first"):
+            with pytest.raises(httpx.HTTPStatusError, match="401"):
                 await nobody.tab().result(name, *[None] * inputs)
 
 

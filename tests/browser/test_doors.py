@@ -1,0 +1,87 @@
+"""That the guard is in nobody's way: all that the page asks for is there."""
+
+import re
+
+from playwright.sync_api import Response, expect
+
+from tests.browser.test_owner import promote
+
+
+def refused(page):
+    """What this page asked for and did not get, while it goes on."""
+    told: list[str] = []
+
+    def look(answer: Response) -> None:
+        if answer.status >= 400:
+            told.append(f"{answer.status} {answer.url}")
+
+    page.on("response", look)
+    return told
+
+
+def test_the_page_gets_all_that_it_asks_for(someone, server):
+    ann = someone()
+    missing = refused(ann.page)
+    ann.open().is_out()
+    ann.register().is_in()
+    ann.ask("showcase")
+    ann.is_answered()
+    ann.ask("echo: $$x^2$$ and\n\n```mermaid\ngraph TD; A-->B\n```\n\n```python\nprint(1)\n```")
+    ann.is_answered()
+    expect(ann.chat.locator(".katex").first).to_be_visible()
+    expect(ann.chat.locator("svg[id^=mermaid], .mermaid svg").first).to_be_visible()
+    ann.page.click("#account-open")
+    ann.page.click("#account-close")
+    promote(server, ann.name)
+    ann.page.reload()
+    ann.page.click("#owner-open")
+    expect(ann.page.locator("#owner-summary")).to_contain_text(re.compile("Today: [1-9]"))
+    for tab in ("People", "Invitations", "Errors"):
+        ann.page.get_by_role("tab", name=tab).click()
+    ann.page.click("#owner-close")
+    ann.page.click("#logout")
+    ann.is_out()
+    assert missing == []
+
+
+def test_a_page_whose_login_ended_elsewhere_starts_anew(someone):
+    ann = someone().open().register()
+    ann.is_in()
+    ann.ask("echo: what nobody else may see")
+    ann.is_answered()
+    other = someone().open().log_in(ann.name)
+    other.is_in()
+    other.page.click("#account-open")
+    other.page.click("#end-others")
+    # Whatever is done in the page next.
+    ann.page.click("#new-session")
+    ann.is_out()
+    expect(ann.page.get_by_text("what nobody else may see")).to_have_count(0)
+    ann.log_in().is_in()
+    expect(ann.chat).to_contain_text("what nobody else may see")
+
+
+def test_a_reply_that_is_watched_ends_with_its_login(someone):
+    ann = someone().open().register()
+    ann.is_in()
+    other = someone().open().log_in(ann.name)
+    other.is_in()
+    ann.ask("count 3000")
+    ann.sees_growth()
+    other.page.click("#account-open")
+    other.page.click("#end-others")
+    # Nothing is done in the page; it starts anew by itself.
+    ann.is_out()
+    expect(ann.chat).to_be_hidden()
+
+
+def test_two_tabs_of_one_browser_follow_its_login(someone):
+    ann = someone().open().register()
+    ann.is_in()
+    second = ann.page.context.new_page()
+    second.goto(ann.url)
+    expect(second.locator("#chat-view")).to_be_visible()
+    second.click("#logout")
+    expect(second.locator("#auth-view")).to_be_visible()
+    ann.page.click("#new-session")
+    ann.is_out()

@@ -1,0 +1,162 @@
+"""What an event may bring: the table, and everything that is not in it."""
+
+import inspect
+import json
+
+import pytest
+
+from chatbot.bootstrap import create_app
+from chatbot.config import Settings
+from chatbot.errors import BadInput
+from chatbot.ui.event_inputs import EventInputs, table
+
+NAMES = {0: "view", 1: "send", 2: "edit", 3: "set_limit", 4: "pause", 5: "choose_option", 6: "undo"}
+FILE = {"path": "http://192.0.2.1/big", "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.fixture(scope="module")
+def inputs() -> EventInputs:
+    return EventInputs(NAMES, max_input_chars=100)
+
+
+def body(number: int, data: object, **more: object) -> bytes:
+    event = {"fn_index": number, "data": data, "session_hash": "tab", **more}
+    return json.dumps(event).encode()
+
+
+def test_every_event_of_the_page_has_its_inputs_declared(tmp_path):
+    app = create_app(
+        Settings(ark_api_key=None, database_url=f"sqlite:///{tmp_path / 'chat.db'}"), pace=0
+    )
+    declared = table(100)
+    functions = [entry for entry in app.demo.fns.values() if entry.fn]
+    assert {entry.name for entry in functions} == set(declared)
+    for entry in functions:
+        checks, about = declared[entry.name]
+        parameters = list(inspect.signature(entry.fn).parameters)[:-1]
+        assert len(checks) == len(entry.inputs), entry.name
+        assert len(parameters) == len(checks) + (about is not None), entry.name
+        assert (about is not None) == (entry.fn.event_data is not None), entry.name
+        # No kind of input that Gradio could take for a file.
+        kinds = {type(part).__name__ for part in entry.inputs}
+        assert kinds <= {"Textbox", "Dropdown", "State", "Checkbox", "Number"}, entry.name
+        assert entry.queue, f"{entry.name} would need a door of its own"
+    app.close()
+
+
+def test_an_event_without_declared_inputs_stops_the_start():
+    with pytest.raises(LookupError, match="something_new"):
+        EventInputs({0: "view", 1: "something_new"}, max_input_chars=100)
+
+
+@pytest.mark.parametrize(
+    ("number", "data", "event_data"),
+    [
+        (0, [None], None),
+        (0, ["6b0e3ad4-0000-4000-8000-000000000000"], None),
+        (1, ["id", None, "", "What is it?"], None),
+        (1, ["id", None, "", None], None),
+        (1, ["id", None, "", "x" * 2000], None),
+        (1, ["id", None, "", '{"path": "a"} [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\ " 😀'], None),
+        (2, ["id", None, ""], {"index": [3, 0], "previous_value": "a", "value": "b"}),
+        (3, [1, 2.5], None),
+        (3, [None, 0], None),
+        (4, [True], None),
+        (5, ["id", None, "", "12"], {"index": 0, "value": "continue"}),
+    ],
+)
+def test_what_the_page_sends_passes(inputs, number, data, event_data):
+    event = inputs.read(body(number, data, event_data=event_data, trigger_id=7))
+    assert (event.name, event.session_hash) == (NAMES[number], "tab")
+    assert json.loads(event.body) == {
+        "data": data, "fn_index": number, "session_hash": "tab",
+        "event_data": event_data, "trigger_id": 7,
+    }  # fmt: skip
+
+
+def test_what_is_not_declared_is_left_out(inputs):
+    sent = body(
+        0, [None], event_id="x", simple_format=True, batched=True, request={}, event_data=FILE
+    )
+    assert json.loads(inputs.read(sent).body) == {
+        "data": [None], "fn_index": 0, "session_hash": "tab", "event_data": None,
+        "trigger_id": None,
+    }  # fmt: skip
+    told = {"index": 1, "value": "1", "selected": FILE, "row_value": [FILE]}
+    event = inputs.read(body(5, ["id", None, "", "1"], event_data=told))
+    assert json.loads(event.body)["event_data"] == {"index": 1, "value": "1"}
+
+
+def test_the_server_knows_the_state_best(inputs):
+    event = inputs.read(body(1, ["id", FILE, "", "hi"]))
+    assert json.loads(event.body)["data"] == ["id", None, "", "hi"]
+
+
+EDITED = {"index": 0, "previous_value": "a", "value": "b"}
+ODD = {
+    "empty": b"",
+    "text": b"not JSON",
+    "list": b"[]",
+    "number": b"1",
+    "not utf-8": b'{"fn_index": 0, "data": ["\xff"], "session_hash": "tab"}',
+    "utf-16": body(0, [None]).decode().encode("utf-16"),
+    "no data": b'{"fn_index": 0, "session_hash": "tab"}',
+    "data is no list": body(0, "x"),
+    "no function": b'{"data": [null], "session_hash": "tab"}',
+    "unknown function": body(99, [None]),
+    "function as text": body("0", [None]),
+    "function as truth": body(False, [None]),
+    "no tab": b'{"fn_index": 0, "data": [null]}',
+    "odd tab": body(0, [None], session_hash="a/b"),
+    "too few": body(0, []),
+    "too many": body(0, [None, None]),
+    "a file": body(0, [FILE]),
+    "files": body(1, [FILE, None, FILE, FILE]),
+    "a file in a list": body(1, ["id", None, "", [FILE]]),
+    "a file for a number": body(3, [FILE, 1]),
+    "a file in the event": body(5, ["id", None, "", "1"], event_data={"index": 0, "value": FILE}),
+    "a file in an edit": body(2, ["id", None, ""], event_data={**EDITED, "value": FILE}),
+    "no event data": body(2, ["id", None, ""]),
+    "event data as text": body(2, ["id", None, ""], event_data="x"),
+    "odd place": body(2, ["id", None, ""], event_data={**EDITED, "index": [1, 2, 3]}),
+    "huge place": body(2, ["id", None, ""], event_data={**EDITED, "index": 10**300}),
+    "long id": body(0, ["x" * 65]),
+    "long search": body(1, ["id", None, "x" * 2001, "hi"]),
+    "long question": body(1, ["id", None, "", "x" * 100_000]),
+    "number as text": body(3, ["1", 1]),
+    "truth as number": body(3, [True, 1]),
+    "number as truth": body(4, [1]),
+    "infinite": b'{"fn_index": 3, "data": [Infinity, NaN], "session_hash": "tab"}',
+    "huge number": b'{"fn_index": 3, "data": [1' + b"0" * 400 + b', 1], "session_hash": "tab"}',
+    "huge exponent": b'{"fn_index": 3, "data": [1e999, 1], "session_hash": "tab"}',
+    "odd trigger": body(0, [None], trigger_id="x"),
+    "deep": b"[" * 100_000,
+    "deep inside": b'{"fn_index": 0, "session_hash": "tab", "data": '
+    + b"[" * 400 + b"]" * 400 + b"}",
+    "deep object": b'{"a":' * 300 + b"1" + b"}" * 300,
+    "deep and hidden": b'"' + b"[" * 5000 + b'\\"]' + b"[" * 5000,
+    "wide": body(0, list(range(5000))),
+    "wide object": json.dumps({f"k{n}": n for n in range(5000)}).encode(),
+    "wide in what is dropped": body(0, [None], more=[[]] * 5000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", ODD.values(), ids=ODD.keys())
+def test_everything_else_is_refused(inputs, sent):
+    with pytest.raises(BadInput):
+        inputs.read(sent)
+
+
+@pytest.mark.parametrize("character", ["a", "豆", "😀", "\\", '"', "\n", "\x01"])
+def test_the_longest_question_fits_into_a_body(inputs, character):
+    """Spelled as wasteful as JSON allows, before and after an edit."""
+    words = character * 100
+    told = {"index": 0, "previous_value": words, "value": words}
+    sent = body(2, ["id", None, ""], event_data=told)
+    assert len(sent) <= inputs.longest_body
+    assert json.loads(inputs.read(sent).body)["event_data"] == told
+
+
+def test_half_a_character_comes_through_as_it_was(inputs):
+    sent = b'{"fn_index": 1, "session_hash": "tab", "data": ["id", null, "", "a\\ud800"]}'
+    assert json.loads(inputs.read(sent).body)["data"][3] == "a\ud800"
