@@ -171,8 +171,8 @@ class Turns:
                     await turn.ended(shown_at + pace - time.monotonic())
         finally:
             self._followers[person] -= 1
-            # Whoever watches nothing takes no share.
-            self._followers += Counter()
+            if not self._followers[person]:
+                del self._followers[person]
             turn.followers -= 1
             turn.followed_at = time.monotonic()
 

@@ -380,6 +380,27 @@ async def test_followers_see_the_reply_grow_and_end(chat, ark):
         assert texts[-1].endswith("30")
 
 
+async def test_who_watches_in_many_tabs_slows_down_nobody_else(chat, ark):
+    """Each person has the same share of frames, and divides it among their tabs."""
+    ark.pace = 0.02
+    bob = await chat.user("bob")
+    frames = {}
+
+    async def followed(user, conversation, reply_id, tab):
+        seen = chat.service.follow(user, conversation, reply_id, 0.01)
+        frames[user, tab] = [snapshot async for snapshot in seen]
+
+    async with asyncio.TaskGroup() as watching:
+        for user, tabs in ((chat.user_id, 60), (bob, 1)):
+            conversation = await chat.service.start_conversation(user)
+            turn = await chat.service.send(user, conversation, "count 60")
+            for tab in range(tabs):
+                watching.create_task(followed(user, conversation, turn.begun.reply_id, tab))
+    assert all(seen[-1].text.endswith("60") for seen in frames.values())
+    greedy = [len(seen) for (user, _), seen in frames.items() if user == chat.user_id]
+    assert len(frames[bob, 0]) > 2 * sum(greedy) / len(greedy)
+
+
 async def test_a_reply_of_another_process_is_followed_and_stopped(open_chat, ark):
     ark.fail_next(Fault.silence(after=3))
     async with open_chat() as here, open_chat(beside=here) as there:
