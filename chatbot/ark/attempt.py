@@ -16,6 +16,8 @@ RETRIES = 2
 LONGEST_WAIT = 20
 """Seconds that a person is kept waiting when Ark asks for a pause."""
 MOST_REWORDINGS = 4
+OF_CHAINS = ("thinking", "caching", "instructions", "text", "tools")
+"""Fields that a response may have to agree in with the one it goes on from."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Attempt:
         """Ask on a memory built anew, when the one that was named is of no use any more."""
         lost = isinstance(error, ContextLost)
         # A chain may have begun with other settings than are asked for now.
-        unfit = isinstance(error, FieldRefused) and not error.by_model
+        unfit = isinstance(error, FieldRefused) and error.field in OF_CHAINS and not error.by_model
         if not (lost or unfit) or self.ground.ref is None or self.rebuilt:
             return False
         self.ground, self.rebuilt = Ground(), True

@@ -24,6 +24,8 @@ from chatbot.errors import ArkError, PromptTooLong
 from chatbot.storage.fields import now
 
 log = logging.getLogger("chatbot.memory")
+pause = asyncio.sleep
+"""How a wait between two calls is spent."""
 
 RESPONSE_PREFIX = "resp_"
 RETRY_SECONDS = 0.5
@@ -157,12 +159,12 @@ class Memories:
             except ArkError as error:
                 if said:
                     raise
-                cure, pause = await self._cure(error, attempt, ask)
+                cure, seconds = await self._cure(error, attempt, ask)
                 if not cure:
                     raise
                 log.warning("%s: %s", cure, error.for_log())
                 yield _failed(error)
-                await asyncio.sleep(pause)
+                await pause(seconds)
 
     def _begin(self, ask: Ask) -> Attempt:
         step = self._step(ask.model)
@@ -187,8 +189,8 @@ class Memories:
         if attempt.step_down(error):
             attempt.dialect = self._dialect(ask.model, attempt.step)
             return f"stepping down to {self._kinds[attempt.step].kind}", 0
-        pause = attempt.retry_after(error, RETRY_SECONDS)
-        return ("", 0) if pause is None else ("retrying", pause)
+        seconds = attempt.retry_after(error, RETRY_SECONDS)
+        return ("", 0) if seconds is None else ("retrying", seconds)
 
     def _dialect(self, model: str, step: int) -> Dialect:
         return self._dialects.get((model, self._kinds[step].kind), PLAIN)
