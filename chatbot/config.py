@@ -151,7 +151,7 @@ class Settings(BaseSettings):
     ark_base_url: Annotated[str, _read(values.base_url)] = Field(
         "https://ark.cn-beijing.volces.com/api/v3", description="Ark or an OpenAI-compatible server"
     )
-    ark_model: Line = Field("", description="Endpoint id (ep-…) or model id")
+    ark_model: Line = Field("", description="Model id, or endpoint (ep-…=model id)")
     ark_memory: MemoryKind = Field("auto", description="How the model remembers a conversation")
     ark_context_ttl: Whole = Field(
         3600, ge=3600, le=604800, description="Seconds an idle Ark context lives"
@@ -300,7 +300,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _model_with_key(self) -> "Settings":
         if self.ark_api_key is not None and not self.ark_model:
-            raise ValueError("ARK_MODEL is needed with ARK_API_KEY: an endpoint id (ep-…) or model")
+            raise ValueError(
+                "ARK_MODEL is needed with ARK_API_KEY, such as doubao-seed-2-1-lite-260915"
+            )
         return self
 
     @property

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from chatbot.catalog import PRICES
 from chatbot.config import ROOT as APP
 from chatbot.config import Settings
 
@@ -69,6 +70,15 @@ def test_the_example_says_what_each_setting_means_and_begins_with_the_key():
     assert [lines[n].split("=")[0] for n in places[:2]] == ["#ARK_API_KEY", "#ARK_MODEL"]
     for n in places:
         assert re.match(r"# \S.*\.$", lines[n - 1]), f"{lines[n]} has no meaning above it"
+
+
+@pytest.mark.parametrize("paper", [*READMES, EXAMPLE])
+def test_a_model_of_today_is_named_and_where_it_is_opened(paper):
+    text = read(paper)
+    assert "doubao-seed-2-1-lite-260915" in text
+    assert "开通管理" in text
+    named = set(re.findall(r"\bdoubao-[a-z]*-?[0-9][\w-]*\d{6}\b", text))
+    assert named <= set(PRICES), "every model that is named has a price"
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chatbot.catalog import PRICES
 from chatbot.config import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,11 @@ def test_the_app_starts_with_the_presets(presets, monkeypatch):
     for preset in presets:
         monkeypatch.setenv(preset["name"], preset.get("default", ""))
     assert Settings.from_env().offline
+
+
+def test_the_preset_names_a_model_that_is_known(presets):
+    [told] = [preset["description"] for preset in presets if preset["name"] == "ARK_MODEL"]
+    assert any(name in told for name in PRICES)
 
 
 def test_no_preset_holds_a_secret(presets):

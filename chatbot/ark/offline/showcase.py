@@ -20,7 +20,7 @@ To talk to a real Doubao model, put your key and model into `.env` and start aga
 
 ```
 ARK_API_KEY=your key
-ARK_MODEL=ep-… or a model id
+ARK_MODEL=doubao-seed-2-1-lite-260915
 ```
 """,
     "zh": """\
@@ -37,7 +37,7 @@ ARK_MODEL=ep-… or a model id
 
 ```
 ARK_API_KEY=你的密钥
-ARK_MODEL=ep-… 或模型 ID
+ARK_MODEL=doubao-seed-2-1-lite-260915
 ```
 """,
 }
