@@ -33,6 +33,9 @@
     │   ├── StorageDamaged
     │   └── StorageMissing
     ├── StorageFault
+    ├── SearchNotDone
+    │   ├── SearchTooLong
+    │   └── SearchReplaced
     └── ArkError
         ├── ContextLost
         │   └── ContextBusy
@@ -332,6 +335,29 @@ class StorageFault(ChatbotError):
     code = "storage_fault"
     sentence = "Something went wrong on the server, and it was logged. Your text is kept."
     status = 500
+
+
+class SearchNotDone(ChatbotError):
+    """A search was ended before it had looked everywhere."""
+
+    code = "search_not_done"
+    sentence = "This search was not completed."
+
+
+class SearchTooLong(SearchNotDone):
+    """It took longer than a search may."""
+
+    code = "search_too_long"
+    sentence = "That search takes too long. Look for fewer words, or rarer ones."
+    status = 503
+
+
+class SearchReplaced(SearchNotDone):
+    """The same person started another one while this one waited."""
+
+    code = "search_replaced"
+    sentence = "Another search of yours took the place of this one."
+    status = 409
 
 
 class ArkError(ChatbotError):

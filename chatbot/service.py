@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 from chatbot.budget import Budget, Today
 from chatbot.errors import ConversationNotFound, EmptyMessage, MessageTooLong
+from chatbot.searching import Searches
 from chatbot.storage import branches, erase, journal
 from chatbot.storage.branches import Versions
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now, storable
 from chatbot.storage.journal import Continue, Edit, Regenerate, Send
 from chatbot.storage.models import Conversation, Message, State
+from chatbot.storage.search import conversations as search_words
 from chatbot.turn import Snapshot, Turn
 from chatbot.turns import Turns
 
@@ -101,6 +103,7 @@ class ChatService:
         self._storage = storage
         self._turns = turns
         self._max_input_chars = max_input_chars
+        self._searches = Searches()
 
     async def list_conversations(
         self,
@@ -111,10 +114,18 @@ class ChatService:
         titles_only: bool = False,
     ) -> list[Entry]:
         """The newest conversations, newest first; `search` looks in titles and messages, and one
-        to `keep` needs not be found."""
-        rows = await self._storage.read(
-            Conversation.newest, user_id, LIST_LIMIT, search, keep, titles_only=titles_only
-        )
+        to `keep` needs not be found.
+
+        A search raises `SearchNotDone` when it takes too long, or waits and another one of this
+        person comes.
+        """
+        if not search.strip():
+            rows = await self._storage.read(Conversation.newest, user_id, LIST_LIMIT)
+            return [_entry(row) for row in rows]
+        async with self._searches.turn(user_id):
+            rows = await self._storage.search(
+                search_words, user_id, LIST_LIMIT, search, keep, titles_only=titles_only
+            )
         return [_entry(row) for row in rows]
 
     async def start_conversation(self, user_id: int) -> str:

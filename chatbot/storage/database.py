@@ -10,9 +10,9 @@ import functools
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,7 +21,13 @@ from playhouse import db_url
 from playhouse.migrations import Runner
 from playhouse.pool import PooledSqliteDatabase
 
-from chatbot.errors import BadSettings, StorageDamaged, StorageFault, StorageMissing
+from chatbot.errors import (
+    BadSettings,
+    StorageDamaged,
+    StorageFault,
+    StorageMissing,
+    StorageUnavailable,
+)
 from chatbot.storage.file import DatabaseFile
 from chatbot.storage.lock import LOOK_SECONDS, InUse, UseLock
 from chatbot.storage.models import database
@@ -43,6 +49,9 @@ log = logging.getLogger("chatbot.storage")
 MIGRATIONS = Path(__file__).parent / "migrations"
 WORKERS = 4
 SEARCHERS = 2
+SEARCH_SECONDS = 3
+STEPS_BETWEEN_LOOKS = 20_000
+"""Steps of SQLite between two looks at the clock: about a millisecond."""
 BUSY_SECONDS = 5
 CONNECT_SECONDS = 10
 UPGRADE_SECONDS = 20
@@ -88,8 +97,11 @@ class Storage:
         return await self._elsewhere(self._reading, work, *args, **kwargs)
 
     async def search(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`read` for what may take long: on threads that nobody else waits for."""
-        call = functools.partial(self._call, self._reading, work, *args, **kwargs)
+        """`read` for what may take long: on threads that nobody else waits for.
+
+        Raises `SearchTooLong` after `SEARCH_SECONDS`.
+        """
+        call = functools.partial(self._call, self._searching, work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._searchers, call)
 
     async def peek(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -134,7 +146,7 @@ class Storage:
             told = meaning(error)
             if isinstance(told, StorageFault):
                 log.error("database: %s", described(error))
-            else:
+            elif isinstance(told, StorageUnavailable):
                 log.error("database: %s", first(error))
             self._damaged |= isinstance(told, StorageDamaged)
             raise told from error
@@ -174,6 +186,22 @@ class Storage:
 
     def _reading(self) -> AbstractContextManager[Any]:
         return self.database.atomic()
+
+    @contextmanager
+    def _searching(self) -> Iterator[None]:
+        if not isinstance(self.database, peewee.SqliteDatabase):
+            with self.database.atomic():
+                self.database.execute_sql(f"SET LOCAL statement_timeout = {SEARCH_SECONDS * 1000}")
+                yield
+            return
+        until = time.monotonic() + SEARCH_SECONDS
+        connection = self.database.connection()
+        connection.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+        try:
+            with self.database.atomic():
+                yield
+        finally:
+            connection.set_progress_handler(None, 0)
 
     def _writing(self) -> AbstractContextManager[Any]:
         # A deferred SQLite transaction that reads first and writes later fails at once when

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import peewee
 
-from chatbot.errors import ChatbotError, StorageDamaged, StorageFault, StorageUnavailable
+from chatbot.errors import (
+    ChatbotError,
+    SearchTooLong,
+    StorageDamaged,
+    StorageFault,
+    StorageUnavailable,
+)
 
 OURS = Path(__file__).parents[1]
 OF_THE_DATABASE = (peewee.DatabaseError, peewee.InterfaceError)
@@ -18,7 +24,6 @@ IN_TROUBLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_INTERRUPT,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOLFS,
@@ -28,6 +33,7 @@ IN_TROUBLE = {
     sqlite3.SQLITE_READONLY,
 }
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
+CANCELED = "57014"
 DAMAGED_STATES = ("XX001", "XX002")
 TROUBLE_STATES = ("08", "25P02", "25006", "40", "53", "55", "57", "58", "XX")
 
@@ -39,7 +45,7 @@ def meaning(error: BaseException) -> ChatbotError:
     wrong on the way, damage counts first, then trouble.
     """
     kinds = {_kind(one) for one in _chain(error)}
-    for kind in (StorageDamaged, StorageUnavailable):
+    for kind in (StorageDamaged, SearchTooLong, StorageUnavailable):
         if kind in kinds:
             return kind()
     return StorageFault()
@@ -50,6 +56,8 @@ def _kind(error: BaseException) -> type[ChatbotError]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in DAMAGED:
             return StorageDamaged
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return SearchTooLong
         return StorageUnavailable if code in IN_TROUBLE else StorageFault
     if not hasattr(error, "sqlstate"):
         return StorageFault
@@ -58,6 +66,8 @@ def _kind(error: BaseException) -> type[ChatbotError]:
         # The server was not reached, or went away. A misuse has another class.
         gone = type(error).__name__ in ("OperationalError", "InterfaceError")
         return StorageUnavailable if gone else StorageFault
+    if state == CANCELED:
+        return SearchTooLong
     if state in DAMAGED_STATES:
         return StorageDamaged
     return StorageUnavailable if state.startswith(TROUBLE_STATES) else StorageFault

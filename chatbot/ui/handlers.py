@@ -9,12 +9,13 @@ import html
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
 from chatbot.accounts import Accounts
-from chatbot.errors import ChangedElsewhere
+from chatbot.errors import ChangedElsewhere, SearchNotDone, SearchReplaced
 from chatbot.service import ChatService, Entry
 from chatbot.throttle import Sends
 from chatbot.turn import Turn
@@ -98,7 +99,11 @@ class Handlers:
             return
         search = str(search or "")
         for titles_only in (True, False) if search.strip() else (False,):
-            found = await self._found(visit, search, chosen, titles_only=titles_only)
+            try:
+                found = await self._found(visit, search, chosen, titles_only=titles_only)
+            except SearchReplaced:
+                yield gr.skip()
+                return
             yield gr.update(choices=found)
 
     @for_user
@@ -232,8 +237,11 @@ class Handlers:
         self, visit: Visit, conversation_id: str | None, title: str, search: str
     ) -> tuple[Any, ...]:
         await self.service.rename(visit.user_id, conversation_id or "", str(title or ""))
-        found = await self._found(visit, search, conversation_id)
-        return gr.update(visible=False), gr.update(choices=found)
+        try:
+            found = gr.update(choices=await self._found(visit, search, conversation_id))
+        except SearchNotDone:
+            found = gr.skip()
+        return gr.update(visible=False), found
 
     @for_user
     async def ask_delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
@@ -308,8 +316,11 @@ class Handlers:
             shown = frame[:2]
             yield *shown, json.dumps(signal)
             if turn.begun.before_id is None and "sessions" not in signal:
-                signal["sessions"] = await self._found(visit, search, conversation_id)
-        signal["sessions"] = await self._found(visit, search, conversation_id)
+                with suppress(SearchNotDone):
+                    signal["sessions"] = await self._found(visit, search, conversation_id)
+        # Without it the list stays as it is.
+        with suppress(SearchNotDone):
+            signal["sessions"] = await self._found(visit, search, conversation_id)
         yield *shown, json.dumps(signal)
 
     async def _watch(

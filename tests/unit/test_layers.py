@@ -17,6 +17,7 @@ ORDER = [
     "chatbot.cli",
     "chatbot.self_service",
     "chatbot.service",
+    "chatbot.searching",
     "chatbot.turns",
     "chatbot.final_save",
     "chatbot.turn",

@@ -13,7 +13,7 @@ from playhouse.migrations import Runner
 from playhouse.schema_diff import diff_models
 
 from chatbot.errors import BadSettings, ConversationNotFound, StorageUnavailable, TurnRunning
-from chatbot.storage import models
+from chatbot.storage import models, search
 from chatbot.storage.database import MIGRATIONS, open_storage
 from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Message, User
@@ -95,15 +95,15 @@ def test_the_list_is_newest_first_and_searches_titles_and_messages(storage, user
             ).where(Conversation.id == conversation.id).execute()
         return [
             [row.title for row in Conversation.newest(user.id, 2)],
-            [row.title for row in Conversation.newest(user.id, 9, "banana")],
-            [row.title for row in Conversation.newest(user.id, 9, "PIE apple")],
-            [row.title for row in Conversation.newest(user.id, 9, "果")],
-            [row.title for row in Conversation.newest(user.id, 9, "t1")],
-            [row.title for row in Conversation.newest(user.id, 9, "100%_")],
-            [row.title for row in Conversation.newest(user.id, 9, "t1", titles_only=True)],
-            Conversation.newest(user.id, 9, "banana", titles_only=True),
+            [row.title for row in search.conversations(user.id, 9, "banana")],
+            [row.title for row in search.conversations(user.id, 9, "PIE apple")],
+            [row.title for row in search.conversations(user.id, 9, "果")],
+            [row.title for row in search.conversations(user.id, 9, "t1")],
+            [row.title for row in search.conversations(user.id, 9, "100%_")],
+            [row.title for row in search.conversations(user.id, 9, "t1", titles_only=True)],
+            search.conversations(user.id, 9, "banana", titles_only=True),
             Conversation.newest(user.id + 1, 9),
-            Conversation.newest(user.id + 1, 9, "banana"),
+            search.conversations(user.id + 1, 9, "banana"),
         ]
 
     assert storage.write_now(work) == [
@@ -305,16 +305,16 @@ def test_prepared_writes_tell_the_new_id_and_how_many_rows_changed(storage, user
 
 
 def test_a_search_keeps_the_open_conversation_of_the_same_person_only(storage, user):
-    def search():
+    def look():
         other = User.create(name="Bob", name_key="bob", password_hash="x")
         open_here, _, elsewhere = [
             Conversation.create(user=owner, title=title).id
             for owner, title in ((user, "open"), (user, "no"), (other, "no"))
         ]
         return open_here, [
-            [row.id for row in Conversation.newest(user.id, 10, "zebra crossing", str(keep))]
+            [row.id for row in search.conversations(user.id, 10, "zebra crossing", str(keep))]
             for keep in (open_here, elsewhere)
         ]
 
-    open_here, found = storage.write_now(search)
+    open_here, found = storage.write_now(look)
     assert found == [[open_here], []]

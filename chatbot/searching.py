@@ -1,0 +1,48 @@
+"""One search at a time for each person: of those that wait, only the newest is still wanted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from chatbot.errors import SearchReplaced
+
+
+class Searches:
+    """The searches of this process. Lives in one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, asyncio.Future[None] | None] = {}
+        """Who searches, and who waits for them to end."""
+
+    @asynccontextmanager
+    async def turn(self, user_id: int) -> AsyncIterator[None]:
+        """Wait until this person's running search has ended; raises `SearchReplaced` when a newer
+        one comes meanwhile."""
+        if user_id in self._waiting:
+            await self._wait(user_id)
+        self._waiting[user_id] = None
+        try:
+            yield
+        finally:
+            waiting = self._waiting[user_id]
+            if waiting is None:
+                del self._waiting[user_id]
+            else:
+                # Nobody may come in between, so this person goes on searching.
+                self._waiting[user_id] = None
+                waiting.set_result(None)
+
+    async def _wait(self, user_id: int) -> None:
+        replaced = self._waiting[user_id]
+        if replaced is not None:
+            replaced.set_exception(SearchReplaced())
+        mine = self._waiting[user_id] = asyncio.get_running_loop().create_future()
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if self._waiting.get(user_id) is mine:
+                self._waiting[user_id] = None
+            elif mine.done() and not mine.cancelled() and mine.exception() is None:
+                # It had just become this one's turn.
+                del self._waiting[user_id]
+            raise
