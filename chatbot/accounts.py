@@ -8,6 +8,7 @@ several processes must agree on (names, uses of an invitation, failures) is deci
 import asyncio
 import base64
 import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -35,7 +36,7 @@ from chatbot.errors import (
 )
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
-from chatbot.storage.models import Attempt, Invitation, Login, User, prepared
+from chatbot.storage.models import Attempt, Invitation, Login, Secret, User, prepared
 from chatbot.throttle import PER_ACCOUNT, PER_ADDRESS
 
 NAME_KEY_LENGTH = 128
@@ -128,7 +129,9 @@ class Accounts:
         )
         password_hash = await self._hash(password)
         token = secrets.token_urlsafe(32)
-        await self._storage.write(self._create, name, password_hash, code, attempts, token, agent)
+        await self._storage.write(
+            self._create, name, password_hash, code, attempts, address, token, agent
+        )
         return token
 
     async def log_in(self, name: str, password: str, address: str, *, agent: str = "") -> str:
@@ -283,14 +286,16 @@ class Accounts:
 
     def _create(
         self, name: str, password_hash: str, code: str | None, attempts: list[int],
-        token: str, agent: str,
+        address: str, token: str, agent: str,
     ) -> None:  # fmt: skip
-        daily_tokens = None
+        daily_tokens, network = None, ""
         if code is not None:
             daily_tokens = _use_invitation(code)
             # The invitation is the limit then, and a whole class may register from one address.
             _forget(attempts)
-        user = _create_user(name, password_hash, daily_tokens=daily_tokens)
+        else:
+            network = _network(address)
+        user = _create_user(name, password_hash, daily_tokens=daily_tokens, network=network)
         self._open_login(user, token, agent)
 
     def _open_login(self, user: User, token: str, agent: str) -> None:
@@ -436,6 +441,14 @@ def _replace_password(user: User, new_hash: str, token: str) -> None:
         raise LoginRefused()
     Login.delete().where(Login.user == user, Login.token_hash != _digest(token)).execute()
     _forget_failures(user)
+
+
+def _network(address: str) -> str:
+    """What `User.network` keeps of an address: nobody learns it without this database's key."""
+    if not address:
+        return ""
+    key, network = Secret.of("network").encode(), throttle.network_of(address).encode()
+    return hmac.new(key, network, "sha256").hexdigest()
 
 
 def _create_user(name: str, password_hash: str, **more: object) -> User:

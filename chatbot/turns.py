@@ -307,7 +307,7 @@ class Turns:
 
         Raises `BudgetUsedUp`, `Paused`, `ChangedElsewhere` or `StorageUnavailable`.
         """
-        calls = turn.calls.most([call])
+        calls = turn.calls.most([call, *call.then])
         if turn.reserved.covers(calls):
             return
         await self.storage.write(

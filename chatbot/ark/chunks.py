@@ -37,6 +37,8 @@ class CallStarts:
     """0 for a call that only builds a memory."""
     hides_thoughts: bool = False
     """Whether the model may think without showing all of it."""
+    then: tuple["CallStarts", ...] = ()
+    """The calls that this one is made for; without them it would be made in vain."""
 
 
 @dataclass(frozen=True, slots=True)

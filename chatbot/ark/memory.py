@@ -245,7 +245,9 @@ class ContextMemory:
             last = [history.pop()] if history and history[-1].role == "assistant" else []
             lines = [Line("system", ask.system), *history]
             most = estimate_lines(lines)
-            yield CallStarts(most, 0)
+            new = [*last, Line("user", ask.question)]
+            then = CallStarts(most + estimate_lines(new), ask.output_tokens)
+            yield CallStarts(most, 0, then=(then,))
             ref, told = await self._client.create_context(ask.model, lines, self._ttl)
             yield Chunk(tokens=told)
             ground = Ground(ref, most, tuple(last))

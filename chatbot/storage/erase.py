@@ -5,9 +5,14 @@ What a row held is overwritten (`secure_delete`). The ledger keeps its numbers, 
 they belonged to.
 """
 
+from datetime import timedelta
 from typing import Any
 
+from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Login, Message, Usage, User
+
+NETWORK_KEPT = timedelta(days=1)
+"""How long the ledger knows on which network a deleted account was made."""
 
 
 def conversation(user_id: int, conversation_id: str) -> list[str]:
@@ -22,7 +27,13 @@ def account(user_id: int) -> list[str]:
     """Delete the user with all that is theirs; the ids under which Ark still stores replies."""
     conversations = Conversation.select(Conversation.id).where(Conversation.user == user_id)
     refs = _delete_messages(Message.conversation.in_(conversations))
-    Usage.update(user_id=None, conversation_id=None).where(Usage.user_id == user_id).execute()
+    network = User.select(User.network).where(User.id == user_id)
+    Usage.update(user_id=None, conversation_id=None, network=network).where(
+        Usage.user_id == user_id
+    ).execute()
+    # What it is for is over with the day.
+    past = now() - NETWORK_KEPT
+    Usage.update(network="").where(Usage.network != "", Usage.at < past).execute()
     Conversation.delete().where(Conversation.user == user_id).execute()
     Login.delete().where(Login.user == user_id).execute()
     User.delete().where(User.id == user_id).execute()

@@ -5,6 +5,7 @@ named also takes the user; what belongs to somebody else is not found.
 """
 
 import functools
+import secrets
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -82,7 +83,8 @@ class User(Table):
     disabled_at = InstantField(null=True)
     created_at = InstantField(default=now)
     network = CharField(max_length=64, default="")
-    """Where the account was made without an invitation, as `network_key` says it."""
+    """Where the account was made, as a hash with a key of this database; empty for who came
+    with an invitation."""
 
     @classmethod
     def by_name_key(cls, name_key: str) -> Self | None:
@@ -520,7 +522,8 @@ class Usage(Table):
     @classmethod
     def of_person(cls, user_id: int, since: datetime) -> tuple[int, int, int | None]:
         """Tokens and micro-yuan that one person has used or reserved since then, and the
-        `daily_tokens` they may use."""
+        `daily_tokens` they may use. For an account made since then on a network, what accounts
+        deleted there had used before counts as well."""
         [(tokens, micro_yuan, limit)] = _used_by(user_id, since)
         return int(tokens or 0), int(micro_yuan or 0), limit
 
@@ -571,8 +574,14 @@ def _of_reply(conversation_id: Any, reply_id: Any) -> Any:
 def _used_by(user_id: Any, since: Any) -> Any:
     tokens = fn.SUM(Usage.prompt_tokens + Usage.completion_tokens)
     limit = User.select(User.daily_tokens).where(User.id == user_id)
-    mine = (Usage.user_id == user_id) & (Usage.at >= since)
-    return Usage.select(tokens, fn.SUM(Usage.micro_yuan), limit).where(mine).tuples()
+    # Who deletes an account and makes another goes on with what the first has used that day.
+    made_at = User.select(User.created_at).where(User.id == user_id)
+    network = User.select(User.network).where(
+        User.id == user_id, User.created_at >= since, User.network != ""
+    )
+    before = Usage.user_id.is_null() & Usage.network.in_(network) & (Usage.at <= made_at)
+    counted = ((Usage.user_id == user_id) | before) & (Usage.at >= since)
+    return Usage.select(tokens, fn.SUM(Usage.micro_yuan), limit).where(counted).tuples()
 
 
 @prepared
@@ -609,6 +618,14 @@ class Secret(Table):
 
     name = CharField(max_length=40, primary_key=True)
     value = CharField(max_length=64)
+
+    @classmethod
+    def of(cls, name: str) -> str:
+        """The key of this name; made now if there is none. Runs in a transaction that writes."""
+        # Of two processes that make it at once, one takes the other's.
+        made = cls.insert(name=name, value=secrets.token_hex(32))
+        made.on_conflict_ignore().execute()
+        return str(cls.get_by_id(name).value)
 
 
 TABLES: list[type[Any]] = [

