@@ -97,7 +97,12 @@ class FinalSave:
         begun = turn.begun
         try:
             file = await asyncio.to_thread(
-                keep_aside, begun.conversation_id, begun.reply_id, outcome.thought, outcome.content
+                keep_aside,
+                self.storage.folder,
+                begun.conversation_id,
+                begun.reply_id,
+                outcome.thought,
+                outcome.content,
             )
         except OSError as error:
             log.error("reply %s: its text could not be kept: %s", begun.reply_id, error)

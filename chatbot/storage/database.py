@@ -88,6 +88,11 @@ class Storage:
         """How many calls the threads have not answered yet."""
         self._emptying: asyncio.Task[None] | None = None
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the file of a SQLite database lies; None for a database on a server."""
+        return self._file.path.parent if self._file is not None else None
+
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns; it sees one consistent state and must not write.
 

@@ -5,38 +5,37 @@ import tempfile
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import peewee
-
 from chatbot.config import ROOT
-from chatbot.storage.models import database
 
 
-def keep_aside(conversation_id: UUID, reply_id: int, thought: str, content: str) -> Path:
+def keep_aside(
+    folder: Path | None, conversation_id: UUID, reply_id: int, thought: str, content: str
+) -> Path:
     """Write a reply to a new file that only its owner can read; returns the file.
 
-    It lies beside a SQLite database, else in the app's `data` folder, else where the system keeps
-    temporary files. Raises `OSError` when none of them takes it.
+    It lies in this folder, else in the app's `data` folder, else where the system keeps temporary
+    files. Raises `OSError` when none of them takes it.
     """
     name = f"reply-{conversation_id}-{reply_id}-{uuid4().hex[:8]}.txt"
     text = "\n\n".join(filter(None, (thought, content)))
-    for folder in (_beside_database(), Path(tempfile.gettempdir())):
-        file = folder / name
+    *places, last = (folder or ROOT / "data", Path(tempfile.gettempdir()))
+    for place in places:
         try:
-            opened = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with open(opened, "w", encoding="utf-8", errors="replace") as written:
-                written.write(text)
-                written.flush()
-                os.fsync(written.fileno())
-            return file
+            return _write(place / name, text)
         except OSError:
-            file.unlink(missing_ok=True)
-            if folder == Path(tempfile.gettempdir()):
-                raise
-    raise AssertionError("the last folder either takes the file or raises")
+            continue
+    return _write(last / name, text)
 
 
-def _beside_database() -> Path:
-    opened = database.obj
-    if isinstance(opened, peewee.SqliteDatabase):
-        return Path(opened.database).absolute().parent
-    return ROOT / "data"
+def _write(file: Path, text: str) -> Path:
+    opened = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with open(opened, "w", encoding="utf-8", errors="replace") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())
+    except OSError:
+        # Such as a full disk; half a text would be taken for the whole.
+        file.unlink(missing_ok=True)
+        raise
+    return file

@@ -1,5 +1,5 @@
-"""Random stories against two promises: no answer is ever lost, and the model's memory equals what
-the user sees.
+"""Random stories against three promises: no answer is ever lost, the model's memory equals what the
+user sees, and messages, sessions and the ledger have the same numbers.
 
 Hypothesis makes up what two processes on one database file do, what Ark does to them, and when
 they die; a few lines of plain Python keep account of what must be stored, shown and remembered.
@@ -30,11 +30,11 @@ from chatbot.ark.offline import Fault, OfflineArk
 from chatbot.ark.offline.script import pieces, reply_to
 from chatbot.errors import ConversationNotFound, TurnRunning
 from chatbot.service import ChatService
-from chatbot.storage import journal
+from chatbot.storage import journal, models
 from chatbot.storage.database import open_storage
 from chatbot.storage.fields import now
 from chatbot.storage.journal import Continue, Edit, Regenerate, Send
-from chatbot.storage.models import Conversation, Message, User
+from chatbot.storage.models import Conversation, Message, Usage, User
 from chatbot.turns import CONTINUE, Turns
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown
 
@@ -103,6 +103,9 @@ class Disk:
 
     def __init__(self, lab):
         self._lab = lab
+
+    def __getattr__(self, name):
+        return getattr(self._lab.storage, name)
 
     async def read(self, work, *args, **kwargs):
         return await self._lab.storage.read(work, *args, **kwargs)
@@ -727,6 +730,7 @@ class Story:
         for account in self.accounts:
             await self.check_view(account)
             await self.check_memory(account)
+        await self.check_purse()
 
     async def check_view(self, account):
         thread = await self.service().open(self.user_id, account.id, 1000)
@@ -736,6 +740,35 @@ class Story:
         offered = [(v.message_id, v.number, v.count) for v in thread.versions]
         # While a reply is written there is nothing to choose.
         assert offered == ([] if thread.running_reply else account.versions())
+
+    async def check_purse(self):
+        """Each reply has the numbers of the ledger, and each conversation those of its replies."""
+
+        def look():
+            names = models.ReplyUsage._fields
+            rows = list(Usage.select().where(Usage.settled))
+            stored = {}
+            for reply in Message.select().where(Message.role == "assistant"):
+                numbers = [getattr(reply, name) or 0 for name in names]
+                stored[reply.conversation_id, reply.id] = numbers
+            settled = {
+                key: [
+                    sum(getattr(row, name) for row in rows if key == _of_reply(row))
+                    for name in names
+                ]
+                for key in stored
+            }
+            assert stored == settled
+            return stored
+
+        stored = await self.lab.storage.read(look)
+        for account in self.accounts:
+            totals = (await self.service().open(self.user_id, account.id, 1)).totals
+            mine = [numbers for (one, _), numbers in stored.items() if str(one) == account.id]
+            prompt, cached, completion, _, micro_yuan = map(sum, zip([0] * 5, *mine, strict=True))
+            assert (totals.prompt, totals.cached, totals.completion, totals.micro_yuan) == (
+                prompt, cached, completion, micro_yuan,
+            )  # fmt: skip
 
     async def check_memory(self, account):
         """What is said to be known at Ark is known there, to the letter."""
@@ -755,6 +788,7 @@ class Story:
             seen = set()
             await self.walk(account, 0, seen)
             assert seen == set(account.said)
+        assert await self.lab.storage.read(Usage.select().where(~Usage.settled).count) == 0
 
     async def walk(self, account, depth, seen):
         """Every version of every message from this depth on, as a person would look them up."""
@@ -767,6 +801,10 @@ class Story:
             message = account.visible[depth]
             if len(account.places(message)) > 1:
                 await self.shown_next(account, message.id, 0)
+
+
+def _of_reply(row):
+    return row.conversation_id, row.reply_id
 
 
 @pytest.fixture
