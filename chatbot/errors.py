@@ -61,6 +61,8 @@
         │   ├── FreeQuotaUsedUp
         │   └── LimitReached
         ├── ArkUnavailable
+        │   ├── AddressUnknown
+        │   └── CertificateRefused
         ├── ArkSilent
         └── StreamBroken
             └── ReplyTooLong
@@ -672,6 +674,28 @@ class ArkUnavailable(ArkError):
     code = "ark_unavailable"
     sentence = "The model service cannot be reached right now. Try again in a moment."
     retryable = True
+
+
+class AddressUnknown(ArkUnavailable):
+    """No machine has the name in ARK_BASE_URL, or nobody can be asked for it."""
+
+    code = "address_unknown"
+    sentence = (
+        "The model service's address is not known. This demo's owner has to check ARK_BASE_URL "
+        "and the network."
+    )
+
+
+class CertificateRefused(ArkUnavailable):
+    """The connection could not be made secure: the certificate is not trusted, or plain HTTP
+    answers."""
+
+    code = "certificate_refused"
+    sentence = (
+        "The model service has no certificate that can be trusted. This demo's owner has to check "
+        "ARK_BASE_URL."
+    )
+    retryable = False
 
 
 class ArkSilent(ArkError):

@@ -35,9 +35,10 @@ from chatbot.ark.parse import (
     response_chunk,
     told_error,
 )
+from chatbot.ark.reach import unreachable
 from chatbot.ark.sse import ENDED, BrokenEvent, read_events
 from chatbot.catalog import wire_name
-from chatbot.errors import ArkError, ArkSilent, ArkUnavailable, ReplyTooLong, StreamBroken
+from chatbot.errors import ArkError, ArkSilent, ReplyTooLong, StreamBroken
 
 CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 30
@@ -295,7 +296,7 @@ class ArkClient:
             # An error of Ark's own comes in the place of an answer; a proxy's page may hide one.
             translated.wrote = not (translated.from_ark or translated.ark_code)
         elif isinstance(error, ArkAPIConnectionError):
-            translated = ArkUnavailable(repr(error))
+            translated = unreachable(error)(repr(error))
             connecting = (httpx.ConnectError, httpx.ConnectTimeout)
             translated.applied = not isinstance(error.__cause__, connecting)
         else:

@@ -10,14 +10,19 @@ import typer
 from chatbot.ark.chunks import Chunk, Held, Line, Tokens
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import Ask, memories_for
+from chatbot.ark.reach import unreachable
 from chatbot.budget import UNKNOWN_PRICES, prices_are_known
-from chatbot.catalog import READ_ON
+from chatbot.catalog import READ_ON, prices_of
 from chatbot.cli.desk import AsJson, answer, at_database
 from chatbot.config import Settings
-from chatbot.errors import ArkError, BadSettings
+from chatbot.errors import AddressUnknown, ArkError, BadSettings, CertificateRefused
 from chatbot.storage.upkeep import pending_migrations
 
 SECONDS = 15
+WHY = {
+    AddressUnknown: "no machine of this name is known",
+    CertificateRefused: "its certificate is not trusted, or it speaks plain HTTP",
+}
 FEW_TOKENS = 16
 MOST_WORDS = 300
 """Of what the service says about a failure; here it can only repeat our own question."""
@@ -75,9 +80,12 @@ def _database(settings: Settings) -> Finding:
 def _prices(settings: Settings) -> list[Finding]:
     if settings.ark_api_key is None:
         return []
-    if prices_are_known(settings, settings.ark_model):
-        return [Finding("prices", True, f"Known for {settings.ark_model}; listed on {READ_ON}.")]
-    return [Finding("prices", True, UNKNOWN_PRICES.format(model=settings.ark_model))]
+    told = UNKNOWN_PRICES.format(model=settings.ark_model)
+    if prices_of(settings.ark_model) is not None:
+        told = f"Known for {settings.ark_model}, as listed on {READ_ON}."
+    elif prices_are_known(settings, settings.ark_model):
+        told = "As set by PRICE_INPUT, PRICE_CACHED and PRICE_OUTPUT."
+    return [Finding("prices", True, told)]
 
 
 def _ark(settings: Settings, call: bool) -> list[Finding]:
@@ -100,7 +108,7 @@ def _models(settings: Settings, key: str) -> Finding:
         response = httpx.get(address, headers={"Authorization": f"Bearer {key}"}, timeout=SECONDS)
     except httpx.HTTPError as error:
         # The error's own words are left out: those about a header would tell the key.
-        why = type(error).__name__
+        why = WHY.get(unreachable(error), type(error).__name__)
         return Finding("ark", False, f"{settings.ark_base_url} cannot be reached ({why}).")
     status = response.status_code
     if status in (401, 403):

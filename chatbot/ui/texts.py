@@ -311,6 +311,8 @@ ERRORS_ZH: dict[str, str] = {
     "busy_for": "模型现在很忙，请在 {seconds} 秒后再试。",
     "ark_overloaded": "模型现在很忙，请一分钟后再试。",
     "ark_unavailable": "暂时无法连接模型服务，请稍后再试。",
+    "address_unknown": ("找不到模型服务的地址，请联系演示的主人检查 ARK_BASE_URL 和网络。"),
+    "certificate_refused": "模型服务的证书不可信，请联系演示的主人检查 ARK_BASE_URL。",
     "ark_silent": "模型没有及时回答，请重试。",
     "stream_broken": "回答过程中与模型的连接中断了。",
     "reply_too_long": "模型服务发来的内容远超一个回答，已中断。",

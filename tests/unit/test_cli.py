@@ -384,6 +384,20 @@ def test_a_key_that_ark_refuses_fails_the_check(ark, monkeypatch):
     assert findings("--call", code=1)["ark"] == (False, "Reached, but it refuses the key (401).")
 
 
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("http://no-such-host.invalid", "no machine of this name"),
+        ("https://127.0.0.1:{port}", "certificate"),
+        ("http://127.0.0.1:1", "ConnectError"),
+    ],
+)
+def test_a_check_tells_why_an_address_cannot_be_reached(ark, monkeypatch, host, why):
+    monkeypatch.setenv("ARK_BASE_URL", host.format(port=ark.port) + "/api/v3")
+    good, told = findings(code=1)["ark"]
+    assert (good, why in told) == (False, True), told
+
+
 def test_ark_that_cannot_be_reached_fails_the_check(ark, monkeypatch):
     monkeypatch.setenv("ARK_BASE_URL", "http://127.0.0.1:1/api/v3")
     good, told = findings(code=1)["ark"]

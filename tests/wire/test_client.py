@@ -204,6 +204,25 @@ async def test_an_ark_that_is_down_was_surely_not_asked():
     await client.close()
 
 
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("http://no-such-host.invalid/api/v3", errors.AddressUnknown),
+        ("https://127.0.0.1:{port}/api/v3", errors.CertificateRefused),
+        ("http://127.0.0.1:9/api/v3", errors.ArkUnavailable),
+    ],
+)
+async def test_name_certificate_and_closed_port_are_told_apart(ark, url, kind):
+    client = ArkClient(
+        api_key=KEY, base_url=url.format(port=ark.port), first_token_seconds=5, idle_seconds=5
+    )
+    with pytest.raises(errors.ArkUnavailable) as caught:
+        await context(client)
+    assert type(caught.value) is kind
+    assert not caught.value.applied
+    await client.close()
+
+
 async def test_a_wrong_key_is_told(ark):
     client = ArkClient(
         api_key="wrong-key", base_url=ark.base_url, first_token_seconds=5, idle_seconds=5

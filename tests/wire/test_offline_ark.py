@@ -653,6 +653,75 @@ class TestResponses:
         assert done["output"][1]["id"] == first_delta["item_id"]
         assert done["output"][0]["summary"] == [{"type": "summary_text", "text": THOUGHT["en"]}]
 
+    async def test_events_have_the_form_seen_on_the_wire(self, raw: httpx.AsyncClient) -> None:
+        body = {"model": MODEL, "input": "think", "stream": True}
+        answer = await raw.post("/responses", json=body)
+        events = events_of(answer.text)
+        assert answer.text.endswith("\n\ndata: [DONE]\n\n")
+        for event in events[:2]:
+            assert list(event["response"]) == [
+                "created_at", "id", "max_output_tokens", "model", "object", "service_tier",
+                "caching", "store", "expire_at",
+            ]  # fmt: skip
+        created, done = events[0]["response"], events[-1]["response"]
+        assert created["max_output_tokens"] == 32_768
+        assert list(done) == [
+            "created_at", "id", "max_output_tokens", "model", "object", "output",
+            "service_tier", "status", "usage", "caching", "store", "expire_at",
+        ]  # fmt: skip
+        assert all(list(event)[-1] == "sequence_number" for event in events)
+        opened = [e["item"] for e in events if e["type"] == "response.output_item.added"]
+        assert [list(item) for item in opened] == [
+            ["id", "type", "status"], ["type", "role", "status", "id"],
+        ]  # fmt: skip
+        parts = [e["part"] for e in events if e["type"].endswith("part.added")]
+        assert parts == [{"type": "summary_text"}, {"type": "output_text"}]
+        ids = [done["id"], *(item["id"] for item in done["output"])]
+        assert [id.partition("_")[0] for id in ids] == ["resp", "rs", "msg"]
+        assert all(re.fullmatch(r"02\d{13}[0-9a-f]{38}", id.partition("_")[2]) for id in ids)
+
+    @pytest.mark.parametrize("shown", [True, False])
+    async def test_a_limit_within_the_thoughts_leaves_no_message(
+        self, client: AsyncArk, ark: OfflineArk, shown: bool
+    ) -> None:
+        ark.shows_cut_thoughts = shown
+        stream = await client.responses.create(
+            model="glm-5-3-flash-260828", input="think", max_output_tokens=5, stream=True
+        )
+        events = [e async for e in stream]
+        assert events[-1].type == "response.incomplete"
+        assert events[-1].response.incomplete_details.reason == "length"
+        types = [item.type for item in events[-1].response.output]
+        assert types == (["reasoning"] if shown else [])
+        assert events[-1].response.usage.output_tokens_details.reasoning_tokens == 5
+        assert not any(e.type.startswith("response.output_text") for e in events)
+
+    async def test_long_histories_are_cached_by_themselves(self, client: AsyncArk) -> None:
+        one = await client.responses.create(model=MODEL, input="echo: " + "long " * 1_000)
+        two = await client.responses.create(
+            model=MODEL, input="echo: two", previous_response_id=one.id
+        )
+        hit = two.usage.input_tokens_details.cached_tokens
+        assert 1_024 <= hit <= two.usage.input_tokens
+        assert hit % 128 == 0
+
+    @pytest.mark.parametrize(
+        ("model", "options", "status", "code"),
+        [
+            ("doubao-seed-1-6-250615", {}, 404, "InvalidEndpointOrModel.NotFound"),
+            ("doubao-1-5-pro-32k-250115", {}, 400, "InvalidParameter"),
+            ("glm-5-3-flash-260828", {"thinking": {"type": "disabled"}}, 400, "InvalidParameter"),
+            ("glm-5-2-260617", {"input": [{"role": "user", "content": [
+                {"type": "input_image", "image_url": "data:image/png;base64,"}]}]},
+             400, "InvalidParameter"),
+        ],
+    )  # fmt: skip
+    async def test_models_differ_in_what_they_refuse(
+        self, raw: httpx.AsyncClient, model: str, options: dict, status: int, code: str
+    ) -> None:
+        answer = await raw.post("/responses", json={"model": model, "input": "x", **options})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
     async def test_the_sdk_reads_the_same_text_either_way(self, client: AsyncArk) -> None:
         whole = await client.responses.create(model=MODEL, input="代码")
         stream = await client.responses.create(model=MODEL, input="代码", stream=True)
