@@ -360,12 +360,14 @@ def test_a_session_deleted_in_another_tab_keeps_what_was_typed(someone):
         (Fault.http(403, "AccountOverdueError"), "overdue"),
         (Fault.http(400, "InputTextSensitiveContentDetected"), "content check"),
         (Fault.http(429, "QuotaExceeded"), "quota"),
+        (Fault.http(404, "ModelNotOpen"), "ep-test is not opened"),
+        (Fault.http(429, "SetLimitExceeded"), "安心体验模式"),
     ],
 )
 def test_what_ark_refuses_is_told_and_the_text_comes_back(someone, ark, fault, told):
     ann = someone().open().register()
     ann.is_in()
-    ark.fail_next(fault.on("context"))
+    ark.fail_next(fault.on("responses"))
     ann.ask("a question that took long to type")
     expect(ann.replies.last).to_contain_text(told)
     ann.is_answered()

@@ -120,6 +120,9 @@ class Disk:
             # The transaction is rolled back, and whoever waits for it never hears of that.
             await asyncio.Event().wait()
 
+    async def empty_log(self):
+        await self._lab.storage.empty_log()
+
 
 class Process:
     """The services of one process."""
