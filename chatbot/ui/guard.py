@@ -46,6 +46,9 @@ POLICY = (
     "frame-ancestors {frame_ancestors}"
 )
 
+# nginx and others like it hold a stream back until it ends, to pack or to encrypt it in one piece.
+STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache, no-transform"}
+
 Passed = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -113,6 +116,8 @@ class Guard:
                 for name in [name for name in headers if name.startswith("access-control-")]:
                     del headers[name]
                 headers.update(self._headers)
+                if headers.get("content-type", "").startswith("text/event-stream"):
+                    headers.update(STREAM_HEADERS)
             await send(message)
 
         return send_with_headers
