@@ -3,13 +3,14 @@
 import logging
 import sys
 
-from chatbot.config import prepare_environment
+from chatbot.config import prepare_environment, take_from_service
 from chatbot.errors import BadSettings
 
 
 def main() -> None:
     """Run one command; ends the process with its exit code."""
     try:
+        take_from_service()
         prepare_environment()
     except BadSettings as error:
         print(error, file=sys.stderr)

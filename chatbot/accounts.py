@@ -10,7 +10,6 @@ import base64
 import hashlib
 import hmac
 import os
-import re
 import secrets
 import unicodedata
 from collections.abc import Collection
@@ -34,25 +33,15 @@ from chatbot.errors import (
     RegistrationClosed,
     StorageUnavailable,
 )
+from chatbot.names import LONGEST_TYPED, clean_name, look_of, name_key, new_name
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
 from chatbot.storage.models import Attempt, Invitation, Login, Secret, User, prepared
 from chatbot.throttle import PER_ACCOUNT, PER_ADDRESS
 
-NAME_KEY_LENGTH = 128
 PASSWORD_LENGTHS = range(8, 129)
-# Normalizing takes quadratic time for long runs of combining marks, so longer text is not tried.
-LONGEST_TYPED = 1024
 AGENT_LENGTH = 200
 KEYS_AT_ONCE = 500
-
-# Shows nothing, so it counts neither for the length of a name nor for its uniqueness: joiners and
-# variation selectors (which Persian, Indic scripts and emoji need), fillers, the blank of Braille.
-UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u200c\u200d\u2800\u3164"
-    "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-JOINERS = "\u200c\u200d"
 
 RENEW_AFTER = timedelta(hours=1)
 
@@ -118,7 +107,7 @@ class Accounts:
         """
         if self._registration == "closed":
             raise RegistrationClosed()
-        name = clean_name(name)
+        name = new_name(name)
         _check_new_password(password)
         code = invite.strip() if self._registration == "invite" else None
         if code == "":
@@ -211,7 +200,7 @@ class Accounts:
 
     async def add(self, name: str, password: str, *, is_admin: bool = False) -> None:
         """Make an account without registering. Raises `BadName`, `BadPassword`, `NameTaken`."""
-        name = clean_name(name)
+        name = new_name(name)
         _check_new_password(password)
         password_hash = await self._hash(password)
         await self._storage.write(_create_user, name, password_hash, is_admin=is_admin)
@@ -332,34 +321,6 @@ def login_key(token: str) -> str:
     return _digest(token)
 
 
-def clean_name(typed: str) -> str:
-    """The name as it is shown: trimmed, single spaces, NFC. Raises `BadName`."""
-    name = typed.strip()
-    if len(name) > LONGEST_TYPED or not all(map(_can_be_in_name, name)):
-        raise BadName()
-    if not name or unicodedata.category(name[0]).startswith("M"):
-        # A mark would stand on whatever is printed before the name.
-        raise BadName()
-    name = " ".join(unicodedata.normalize("NFC", name).split())
-    if len(name) > 32 or len(UNSEEN.sub("", name)) < 2 or len(name_key(name)) > NAME_KEY_LENGTH:
-        raise BadName()
-    return name
-
-
-def name_key(name: str) -> str:
-    """What makes a name unique: two names with the same key look the same, or nearly so."""
-    key = unicodedata.normalize("NFKC", UNSEEN.sub("", name)).casefold()
-    # Folding can leave, or make, characters that are not normal; twice reaches the end.
-    key = unicodedata.normalize("NFKC", key).casefold()
-    return UNSEEN.sub("", unicodedata.normalize("NFKC", key))
-
-
-def _can_be_in_name(character: str) -> bool:
-    # C: control, format, surrogate, private and unassigned. Zl, Zp: line and paragraph separators.
-    kind = unicodedata.category(character)
-    return character in JOINERS or not (kind.startswith("C") or kind in ("Zl", "Zp"))
-
-
 def _check_new_password(typed: str) -> None:
     if len(typed) > LONGEST_TYPED or any(map(_is_surrogate, typed)):
         raise BadPassword()
@@ -452,6 +413,10 @@ def _network(address: str) -> str:
 
 
 def _create_user(name: str, password_hash: str, **more: object) -> User:
+    wanted = look_of(name)
+    others: Any = User.select(User.name).tuples()
+    if any(look_of(other) == wanted for (other,) in others):
+        raise NameTaken()
     try:
         return User.create(name=name, name_key=name_key(name), password_hash=password_hash, **more)
     except IntegrityError:

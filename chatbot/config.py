@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chatbot import proxies, values
+from chatbot import proxies, service_unit, values
 from chatbot.errors import BadSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +39,14 @@ def prepare_environment() -> None:
     for name in ("matplotlib", "sniffio"):
         if find_spec(name) is None:
             sys.modules[name] = None  # type: ignore[assignment]
+
+
+def take_from_service() -> None:
+    """Have the owner's commands use the settings of the app's systemd service, if it runs from
+    this folder; a variable that is set already wins. Raises `BadSettings`."""
+    for name, value in service_unit.variables(ROOT).items():
+        if name.lower() in Settings.model_fields:
+            os.environ.setdefault(name, value)
 
 
 def hide_from_gradio() -> None:

@@ -6,6 +6,7 @@
     │   ├── EmptyMessage
     │   ├── MessageTooLong
     │   ├── BadName
+    │   │   └── MixedScripts
     │   ├── BadPassword
     │   └── BodyTooLarge
     ├── NoSuchAddress
@@ -124,6 +125,13 @@ class BadName(BadInput):
 
     code = "bad_name"
     sentence = "A name has 2 to 32 visible characters."
+
+
+class MixedScripts(BadName):
+    """The name mixes alphabets whose letters look like each other's, such as Latin and Cyrillic."""
+
+    code = "mixed_scripts"
+    sentence = "A name is written in one alphabet: letters of different ones look alike."
 
 
 class BadPassword(BadInput):

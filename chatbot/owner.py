@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from chatbot.accounts import Accounts, clean_name, name_key
+from chatbot.accounts import Accounts
 from chatbot.budget import PAUSE, Budget
 from chatbot.errors import BadInput, BadName
+from chatbot.names import clean_name, name_key
 from chatbot.storage import figures
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now

@@ -20,6 +20,8 @@ from chatbot.storage.fields import now
 from chatbot.storage.models import Attempt, database
 
 WINDOW = timedelta(minutes=15)
+SKEW = timedelta(minutes=1)
+"""By how much the clock of another process's machine may be ahead."""
 MINUTE = 60.0
 PEOPLE_PER_ADDRESS = 10
 """How many people at full speed one address may stand for."""
@@ -39,7 +41,7 @@ class Limit:
         if failures < self.free:
             return 0
         delay = min(2 ** (failures - self.free + 1), self.longest)
-        return delay - (now() - last).total_seconds()
+        return delay - max(0, (now() - last).total_seconds())
 
 
 PER_ACCOUNT = Limit(free=5, longest=300)
@@ -57,8 +59,10 @@ def reserve(limits: Mapping[str, Limit]) -> list[int]:
     if isinstance(database.obj, PostgresqlDatabase):
         # SQLite has one writer at a time; here two could count before either has inserted.
         database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-    since = now() - WINDOW
-    Attempt.delete().where(Attempt.at <= since).execute()
+    moment = now()
+    since, until = moment - WINDOW, moment + SKEW
+    # What was counted before the clock was set back would count for as long as it was ahead.
+    Attempt.delete().where((Attempt.at <= since) | (Attempt.at > until)).execute()
     failures = Attempt.recent(limits, since)
     wait = max(
         (limits[subject].wait(count, last) for subject, (count, last) in failures.items()),

@@ -233,6 +233,7 @@ ERRORS_ZH: dict[str, str] = {
     "empty_message": "请先输入内容。",
     "message_too_long": "消息有 {length} 个字符，最多允许 {limit} 个。",
     "bad_name": "用户名须为 2 到 32 个可见字符。",
+    "mixed_scripts": "用户名请只用一种文字的字母，不同文字的字母看起来会很像。",
     "bad_password": "密码须为 8 到 128 个字符，且不能是常见密码。",
     "body_too_large": "内容太长，本应用无法一次接收。",
     "no_such_address": "这个地址下没有内容。",

@@ -1,11 +1,14 @@
 """How often somebody may send; the throttle of the doors is tested with the accounts."""
 
+from contextlib import suppress
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from chatbot import throttle
-from chatbot.errors import SendingTooFast
+from chatbot.errors import SendingTooFast, TooManyAttempts
+from chatbot.storage import fields
 from chatbot.throttle import Sends, network_of
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
@@ -74,3 +77,33 @@ def test_a_customer_is_one_address():
     assert network_of("2001:db8:1:2:3::4") == network_of("2001:db8:1:2:ffff::")
     assert network_of("2001:db8:1:3::") != network_of("2001:db8:1:2::")
     assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
+
+
+@pytest.mark.parametrize("hours", [2, 24 * 365])
+def test_a_clock_set_back_makes_nobody_wait_longer(storage, monkeypatch, hours):
+    class Clock(datetime):
+        ahead = timedelta(hours=hours)
+
+        @classmethod
+        def now(cls, zone=None):
+            return super().now(zone) + cls.ahead
+
+    monkeypatch.setattr(fields, "datetime", Clock)
+    limit = throttle.Limit(free=3, longest=300)
+
+    def fail():
+        return storage.write_now(lambda: throttle.reserve({"account:ann": limit}))
+
+    for _ in range(5):
+        with suppress(TooManyAttempts):
+            fail()
+    Clock.ahead = timedelta()
+    for _ in range(3):
+        fail()
+    with pytest.raises(TooManyAttempts) as told:
+        fail()
+    assert told.value.values["seconds"] <= 2
+    Clock.ahead = timedelta(seconds=-30)
+    with pytest.raises(TooManyAttempts) as told:
+        fail()
+    assert told.value.values["seconds"] <= 2, "clocks of two machines differ"
