@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from chatbot.ark.offline import Fault, count_messages
+from chatbot.ark.offline import Fault, count_messages, count_tokens
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.budget import PAUSE, Budget, Prices
 from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused, TooManyTurns
@@ -152,8 +153,13 @@ async def test_what_was_stopped_is_paid_for_by_estimate(open_chat, ark):
         await finished(turn)
         (row,) = await ledger(chat)
         assert row.settled
-        assert row.prompt_tokens > 0
-        assert 0 < row.completion_tokens <= estimate_tokens(turn.text)
+        given = [{"content": LIMITS.system_prompt}, {"content": "count 50"}]
+        built, asked = count_messages(given[:1]), count_messages(given)
+        assert row.prompt_tokens >= built + asked
+        assert count_tokens(turn.text) <= row.completion_tokens == estimate_tokens(turn.text)
+        reply = (await chat.messages(one))[-1]
+        assert reply.prompt_tokens == row.prompt_tokens
+        assert reply.completion_tokens == row.completion_tokens
 
 
 async def test_what_ark_refused_costs_nothing(open_chat, ark):
@@ -210,6 +216,8 @@ async def test_twenty_at_the_edge_of_a_budget_never_cross_it(open_chat, memory):
 
 
 def test_a_day_begins_where_the_budget_lives():
-    tokyo = replace(NO_LIMITS, zone=UTC)
-    assert tokyo.day().astimezone(UTC).hour == 0
-    assert tokyo.month().day == 1
+    tokyo = replace(NO_LIMITS, zone=ZoneInfo("Asia/Tokyo"))
+    assert tokyo.day().astimezone(UTC).hour == 15, "midnight in Tokyo"
+    assert timedelta(0) <= now() - tokyo.day() < timedelta(days=1)
+    month = tokyo.month().astimezone(ZoneInfo("Asia/Tokyo"))
+    assert (month.day, month.hour) == (1, 0)

@@ -15,7 +15,7 @@ import pytest
 from chatbot.ark import memory
 from chatbot.ark.chunks import Chunk
 from chatbot.ark.memory import Ask, Memories
-from chatbot.ark.offline import FAULTS, Fault, calls, count_tokens
+from chatbot.ark.offline import FAULTS, Fault, calls, count_messages, count_tokens
 from chatbot.ark.offline.steps import ending, steps, strike
 from chatbot.ark.offline.wire import DONE, KEEP_ALIVE, Pause
 from chatbot.errors import ArkUnavailable, ChatbotError, ContextLost, NotSupported, RateLimited
@@ -23,7 +23,7 @@ from chatbot.storage.database import open_storage
 from chatbot.storage.fields import now
 from chatbot.storage.models import Conversation, Message, Usage
 from chatbot.ui.texts import ERRORS_ZH, reason_text, text
-from tests.conftest import finished, grown
+from tests.conftest import LIMITS, finished, grown
 from tests.wire.fault_table import (
     AFTER_THE_END,
     COMMENTS,
@@ -175,9 +175,14 @@ class Played:
         rows, open_turns, streaming = await self.chat.storage.read(look)
         assert all(row.settled for row in rows)
         assert rows[-1].reply_id == reply.id
+        mine = [row for row in rows if row.reply_id == reply.id]
+        assert sum(row.prompt_tokens for row in mine) == reply.prompt_tokens
+        assert sum(row.micro_yuan for row in mine) == reply.micro_yuan
         if said:
-            assert rows[-1].prompt_tokens > 0
-            assert rows[-1].completion_tokens > 0
+            # Never below what Ark counted: the question and the system prompt, and what was said.
+            asked = [{"content": LIMITS.system_prompt}, {"content": ASKED[1]}]
+            assert rows[-1].prompt_tokens >= count_messages(asked)
+            assert rows[-1].completion_tokens >= count_tokens(said)
         assert (open_turns, streaming) == (0, 0)
         return rows[-1]
 

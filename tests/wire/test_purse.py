@@ -15,7 +15,7 @@ from chatbot.ark.offline import Fault, calls, contexts, responses
 from chatbot.ark.offline.usage import Usage as Counted
 from chatbot.ark.offline.usage import count_tokens
 from chatbot.budget import Budget, Prices
-from chatbot.errors import BudgetUsedUp, ConversationNotFound, TooManyTurns
+from chatbot.errors import ArkError, BudgetUsedUp, ConversationNotFound, TooManyTurns
 from chatbot.storage import erase, journal
 from chatbot.storage.models import Conversation, Message, Usage, User
 from chatbot.usage import Used
@@ -406,6 +406,12 @@ async def test_an_error_with_odd_strings_ends_the_reply_like_any_other(open_chat
         reply = await chat.ask(one, "hello")
         assert (reply.state, reply.content) == ("failed", "")
         assert (await chat.ask(one, "echo: next")).content == "next"
+
+
+def test_what_an_error_has_from_a_server_is_short_and_visible():
+    error = ArkError(ark_code="a\x00b\ud83d" * 99, request_id="\n" + LONG_ID)
+    assert error.ark_code == ("ab" * 99)[:100]
+    assert error.request_id == "x" * 80
 
 
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
