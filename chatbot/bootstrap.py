@@ -32,6 +32,7 @@ from chatbot.throttle import Sends
 from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
 from chatbot.ui.account_routes import account_routes
+from chatbot.ui.delivery import Delivery, about_routes
 from chatbot.ui.doors import Doors
 from chatbot.ui.event_inputs import EventInputs
 from chatbot.ui.events import shorten
@@ -87,6 +88,7 @@ class App:
             *routes(self.accounts, self.storage, login_days=self.settings.login_days),
             export_route(self.accounts, self.service),
             source_route(self.accounts, self.service),
+            *about_routes(blocks.TITLE, blocks.DESCRIPTION),
             *account_routes(self.accounts, SelfService(self.storage, self.service, self.turns)),
         ]
         self.rules = self._rules()
@@ -139,7 +141,10 @@ class App:
             app_kwargs={
                 "lifespan": self.lifespan,
                 "routes": self.routes,
-                "middleware": [Middleware(Guard, self.rules)],
+                "middleware": [
+                    Middleware(Delivery, blocks.TITLE, blocks.DESCRIPTION),
+                    Middleware(Guard, self.rules),
+                ],
             },
             **more,
         )

@@ -183,9 +183,11 @@ class ChatService:
         """Take back the newest turn; returns its question. It stays as a version."""
         return await self._storage.write(branches.undo, user_id, conversation_id, reply_id)
 
-    async def show_next_version(self, user_id: int, conversation_id: str, message_id: int) -> None:
-        """Show the next version of a message, with what followed it."""
-        await self._storage.write(branches.show_next_version, user_id, conversation_id, message_id)
+    async def show_version(
+        self, user_id: int, conversation_id: str, message_id: int, step: int
+    ) -> None:
+        """Show the version `step` places after a message, with what followed it."""
+        await self._storage.write(branches.show_version, user_id, conversation_id, message_id, step)
 
     async def follow(
         self, user_id: int, conversation_id: str, reply_id: int, frame_seconds: float

@@ -34,8 +34,9 @@ def versions(conversation_id: UUID, branch: list[tuple[int, int | None]]) -> lis
     ]
 
 
-def show_next_version(user_id: int, conversation_id: str, message_id: int) -> None:
-    """Make the next version of this message visible, with the newest of what followed it."""
+def show_version(user_id: int, conversation_id: str, message_id: int, step: int) -> None:
+    """Make the version `step` places after this message visible (before it, when negative), with
+    the newest of what followed it."""
     conversation = _idle(user_id, conversation_id)
     message: Any = Message.get_or_none(
         Message.id == message_id, Message.conversation == conversation.id
@@ -43,7 +44,7 @@ def show_next_version(user_id: int, conversation_id: str, message_id: int) -> No
     if message is None:
         raise ChangedElsewhere()
     places = _siblings(conversation.id, {message.parent_id})[message.parent_id]
-    following = places[(places.index(message.id) + 1) % len(places)]
+    following = places[(places.index(message.id) + step) % len(places)]
     _show(conversation, _newest_below(following))
 
 

@@ -94,7 +94,7 @@ window.chatbot.account = (() => {
       const answer = await ask("delete-account", { password });
       if (answer.problem) return [told(answer), ""];
       // Nothing of them stays in the page either.
-      window.chatbot.remember("");
+      window.chatbot.forget();
       location.reload();
       return ["", ""];
     },

@@ -16,14 +16,27 @@ from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_
 
 HERE = Path(__file__).parent
 TITLE = "Doubao Chat"
-SCRIPTS = ["page.js", "scripts/copy.js", "account.js"]
+DESCRIPTION = "Ask, write, code: chat with Doubao · 和豆包聊聊：问答、写作、编程"
+SCRIPTS = [
+    "page.js",
+    *(
+        f"scripts/{noun}.js"
+        for noun in (
+            "watch", "notice", "copy", "scroll", "focus", "connection", "edit", "search", "drafts",
+            "echo", "earlier", "versions", "sessions",
+        )
+    ),
+    "account.js",
+]  # fmt: skip
 """In this order: each builds on `window.chatbot` as those before it have left it."""
 I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
 
 JS_LOG_IN = "async (name, password) => [await chatbot.enter('login', {name, password}), '']"
 JS_REGISTER = """async (name, password, invite) =>
   [await chatbot.enter('register', {name, password, invite}), '']"""
-JS_CLOSE_ROWS = "() => Array(2).fill({__type__: 'update', visible: false})"
+JS_CLOSE_ROWS = "() => chatbot.sessions.turnTo()"
+JS_OWN = "(...place) => { chatbot.own(); chatbot.focus.prompt(); return place.slice(0, 3); }"
+JS_PROMPT = "() => chatbot.focus.prompt()"
 JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
@@ -58,7 +71,8 @@ def _wire(
     many: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
     page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
 
-    window = gr.State(WINDOW)
+    # The page's own: how many messages it shows.
+    window = gr.Number(WINDOW, visible=False)
     wanted = gr.Textbox(visible=False)
     chosen = side.conversations
     frame = [chat.chatbot, chat.status, chat.signal]
@@ -86,13 +100,7 @@ def _wire(
     # Coming and going
     opened = demo.load(**view)
     opened.then(**follow)
-    opened.then(
-        **page_only,
-        js="(typed) => chatbot.draft(typed)",
-        inputs=[chat.prompt],
-        outputs=[chat.prompt],
-    )
-    opened.then(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation])
+    opened.then(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation, login.error])
     gr.on(
         [login.log_in.click, login.login_name.submit, login.login_password.submit],
         **page_only,
@@ -110,33 +118,39 @@ def _wire(
     side.log_out.click(**page_only, js=JS_LOG_OUT)
 
     # Sessions
-    chosen.select(handle.select_session, **show).then(**page_only, js="() => chatbot.toEnd()")
+    # Of several events of one kind Gradio begins the next when the one before has ended, its
+    # frames included: what the page does alone comes first.
     gr.on(
         [
             chosen.select, side.start.click, side.cancel_title.click, side.cancel_delete.click,
         ],
         **page_only,
         js=JS_CLOSE_ROWS,
-        outputs=[side.rename_row, side.delete_row],
+        outputs=[side.rename_row, side.delete_row, window],
     )  # fmt: skip
+    chosen.select(handle.select_session, **show)
     side.export.click(**page_only, js="(id) => { chatbot.save(id); }", inputs=[chosen])
-    chosen.change(**page_only, js="(id) => { chatbot.remember(id); }", inputs=[chosen])
-    side.start.click(handle.new_session, None, [chosen, side.search, window], **quiet).then(
-        **follow
+    chosen.change(
+        **page_only,
+        js="(id, typed) => chatbot.remember(id, typed)",
+        inputs=[chosen, chat.prompt],
+        outputs=[chat.prompt],
     )
-    side.search.input(
+    side.start.click(handle.new_session, None, [chosen, side.search], **quiet).then(**follow)
+    # `input` is told by key presses only: not by an input method, by pasting or deleting.
+    side.search.change(
         handle.sessions, [side.search, chosen], [chosen], trigger_mode="always_last", **quiet
-    )
+    ).then(**page_only, js="() => chatbot.sessions.changed()")
     side.rename.click(
         handle.ask_rename, [chosen], [side.rename_row, side.delete_row, side.title], **quiet
     )
-    gr.on([side.save_title.click, side.title.submit], **rename)
+    gr.on([side.save_title.click, side.title.submit], **rename).success(**page_only, js=JS_PROMPT)
     side.delete.click(
         handle.ask_delete, [chosen], [side.delete_row, side.rename_row, side.delete_question],
         **quiet,
     )  # fmt: skip
     side.confirm_delete.click(
-        handle.delete, [chosen], [side.delete_row, chosen, side.search, window], **quiet
+        handle.delete, [chosen], [side.delete_row, chosen, side.search], **quiet
     ).then(**follow)
 
     # A turn
@@ -147,7 +161,18 @@ def _wire(
         js="(id, window, search, question) => chatbot.asking(id, window, search, question)",
         inputs=[*place, chat.prompt],
         **turn,
-    ).failure(**page_only, js="() => chatbot.refused()")
+    ).failure(
+        **page_only,
+        js="(messages, typed) => chatbot.refused(messages, typed)",
+        inputs=[chat.chatbot, chat.prompt],
+        outputs=[chat.chatbot, chat.prompt],
+    )
+    chat.echo.click(
+        **page_only,
+        js="(messages, typed) => chatbot.echo.shown(messages, typed)",
+        inputs=[chat.chatbot, chat.prompt],
+        outputs=[chat.chatbot, chat.prompt],
+    )
     chat.signal.change(
         **page_only,
         js="(signal, typed) => chatbot.typed(signal, typed)",
@@ -161,18 +186,45 @@ def _wire(
         outputs=[chosen],
     )
     # Once at a time: a double click on an example asks once.
-    chat.chatbot.example_select(handle.send_example, place, frame, postprocess=False, **quiet)
+    chat.chatbot.example_select(
+        handle.send_example, place, frame, js=JS_OWN, postprocess=False, **quiet
+    )
     with_shown: dict[str, Any] = {
-        "js": "(id, window, search) => [id, window, search, chatbot.shown()]",
+        "js": "(...place) => chatbot.acting(place)",
         "inputs": [*place, chat.shown],
         **turn,
     }
-    chat.chatbot.retry(handle.regenerate, **with_shown)
-    chat.chatbot.undo(handle.undo, **with_shown)
-    chat.chatbot.option_select(handle.choose_option, **with_shown)
-    chat.chatbot.edit(handle.edit, place, **turn)
-    chat.prompt.stop(handle.stop, [chosen], None, **many)
-    chat.earlier.click(handle.earlier, [window], [window], **quiet).then(**follow)
+    # What was refused because another tab has gone on is shown as it is now.
+    chat.chatbot.retry(handle.regenerate, **with_shown).failure(**follow)
+    chat.chatbot.undo(handle.undo, **with_shown).failure(**follow)
+    chat.chatbot.option_select(handle.choose_option, **with_shown).failure(**follow)
+    edited = chat.edit_send.click(
+        handle.edit,
+        js="(id, window, search) => chatbot.edit.taken(id, window, search)",
+        inputs=[*place, chat.shown, chat.edit_place, chat.edit_question, chat.edit_words],
+        **turn,
+    )
+    edited.failure(**page_only, js="() => chatbot.edit.refused()")
+    edited.failure(**follow)
+    chat.newest.click(**page_only, js="() => chatbot.scroll.toEnd()")
+    chat.prompt.stop(
+        handle.stop,
+        [chosen],
+        js="(id) => (chatbot.focus.prompt(), [id])",
+        **many,
+    )
+    chat.version_go.click(
+        handle.show_version,
+        js="(id, shown) => chatbot.versions.taken(id, shown)",
+        inputs=[chosen, window, chat.version_of, chat.version_step],
+        **turn,
+    )
+    chat.earlier.click(
+        **page_only,
+        js="(shown) => chatbot.earlier.more(shown)",
+        inputs=[window],
+        outputs=[window],
+    ).then(**follow)
 
 
 def _wire_account(side: Sidebar, page: AccountPanel) -> None:
@@ -238,7 +290,8 @@ def head() -> str:
     keys = (
         "no_connection", "cookies_blocked", "cookies_off", "open_in_tab", "send_label",
         "stop_label", "password_changed", "wrong_password", "login_this", "login_since",
-        "login_seen", "login_end", "unknown_browser",
+        "login_seen", "login_end", "unknown_browser", "edit_label", "edit_cancel", "edit_send",
+        "connection_lost", "login_ended",
     )  # fmt: skip
     table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
     page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)

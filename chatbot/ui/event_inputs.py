@@ -56,11 +56,6 @@ def flag(value: Any) -> Any:
     return _only(value is None or isinstance(value, bool), value)
 
 
-def state(value: Any) -> None:
-    """A `gr.State`: the server has its value, whatever comes."""
-    return None
-
-
 def place(value: Any) -> Any:
     """A place in the shown list; a pair for a block within a message."""
     places = value if isinstance(value, list) else [value]
@@ -93,16 +88,14 @@ def table(longest_question: int) -> dict[str, tuple[list[Check], Check | None]]:
     """The inputs of every event in their order, and its event data if its handler takes any."""
     # The service tells best that a question is too long, so it is handed all that fits a body.
     question = text(longest_question)
-    in_session = [ID, state, TYPED]
+    in_session = [ID, number, TYPED]
     example = _fields(index=place, value=_fields(text=text(LINE)))
-    option = _fields(index=place, value=ID)
-    edited = _fields(index=place, previous_value=question, value=question)
     return {
         "view": ([ID], None),
-        "follow": ([ID, state], None),
+        "follow": ([ID, number], None),
         "sessions": ([TYPED, ID], None),
         "new_session": ([], None),
-        "select_session": ([ID, state], None),
+        "select_session": ([ID, number], None),
         "ask_rename": ([ID], None),
         "rename": ([ID, TYPED, TYPED], None),
         "ask_delete": ([ID], None),
@@ -111,10 +104,10 @@ def table(longest_question: int) -> dict[str, tuple[list[Check], Check | None]]:
         "send_example": (in_session, example),
         "regenerate": ([*in_session, ID], None),
         "undo": ([*in_session, ID], None),
-        "choose_option": ([*in_session, ID], option),
-        "edit": (in_session, edited),
+        "choose_option": ([*in_session, ID], None),
+        "show_version": ([ID, number, ID, ID], None),
+        "edit": ([*in_session, ID, ID, ID, question], None),
         "stop": ([ID], None),
-        "earlier": ([state], None),
         "open_owner": ([], None),
         "close_owner": ([], None),
         "pause": ([flag], None),

@@ -19,13 +19,11 @@ from chatbot.errors import ChangedElsewhere, SearchNotDone, SearchReplaced
 from chatbot.service import ChatService, Entry
 from chatbot.throttle import Sends
 from chatbot.turn import Turn
-from chatbot.ui.render import Kept, typed_text
+from chatbot.ui.render import Kept
 from chatbot.ui.texts import Language, text
 from chatbot.ui.transcript import (
-    CONTINUE,
     GrowingReply,
     clock_time,
-    question_of,
     status_line,
     thread_messages,
 )
@@ -33,8 +31,8 @@ from chatbot.ui.viewers import Viewers
 from chatbot.ui.visit import Visit, for_anyone, for_user
 
 WINDOW = 30
-"""Messages shown at first, and how many more each "show earlier" brings: what a frame costs in
-the browser grows with the messages on the page."""
+"""Messages shown at first: what a frame costs in the browser grows with the messages on the page.
+How many are shown by now is the page's to say."""
 MAX_WINDOW = 1_000
 FRAME_SECONDS = 0.05
 REPEAT_SECONDS = 1.5
@@ -111,7 +109,7 @@ class Handlers:
         """Start a conversation, or take the unused one; the search is cleared."""
         started = await self.service.start_conversation(visit.user_id)
         chosen, choices = await self._newest(visit, started)
-        return gr.update(choices=choices, value=chosen), "", WINDOW
+        return gr.update(choices=choices, value=chosen), ""
 
     @for_user
     async def select_session(
@@ -162,17 +160,25 @@ class Handlers:
         conversation_id: str | None,
         window: int,
         search: str,
-        edited: gr.EditData,
+        shown: str,
+        begun_in: str,
+        question_id: str,
+        words: str,
     ) -> AsyncIterator[Frame]:
-        """Ask an earlier question in other words, and follow the reply."""
-        thread = await self.service.open(visit.user_id, conversation_id or "", window)
-        question_id = question_of(thread, edited.previous_value)
-        if question_id is None:
+        """Ask an earlier question in other words, and follow the reply.
+
+        Raises `ChangedElsewhere` unless the edit was begun in this conversation, and nothing was
+        asked or taken back in it since it was shown.
+        """
+        thread = await self.service.open(visit.user_id, conversation_id or "", 1)
+        newest = [str(message.id) for message in thread.messages]
+        if begun_in != thread.entry.id or newest != [str(shown)]:
             raise ChangedElsewhere()
-        words = typed_text(str(edited.value))
         self._sends.take(visit.user_id, visit.address)
-        turn = await self.service.edit(visit.user_id, thread.entry.id, question_id, words)
-        async for frame in self._follow_turn(visit, turn, window, search, words):
+        turn = await self.service.edit(
+            visit.user_id, thread.entry.id, _message_id(question_id), str(words)
+        )
+        async for frame in self._follow_turn(visit, turn, window, search):
             yield frame
 
     @for_user
@@ -181,7 +187,9 @@ class Handlers:
     ) -> AsyncIterator[Frame]:
         """Have the newest question answered again, and follow the reply."""
         self._sends.take(visit.user_id, visit.address)
-        turn = await self.service.regenerate(visit.user_id, conversation_id or "", _reply_id(shown))
+        turn = await self.service.regenerate(
+            visit.user_id, conversation_id or "", _message_id(shown)
+        )
         async for frame in self._follow_turn(visit, turn, window, search):
             yield frame
 
@@ -190,7 +198,7 @@ class Handlers:
         self, visit: Visit, conversation_id: str | None, window: int, search: str, shown: str
     ) -> AsyncIterator[Frame]:
         """Take the newest turn back; its question returns to the box."""
-        question = await self.service.undo(visit.user_id, conversation_id or "", _reply_id(shown))
+        question = await self.service.undo(visit.user_id, conversation_id or "", _message_id(shown))
         signal = json.dumps({"undone": shown, "returned": question})
         async for messages, status, _ in self._show(visit, conversation_id, window):
             yield messages, status, signal
@@ -203,17 +211,28 @@ class Handlers:
         window: int,
         search: str,
         shown: str,
-        option: gr.SelectData,
     ) -> AsyncIterator[Frame]:
-        """Go on with the newest reply, or show the next version of a message."""
-        if option.value == CONTINUE:
-            self._sends.take(visit.user_id, visit.address)
-            turn = await self.service.go_on(visit.user_id, conversation_id or "", _reply_id(shown))
-            async for frame in self._follow_turn(visit, turn, window, search):
-                yield frame
-            return
-        await self.service.show_next_version(
-            visit.user_id, conversation_id or "", _reply_id(option.value)
+        """Go on with the newest reply, which ended early: the only option there is."""
+        self._sends.take(visit.user_id, visit.address)
+        turn = await self.service.go_on(visit.user_id, conversation_id or "", _message_id(shown))
+        async for frame in self._follow_turn(visit, turn, window, search):
+            yield frame
+
+    @for_user
+    async def show_version(
+        self,
+        visit: Visit,
+        conversation_id: str | None,
+        window: int,
+        message_id: str,
+        step: str,
+    ) -> AsyncIterator[Frame]:
+        """Show the version before or after that of a message, and what followed it."""
+        await self.service.show_version(
+            visit.user_id,
+            conversation_id or "",
+            _message_id(message_id),
+            -1 if step == "-1" else 1,
         )
         async for frame in self._show(visit, conversation_id, window):
             yield frame
@@ -222,10 +241,6 @@ class Handlers:
     async def stop(self, visit: Visit, conversation_id: str | None) -> None:
         """Stop the reply; its followers, in every tab, see that it ended."""
         await self.service.stop(visit.user_id, conversation_id or "")
-
-    @for_user
-    async def earlier(self, visit: Visit, window: int) -> int:
-        return min(window + WINDOW, MAX_WINDOW)
 
     @for_user
     async def ask_rename(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
@@ -255,7 +270,7 @@ class Handlers:
         """Delete for good and show the newest conversation that is left."""
         await self.service.delete(visit.user_id, conversation_id or "")
         chosen, choices = await self._newest(visit, None)
-        return gr.update(visible=False), gr.update(choices=choices, value=chosen), "", WINDOW
+        return gr.update(visible=False), gr.update(choices=choices, value=chosen), ""
 
     async def _send(
         self, visit: Visit, conversation_id: str | None, window: int, search: str, question: str
@@ -327,6 +342,7 @@ class Handlers:
         self, visit: Visit, conversation_id: str, window: int
     ) -> AsyncIterator[Frame | None]:
         """Frames until nothing grows any more; None when there is nothing new to show."""
+        window = _window(window)
         thread = await self.service.open(visit.user_id, conversation_id, window)
         shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
         status = status_line(thread, visit.language)
@@ -388,8 +404,13 @@ def _examples(language: Language) -> list[dict[str, str]]:
     return [{"text": text(f"example_{number}", language)} for number in range(1, 5)]
 
 
-def _reply_id(shown: object) -> int:
+def _window(told: object) -> int:
+    """As many messages as the page wants to show, within bounds."""
+    return min(max(told, 1), MAX_WINDOW) if isinstance(told, int) else WINDOW
+
+
+def _message_id(told: object) -> int:
     try:
-        return int(str(shown))
+        return int(str(told))
     except ValueError:
         raise ChangedElsewhere() from None

@@ -1,5 +1,5 @@
 // What only the browser can do: log in without a password passing through a Gradio event, tell
-// the time zone, keep the open session over a reload, and let an input method have its Enter key.
+// the time zone, keep the open session over a reload. More of it is in `scripts/`, one noun a file.
 window.chatbot = (() => {
   const texts = /*TEXTS*/ {};
   const language = () => (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en";
@@ -69,12 +69,6 @@ window.chatbot = (() => {
   document.cookie = `chatbot_zone=${encodeURIComponent(zone)}; Path=/; Max-Age=31536000${framed}`;
   document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
 
-  // Enter that ends the choice of a Chinese or Japanese word must not send the message.
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.isComposing || event.keyCode === 229)) {
-      event.stopImmediatePropagation();
-    }
-  }, true);
 
   // Gradio gives the buttons in the prompt no name.
   const nameButtons = () => {
@@ -82,46 +76,61 @@ window.chatbot = (() => {
     document.querySelector("#prompt .stop-button")?.setAttribute("aria-label", say("stop_label"));
   };
 
-  // What is being typed survives a reload, and a page that starts anew after the server did.
-  const DRAFT = "chatbot_draft";
   const keep = (key, text) => { try { sessionStorage.setItem(key, text); } catch { /* no storage */ } };
   const kept = (key) => { try { return sessionStorage.getItem(key) || ""; } catch { return ""; } };
-  document.addEventListener("input", (event) => {
-    if (event.target.closest?.("#prompt")) keep(DRAFT, event.target.value);
-  });
 
   const OPEN = "chatbot_open_session";
+  let opened = "";
   let asked = "";
   let askedAt = 0;
   let lastSent = 0;
   return {
     // What `account.js` builds on.
-    page: { ask, say, escaped, download },
+    page: { api, ask, say, escaped, download },
     enter: async (what, body) => {
       const problem = await post(what, body);
       return problem ? escaped(problem) : keptOut();
     },
     // The page starts anew, so that nothing of whoever was here is left in it.
     leave: async () => {
-      keep(DRAFT, "");
-      if (!(await post("logout"))) location.reload();
+      window.chatbot.forget();
+      if (await post("logout")) return;
+      window.chatbot.connection.left();
+      location.reload();
     },
-    remember: (id) => {
+    // Another session is open: its draft comes into the box, and that of the one before is kept.
+    remember: (id, typed) => {
       setTimeout(nameButtons, 300);
-      keep(OPEN, id || "");
+      const before = kept(OPEN);
+      if (id === opened) return typed;
+      if (!id) return "";
+      if (opened) window.chatbot.drafts.keep(before, typed);
+      opened = id;
+      keep(OPEN, id);
+      window.chatbot.edit.close();
+      window.chatbot.scroll.toEnd();
+      window.chatbot.focus.prompt();
+      return window.chatbot.drafts.of(id) || (before ? "" : typed);
     },
     remembered: () => kept(OPEN),
-    draft: (typed) => typed || kept(DRAFT),
-    // The code of an invitation link, for its box. The login is renewed by asking who we are.
-    arrived: () => {
-      fetch(api("me"), { credentials: "include" }).catch(() => {});
+    forget: () => {
+      window.chatbot.drafts.forget();
+      keep(OPEN, "");
+    },
+    // The code of an invitation link, for its box, and why there is a login view where there was a
+    // session. The login is renewed by asking who we are.
+    arrived: async () => {
+      const me = await ask("me", undefined, "GET");
+      const ended = me.user === null && kept(OPEN);
       const code = new URLSearchParams(location.search).get("invite") || "";
       if (code) document.querySelector("#auth-view button[role=tab]:nth-of-type(2)")?.click();
-      return code;
+      return [code, ended ? escaped(say("login_ended")) : ""];
     },
     // The newest reply this tab shows, so that the server can tell when another tab moved on.
-    shown: () => document.querySelector("#usage-line .status")?.dataset.reply || "",
-    toEnd: () => document.querySelector("#chatbot .bubble-wrap")?.scrollTo({ top: 1e9 }),
+    acting: (place) => {
+      window.chatbot.own();
+      return [...place.slice(0, 3), window.chatbot.status().reply || ""];
+    },
     save: async (id) => {
       const file = await ask("export", { session: id });
       download(file.name ?? "error.txt", file.text ?? file.problem, "text/markdown");
@@ -130,25 +139,42 @@ window.chatbot = (() => {
       const text = new DOMParser().parseFromString(code, "text/html").body.textContent;
       return text ? `<code>${escaped(`${location.origin}${location.pathname}?invite=${text}`)}</code>` : "";
     },
-    // The second click of a double click asks nothing; what was refused may be asked again.
-    refused: () => { askedAt = 0; },
-    asking: (id, window, search, question) => {
+    // A turn begins here: what it brings is to be seen, and no edit outlives it.
+    own: () => {
+      window.chatbot.edit.close();
+      window.chatbot.scroll.toEnd();
+    },
+    // What was refused may be asked again.
+    refused: (messages, typed) => {
+      askedAt = 0;
+      return window.chatbot.echo.takeBack(typed);
+    },
+    // The second click of a double click asks nothing.
+    asking: (id, shown, search, question) => {
       const again = question === asked && Date.now() - askedAt < 1000;
-      asked = question ?? "";
-      askedAt = Date.now();
-      return [id, window, search, again ? null : question];
+      const empty = !question?.trim();
+      if (!again && !empty) {
+        asked = question;
+        askedAt = Date.now();
+        window.chatbot.own();
+        window.chatbot.echo.begin(id, question);
+      }
+      return [id, shown, search, again || (empty && askedAt) ? null : question];
     },
     // What becomes of the text in the box: it goes once it is stored, it comes back when no word
     // of an answer came, and what was typed meanwhile stays.
     typed: (signal, typed) => {
       const { sent, returned } = JSON.parse(signal || "{}");
+      if (!sent && !returned) return typed;
       if (sent && sent !== lastSent) {
         lastSent = sent;
         askedAt = 0;
-        if (typed.startsWith(asked)) typed = typed.slice(asked.length);
+        const echoed = window.chatbot.echo.end();
+        // Or the box has been emptied already, unless that is on its way still.
+        if (echoed ? typed === asked : typed.startsWith(asked)) typed = typed.slice(asked.length);
       }
       typed = typed || returned || "";
-      keep(DRAFT, typed);
+      window.chatbot.drafts.keep(kept(OPEN), typed);
       return typed;
     },
     // The list as it is after a turn, unless another session or another search is open by now.

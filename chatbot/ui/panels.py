@@ -64,12 +64,24 @@ class Sidebar:
 class ChatPanel:
     earlier: gr.Button
     chatbot: gr.Chatbot
+    newest: gr.Button
     prompt: gr.Textbox
     status: gr.HTML
     signal: gr.Textbox
     """Tells the browser what became of a question; see `page.js`."""
     shown: gr.Textbox
     """The newest reply as this tab shows it, which `page.js` fills in."""
+    edit_send: gr.Button
+    """Clicked by `scripts/edit.js`, which fills in what the edit is."""
+    edit_place: gr.Textbox
+    edit_question: gr.Textbox
+    edit_words: gr.Textbox
+    version_go: gr.Button
+    """Clicked by `scripts/versions.js`, which fills in which version is wanted."""
+    version_of: gr.Textbox
+    version_step: gr.Textbox
+    echo: gr.Button
+    """Clicked by `scripts/echo.js`."""
 
 
 def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
@@ -220,12 +232,16 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             # All HTML that comes is of `render`'s making.
             allow_tags=False,
             buttons=["copy"],
+            # The pencil; what it opens is `scripts/edit.js`.
             editable="user",
+            # The reader owns the scroll: `scripts/scroll.js`.
+            autoscroll=False,
             latex_delimiters=[
                 {"left": DISPLAY_LEFT, "right": DISPLAY_RIGHT, "display": True},
                 {"left": INLINE_LEFT, "right": INLINE_RIGHT, "display": False},
             ],
         )
+        newest = gr.Button(label("to_newest"), size="sm", elem_id="to-newest")
         prompt = gr.Textbox(
             elem_id="prompt",
             label=label("ask"),
@@ -244,7 +260,29 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             gr.HTML(label("disclaimer"), elem_id="disclaimer")
         signal = gr.Textbox(visible="hidden", elem_id="signal")
         shown = gr.Textbox(visible=False)
-    return ChatPanel(earlier, chatbot, prompt, status, signal, shown)
+        edit_send = gr.Button(visible="hidden", elem_id="edit-send")
+        version_go = gr.Button(visible="hidden", elem_id="version-go")
+        echo = gr.Button(visible="hidden", elem_id="echo")
+        place, question, words, version_of, version_step = (
+            gr.Textbox(visible=False) for _ in range(5)
+        )
+    return ChatPanel(
+        earlier,
+        chatbot,
+        newest,
+        prompt,
+        status,
+        signal,
+        shown,
+        edit_send,
+        place,
+        question,
+        words,
+        version_go,
+        version_of,
+        version_step,
+        echo,
+    )
 
 
 def hints(autocomplete: str) -> gr.InputHTMLAttributes:

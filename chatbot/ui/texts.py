@@ -35,6 +35,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "delete_for_good": ("Delete for good", "彻底删除"),
     "earlier": ("Show earlier messages", "显示更早的消息"),
     "ask": ("Ask anything…", "输入你的问题…"),
+    "to_newest": ("To the newest", "回到最新"),
     "owner": ("Owner", "管理"),
     "back": ("Back", "返回"),
     "pause": ("Pause: no new replies", "暂停：不再生成新回答"),
@@ -83,8 +84,8 @@ LABELS: dict[str, tuple[str, str]] = {
     "delete_password": ("Your password, to confirm", "请输入密码以确认"),
     "delete_my_account": ("Delete my account", "永久注销账号"),
     "disclaimer": (
-        "Answers are written by a model and can be wrong.",
-        "回答由模型生成，可能有误，请注意甄别。",
+        'Answers can be wrong.<span class="wide"> Check what matters.</span>',
+        '回答<span class="wide">由模型生成，</span>可能有误，请注意甄别。',
     ),
     "offline": (
         "Offline demo: no model is connected. Set `ARK_API_KEY` and `ARK_MODEL` in `.env` "
@@ -117,15 +118,31 @@ PHRASES: dict[str, tuple[str, str]] = {
     "export_you": ("You", "我"),
     "send_label": ("Send", "发送"),
     "stop_label": ("Stop", "停止"),
+    "connection_lost": (
+        "The connection is lost. What you type stays here; the page goes on by itself.",
+        "连接已断开。你输入的内容会保留，恢复后会自动继续。",
+    ),
+    "login_ended": (
+        "Your login has ended. Log in again, and everything is as you left it.",
+        "登录已失效。请重新登录，之前的会话和草稿都还在。",
+    ),
+    "version_back": ("Previous version", "上一个版本"),
+    "version_on": ("Next version", "下一个版本"),
+    "edit_label": ("The question in other words", "修改问题"),
+    "edit_cancel": ("Cancel", "取消"),
+    "edit_send": ("Send", "发送"),
     "thinking": ("Thinking", "思考中"),
     "thought": ("Thought", "思考过程"),
     "waiting": ("…", "…"),
+    "usage_chip": ("Use", "用量"),
+    "usage_short": ("{tokens} tokens · ¥{yuan}", "{tokens} tokens · ¥{yuan}"),
+    "usage_short_warning": ("{percent}% of today's limit", "今日额度已用 {percent}%"),
     "usage_reply": ("Last reply: {took}", "上一条回复：{took}"),
     "usage_total": (
-        "session: {prompt} in, {completion} out, ¥{yuan} (cache saved ¥{saved})",
+        "This session: {prompt} in, {completion} out, ¥{yuan} (cache saved ¥{saved})",
         "本会话：输入 {prompt}，输出 {completion}，¥{yuan}（缓存节省 ¥{saved}）",
     ),
-    "usage_today": ("today: {tokens} tokens, ¥{yuan}", "今天：{tokens} tokens，¥{yuan}"),
+    "usage_today": ("Today: {tokens} tokens, ¥{yuan}", "今天：{tokens} tokens，¥{yuan}"),
     "usage_warning": (
         "{percent}% of your {limit} tokens for today are used",
         "今日额度 {limit} tokens 已用 {percent}%",

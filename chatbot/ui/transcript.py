@@ -7,20 +7,20 @@ stored text when somebody copies it.
 """
 
 import asyncio
-import html
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from chatbot.service import Shown, Thread
+from chatbot.storage.branches import Versions
 from chatbot.turn import Snapshot
-from chatbot.ui.render import Growing, Kept, escaped, typed, typed_by
+from chatbot.ui.render import Growing, Kept, escaped, typed
 from chatbot.ui.texts import Language, reason_text, text
 
 Wire = dict[str, Any]
 CONTINUE = "continue"
-PREVIEW_CHARS = 24
 WARN_AT = 0.8
 CAPTION = '<p><small class="caption{mark}" title="{title}">{remarks}</small></p>'
+ARROW = '<a href="#version-{id}-{way}" title="{title}">{sign}</a>'
 
 
 async def thread_messages(
@@ -32,22 +32,17 @@ async def thread_messages(
     """
     running = thread.running_reply
     wires = []
+    versions = {place.message_id: place for place in thread.versions}
     for message in thread.messages:
         if message is running:
             continue
         if message.role == "assistant" and message.content not in kept:
             kept.answer(message.content)
             await asyncio.sleep(0)
-        wires += _message(message, language, zone, kept)
+        wires += _message(message, versions.get(message.id), language, zone, kept)
     if wires and running is None:
         wires[-1]["options"] = _options(thread, language)
     return wires
-
-
-def question_of(thread: Thread, shown: object) -> int | None:
-    """The id of the question that the page showed so, if it is one of this conversation."""
-    asked = typed_by(shown)
-    return next((m.id for m in thread.messages if m.id == asked and m.role == "user"), None)
 
 
 class GrowingReply:
@@ -75,29 +70,35 @@ class GrowingReply:
 
 
 def status_line(thread: Thread, language: Language) -> str:
-    """The line below the prompt; the style sheet reads from it which buttons make sense now."""
+    """The line below the prompt. What it says of the shown messages is for the style sheet (which
+    buttons make sense now) and for `scripts/`: the session, the ids of its questions from the top,
+    and that of the newest reply."""
     reply = f' data-reply="{thread.messages[-1].id}"' if thread.messages else ""
     running = ' data-running="true"' if thread.running_reply else ""
     earlier = ' data-earlier="true"' if thread.has_earlier else ""
-    usage = html.escape(_usage(thread, language))
-    memory = text("memory", language, kind=thread.entry.memory or "–")
-    facts = f'{reply}{running}{earlier} title="{html.escape(memory)}"'
-    return f'<div class="status"{facts}>{usage}</div>'
+    questions = " ".join(str(message.id) for message in thread.messages if message.role == "user")
+    place = f' data-session="{thread.entry.id}" data-questions="{questions}"'
+    facts = f"{place}{reply}{running}{earlier}"
+    return f'<div class="status"{facts}>{_usage(thread, language)}</div>'
 
 
 def _usage(thread: Thread, language: Language) -> str:
-    """What the last reply, the conversation and the day took, as far as it is known."""
+    """What the last reply took, short; pointed at or tapped, all that is known of the use."""
     last = thread.messages[-1] if thread.messages else None
     totals, today = thread.totals, thread.today
-    parts = []
+    short, more = [], []
     if today.share >= WARN_AT:
         percent = min(int(today.share * 100), 100)
         limit = f"{today.limit:,}"
-        parts.append(text("usage_warning", language, percent=percent, limit=limit))
+        more.append(text("usage_warning", language, percent=percent, limit=limit))
+        short.append(text("usage_short_warning", language, percent=percent))
     if last is not None and last.prompt_tokens:
-        parts.append(text("usage_reply", language, took=_took(last, language)))
+        more.append(text("usage_reply", language, took=_took(last, language)))
+        tokens = last.prompt_tokens + (last.completion_tokens or 0)
+        cost = yuan(last.micro_yuan or 0)
+        short.append(text("usage_short", language, tokens=f"{tokens:,}", yuan=cost))
     if totals.prompt:
-        parts.append(
+        more.append(
             text(
                 "usage_total",
                 language,
@@ -107,10 +108,19 @@ def _usage(thread: Thread, language: Language) -> str:
                 saved=yuan(totals.saved_micro_yuan),
             )
         )
-    if today.tokens:
+    # While a reply is written, the day holds what was set aside for it.
+    if today.tokens and thread.running_reply is None:
         day = text("usage_today", language, tokens=f"{today.tokens:,}", yuan=yuan(today.micro_yuan))
-        parts.append(day)
-    return " · ".join(parts)
+        more.append(day)
+    if not more:
+        return ""
+    more.append(text("memory", language, kind=thread.entry.memory or "–"))
+    lines = "".join(f"<span>{escaped(line)}</span>" for line in more)
+    chip = escaped(" · ".join(short) or text("usage_chip", language))
+    return (
+        f'<button type="button" class="chip" aria-describedby="usage-more">{chip}</button>'
+        f'<span class="more" id="usage-more" role="tooltip">{lines}</span>'
+    )
 
 
 def _took(reply: Shown, language: Language) -> str:
@@ -142,25 +152,20 @@ def clock_time(moment: datetime, zone: tzinfo) -> str:
 
 
 def _options(thread: Thread, language: Language) -> list[dict[str, str]]:
-    """What can be chosen under the newest reply: to go on with it, and other versions."""
+    """What can be chosen under the newest reply: to go on with it."""
     last = thread.messages[-1]
     options = []
     if last.content and last.state in ("stopped", "interrupted", "length"):
         options.append({"value": CONTINUE, "label": text("continue", language)})
-    words = {message.id: message.content for message in thread.messages if message.role == "user"}
-    for place in thread.versions:
-        preview = " ".join(words.get(place.message_id, "").split())
-        if len(preview) > PREVIEW_CHARS:
-            preview = preview[: PREVIEW_CHARS - 1] + "…"
-        label = f"‹ {place.number}/{place.count} ›"
-        options.append({"value": str(place.message_id), "label": f"{label} {preview}".strip()})
     return options
 
 
-def _message(message: Shown, language: Language, zone: tzinfo, kept: Kept) -> list[Wire]:
+def _message(
+    message: Shown, versions: Versions | None, language: Language, zone: tzinfo, kept: Kept
+) -> list[Wire]:
+    pager = _pager(versions, language) if versions else ""
     if message.role == "user":
-        # A question has no caption: Gradio would offer it for editing with the words.
-        return [_wire(message.role, typed(message.content, message.id), [])]
+        return [_wire(message.role, typed(message.content, message.id), [], pager=pager)]
     wires = []
     if message.thought:
         wires.append(_thought(kept.answer(message.thought), language, pending=False))
@@ -171,17 +176,34 @@ def _message(message: Shown, language: Language, zone: tzinfo, kept: Kept) -> li
         reason = reason_text(message.error or message.state, language, message.model).rstrip(".。")
         remarks.append(text(f"state_{message.state}", language, reason=reason))
     shown = kept.answer(message.content) if message.content else ""
-    wires.append(_wire(message.role, shown, remarks, took, message.id))
+    wires.append(_wire(message.role, shown, remarks, took, message.id, pager))
     return wires
 
 
+def _pager(place: Versions, language: Language) -> str:
+    """Where a version stands among the others of its message, with an arrow to each side."""
+
+    def arrow(way: str, sign: str, *, leads: bool) -> str:
+        title = text(f"version_{way}", language)
+        return ARROW.format(id=place.message_id, way=way, title=title, sign=sign) if leads else sign
+
+    back = arrow("back", "‹", leads=place.number > 1)
+    on = arrow("on", "›", leads=place.number < place.count)
+    return f"{back} {place.number}/{place.count} {on}"
+
+
 def _wire(
-    role: str, shown: str, remarks: list[str], took: str = "", message_id: int | None = None
+    role: str,
+    shown: str,
+    remarks: list[str],
+    took: str = "",
+    message_id: int | None = None,
+    pager: str = "",
 ) -> Wire:
     blocks = [{"type": "text", "text": shown}] if shown else []
-    if remarks:
+    if remarks or pager:
         mark = f" m{message_id}" if message_id is not None else ""
-        said = escaped(" · ".join(remarks))
+        said = " · ".join(filter(None, [pager, escaped(" · ".join(remarks))]))
         caption = CAPTION.format(mark=mark, remarks=said, title=escaped(took))
         blocks.append({"type": "text", "text": caption})
     return {"role": role, "metadata": None, "content": blocks, "options": None}

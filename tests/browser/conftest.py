@@ -110,8 +110,9 @@ class Person:
 
     def last_reply(self) -> str:
         """The page's own word for the newest reply it shows."""
-        status = self.page.locator("#usage-line .status[data-reply]")
-        return status.get_attribute("data-reply") or "" if status.count() else ""
+        return self.page.evaluate(
+            "document.querySelector('#usage-line .status[data-reply]')?.dataset.reply ?? ''"
+        )
 
     def stop(self) -> None:
         self.page.click("#prompt .stop-button")

@@ -10,7 +10,10 @@ from chatbot.config import Settings
 from chatbot.errors import BadInput
 from chatbot.ui.event_inputs import EventInputs, table
 
-NAMES = {0: "view", 1: "send", 2: "edit", 3: "set_limit", 4: "pause", 5: "choose_option", 6: "undo"}
+NAMES = {
+    0: "view", 1: "send", 2: "edit", 3: "set_limit", 4: "pause", 5: "send_example", 6: "undo",
+}  # fmt: skip
+EXAMPLE = {"index": 0, "value": {"text": "Why?"}}
 FILE = {"path": "http://192.0.2.1/big", "meta": {"_type": "gradio.FileData"}}
 
 
@@ -39,7 +42,7 @@ def test_every_event_of_the_page_has_its_inputs_declared(tmp_path):
         assert (about is not None) == (entry.fn.event_data is not None), entry.name
         # No kind of input that Gradio could take for a file.
         kinds = {type(part).__name__ for part in entry.inputs}
-        assert kinds <= {"Textbox", "Dropdown", "State", "Checkbox", "Number"}, entry.name
+        assert kinds <= {"Textbox", "Dropdown", "Checkbox", "Number"}, entry.name
         assert entry.queue, f"{entry.name} would need a door of its own"
     app.close()
 
@@ -58,11 +61,13 @@ def test_an_event_without_declared_inputs_stops_the_start():
         (1, ["id", None, "", None], None),
         (1, ["id", None, "", "x" * 2000], None),
         (1, ["id", None, "", '{"path": "a"} [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\ " 😀'], None),
-        (2, ["id", None, ""], {"index": [3, 0], "previous_value": "a", "value": "b"}),
+        (1, ["id", 30, "", "What is it?"], None),
+        (2, ["id", None, "", "12", "id", "11", "b"], None),
         (3, [1, 2.5], None),
         (3, [None, 0], None),
         (4, [True], None),
-        (5, ["id", None, "", "12"], {"index": 0, "value": "continue"}),
+        (5, ["id", None, ""], EXAMPLE),
+        (5, ["id", None, ""], {**EXAMPLE, "index": [3, 0]}),
     ],
 )
 def test_what_the_page_sends_passes(inputs, number, data, event_data):
@@ -82,17 +87,12 @@ def test_what_is_not_declared_is_left_out(inputs):
         "data": [None], "fn_index": 0, "session_hash": "tab", "event_data": None,
         "trigger_id": None,
     }  # fmt: skip
-    told = {"index": 1, "value": "1", "selected": FILE, "row_value": [FILE]}
-    event = inputs.read(body(5, ["id", None, "", "1"], event_data=told))
-    assert json.loads(event.body)["event_data"] == {"index": 1, "value": "1"}
+    told = {**EXAMPLE, "selected": FILE, "row_value": [FILE]}
+    event = inputs.read(body(5, ["id", None, ""], event_data=told))
+    assert json.loads(event.body)["event_data"] == EXAMPLE
 
 
-def test_the_server_knows_the_state_best(inputs):
-    event = inputs.read(body(1, ["id", FILE, "", "hi"]))
-    assert json.loads(event.body)["data"] == ["id", None, "", "hi"]
-
-
-EDITED = {"index": 0, "previous_value": "a", "value": "b"}
+EDIT = ["id", None, "", "12", "id", "11"]
 ODD = {
     "empty": b"",
     "text": b"not JSON",
@@ -114,12 +114,15 @@ ODD = {
     "files": body(1, [FILE, None, FILE, FILE]),
     "a file in a list": body(1, ["id", None, "", [FILE]]),
     "a file for a number": body(3, [FILE, 1]),
-    "a file in the event": body(5, ["id", None, "", "1"], event_data={"index": 0, "value": FILE}),
-    "a file in an edit": body(2, ["id", None, ""], event_data={**EDITED, "value": FILE}),
-    "no event data": body(2, ["id", None, ""]),
-    "event data as text": body(2, ["id", None, ""], event_data="x"),
-    "odd place": body(2, ["id", None, ""], event_data={**EDITED, "index": [1, 2, 3]}),
-    "huge place": body(2, ["id", None, ""], event_data={**EDITED, "index": 10**300}),
+    "a file for the window": body(1, ["id", FILE, "", "hi"]),
+    "a file in the event": body(
+        5, ["id", None, ""], event_data={"index": 0, "value": {"text": FILE}}
+    ),
+    "a file in an edit": body(2, [*EDIT, FILE]),
+    "no event data": body(5, ["id", None, ""]),
+    "event data as text": body(5, ["id", None, ""], event_data="x"),
+    "odd place": body(5, ["id", None, ""], event_data={**EXAMPLE, "index": [1, 2, 3]}),
+    "huge place": body(5, ["id", None, ""], event_data={**EXAMPLE, "index": 10**300}),
     "long id": body(0, ["x" * 65]),
     "long search": body(1, ["id", None, "x" * 2001, "hi"]),
     "long question": body(1, ["id", None, "", "x" * 100_000]),
@@ -149,12 +152,10 @@ def test_everything_else_is_refused(inputs, sent):
 
 @pytest.mark.parametrize("character", ["a", "豆", "😀", "\\", '"', "\n", "\x01"])
 def test_the_longest_question_fits_into_a_body(inputs, character):
-    """Spelled as wasteful as JSON allows, before and after an edit."""
-    words = character * 100
-    told = {"index": 0, "previous_value": words, "value": words}
-    sent = body(2, ["id", None, ""], event_data=told)
+    """Spelled as wasteful as JSON allows."""
+    sent = body(2, [*EDIT, character * 100])
     assert len(sent) <= inputs.longest_body
-    assert json.loads(inputs.read(sent).body)["event_data"] == told
+    assert json.loads(inputs.read(sent).body)["data"][-1] == character * 100
 
 
 def test_half_a_character_comes_through_as_it_was(inputs):

@@ -20,7 +20,6 @@ from chatbot.turns import Turns
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.cookies import NAME as COOKIE
 from chatbot.ui.export import export_route
-from chatbot.ui.render import typed
 from chatbot.ui.routes import PREFIX, routes
 from chatbot.ui.source import source_route
 from tests.conftest import finished
@@ -36,10 +35,10 @@ WRONG_PASSWORD = "Name or password is wrong."
 
 # Every function that Gradio can be asked to run is in one of these.
 FOR_ANYONE = {"view", "follow", "sessions"}
-ABOUT_ONESELF = {"new_session", "earlier"}
+ABOUT_ONESELF = {"new_session"}
 ABOUT_A_SESSION = {
     "select_session", "send", "send_example", "edit", "regenerate", "undo", "choose_option",
-    "stop", "ask_rename", "rename", "ask_delete", "delete",
+    "show_version", "stop", "ask_rename", "rename", "ask_delete", "delete",
 }  # fmt: skip
 FOR_OWNERS = {
     "open_owner", "close_owner", "pause", "set_limit", "disable", "enable", "reset_password",
@@ -139,11 +138,8 @@ async def house(tmp_path):
         "wanted": session, "conversation_id": session, "chosen": session, "window": 30,
         "search": SECRET, "title": "changed", "question": "changed", "shown": str(reply.id),
         "example": gr.SelectData(None, {"index": 0, "value": {"text": "changed"}}),
-        "option": gr.SelectData(None, {"index": 0, "value": str(question.id)}),
-        "edited": gr.EditData(
-            None,
-            {"index": 0, "previous_value": typed("", question.id), "value": "changed"},
-        ),
+        "begun_in": session, "question_id": str(question.id), "words": "changed",
+        "message_id": str(question.id), "step": "1",
         "on": False, "person": ann, "tokens": 5, "uses": 1, "days": 1, "invitation": None,
     }  # fmt: skip
     yield House(

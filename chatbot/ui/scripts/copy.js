@@ -60,7 +60,7 @@ window.chatbot.copy = (() => {
       event.stopImmediatePropagation();
       const code = button.parentElement.querySelector("code")?.textContent ?? "";
       text = code.replace(TAB_KEEPER, "").replace(/\n$/, "");
-    } else if (buttons && button === buttons.querySelector("button") && !editing(buttons)) {
+    } else if (buttons && button === buttons.querySelector("button")) {
       event.stopImmediatePropagation();
       text = await sourceOf(buttons);
     } else return;
@@ -76,16 +76,6 @@ window.chatbot.copy = (() => {
     if (clean === text) return;
     event.clipboardData.setData("text/plain", clean);
     event.preventDefault();
-  });
-
-  // In Gradio's box for another wording stands what the page was sent: make it the words.
-  const editing = (buttons) => buttons.previousElementSibling?.querySelector(".edit-textarea");
-  document.addEventListener("focusin", ({ target: box }) => {
-    if (!box.matches?.("#chatbot .edit-textarea")) return;
-    const held = new DOMParser().parseFromString(box.value, "text/html").body.firstElementChild;
-    if (!held?.matches(".typed")) return;
-    box.value = held.textContent;
-    box.dispatchEvent(new Event("input", { bubbles: true }));
   });
 
   return { write };

@@ -1,0 +1,19 @@
+// Earlier messages come by their button and by scrolling up to them, each time as many again and
+// more. What was in view stays where it was.
+window.chatbot.earlier = (() => {
+  const TIMES = 3;
+  const MOST = 1000;
+  const NEAR = 300;
+
+  window.chatbot.scroll.moved((box, up) => {
+    if (!up || box.scrollTop > NEAR || !window.chatbot.status().earlier) return;
+    document.getElementById("earlier-messages")?.click();
+  });
+
+  return {
+    more: (shown) => {
+      window.chatbot.scroll.hold();
+      return Math.min((shown ?? 0) * TIMES, MOST);
+    },
+  };
+})();
