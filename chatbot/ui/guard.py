@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatbot.accounts import Accounts, login_key
-from chatbot.errors import BodyTooLarge, ChatbotError, NotLoggedIn
+from chatbot.errors import BadInput, BodyTooLarge, ChatbotError, NotLoggedIn
 from chatbot.throttle import network_of
 from chatbot.ui.answers import event_refusal, refusal, session_not_found
 from chatbot.ui.cookies import token_of
@@ -35,6 +35,8 @@ FOR_ANYONE = {"view", "follow"}
 """The events of the login page."""
 LONGEST_BODY = 2 * 1024 * 1024
 """Of a request to a route of ours, which may have a lower limit of its own."""
+MOST_FIELDS = 20
+"""In the query of an address."""
 LONGEST_ANONYMOUS = 4 * 1024
 """Of an event without a login."""
 
@@ -127,9 +129,7 @@ class Guard:
         if door is Door.JOIN:
             return await self._join(scope, receive)
         if door is Door.DATA:
-            query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20)
-            session_hash = query.get("session_hash", [""])[0]
-            return self._answers(scope, session_hash)
+            return self._answers(scope, _session_hash(scope))
         # Gradio's page takes other things from there, such as what `deep_link` has stored.
         scope["query_string"] = b""
         if door is Door.HEARTBEAT:
@@ -302,3 +302,12 @@ async def _body(scope: Scope, receive: Receive, longest: int) -> bytes:
             raise BodyTooLarge()
         if not message.get("more_body"):
             return bytes(body)
+
+
+def _session_hash(scope: Scope) -> str:
+    """The tab that a stream is for, as its address names it."""
+    try:
+        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadInput() from None
+    return query.get("session_hash", [""])[0]

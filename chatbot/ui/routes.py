@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -109,6 +109,9 @@ def answering(handler: Handler) -> Handler:
             response = await handler(request)
         except ChatbotError as error:
             response = refusal(error, request.headers)
+        except ClientDisconnect:
+            # The body ended early; nobody reads this.
+            response = Response(status_code=400)
         response.headers["Cache-Control"] = "no-store"
         return response
 
