@@ -630,7 +630,7 @@ class BusyFor(RateLimited):
             retry_after=error.retry_after,
             from_ark=error.from_ark,
         )
-        self.applied = error.applied
+        self.applied, self.wrote = error.applied, error.wrote
         self.seconds = math.ceil(error.retry_after or 0)
         self.values = {"seconds": self.seconds}
         self.args = (self.sentence.format_map(self.values),)

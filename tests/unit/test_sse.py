@@ -131,6 +131,7 @@ async def test_what_has_no_end_is_left(monkeypatch, first, piece):
         yield first
         async for more in endless(piece):
             taken += len(more)
+            assert taken < 1_000_000, "it is read for ever"
             yield more
 
     with pytest.raises(BrokenEvent):

@@ -137,6 +137,7 @@ def test_the_key_is_nowhere_to_be_seen(ark, tmp_path):
         assert not any("very-secret-key" in page for page in pages)
         assert server.end(signal.SIGTERM) == 0
         assert "very-secret-key" not in server.log
+        assert "dearest price" in server.log, "an endpoint that does not say whose it is"
 
 
 @pytest.fixture(scope="module")

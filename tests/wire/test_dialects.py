@@ -291,6 +291,7 @@ async def test_a_wait_longer_than_anybody_waits_is_told(open_chat, ark, seconds)
         ark.fail_next(fault)
         reply = await chat.ask(one, "echo: one")
         assert (reply.state, reply.error) == ("failed", f"busy_for:{seconds}")
+        assert not reply.micro_yuan, "what was refused costs nothing"
         assert len(bodies(ark)) == 1
         for language in ("en", "zh"):
             assert str(seconds) in reason_text(reply.error, language)

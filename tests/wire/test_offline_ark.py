@@ -1146,6 +1146,15 @@ class TestServer:
         await http.post(f"{control}/forget", json={"ref": other})
         with pytest.raises(ArkNotFoundError):
             await ask(client, other, "hi")
+        for state, refused in (("not_opened", True), ("open", False)):
+            await http.post(f"{control}/models", json={"name": MODEL, "state": state})
+            call = client.responses.create(model=MODEL, input="echo: x")
+            if refused:
+                with pytest.raises(ArkNotFoundError) as closed:
+                    await call
+                assert closed.value.code == "ModelNotOpen"
+            else:
+                assert output_text(await call) == "x"
 
     @pytest.mark.parametrize(
         ("given", "headers", "status"),

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from chatbot.ark.offline.faults import FAULTS, Fault
+from chatbot.ark.offline.models import model_of
 
 if TYPE_CHECKING:
     from chatbot.ark.offline.server import OfflineArk
@@ -43,6 +44,14 @@ def forget(ark: "OfflineArk", given: dict[str, Any]) -> Any:
     return {}
 
 
+def set_model(ark: "OfflineArk", given: dict[str, Any]) -> Any:
+    """`{"name": "doubao-seed-2-1-lite-260915", "state": "not_opened"}`"""
+    changes = dict(given)
+    name = str(changes.pop("name"))
+    ark.models[name] = dataclasses.replace(model_of(ark.models, name), **changes)
+    return dataclasses.asdict(ark.models[name])
+
+
 def list_requests(ark: "OfflineArk", _: dict[str, Any]) -> Any:
     listed = [dataclasses.asdict(recorded) for recorded in list(ark.requests)]
     for recorded in listed:
@@ -59,6 +68,7 @@ def routes(ark: "OfflineArk") -> list[Route]:
         ("POST", "faults", add_fault),
         ("POST", "clock", advance_clock),
         ("POST", "forget", forget),
+        ("POST", "models", set_model),
         ("GET", "requests", list_requests),
         ("GET", "contexts", list_contexts),
     ]
