@@ -144,7 +144,7 @@ async def test_one_text_that_is_refused_keeps_no_other_from_being_saved(open_cha
 
 @pytest.mark.parametrize("failing", range(EACH_WAY + 1))
 async def test_a_mistake_of_ours_in_the_last_save_loses_nothing(
-    open_chat, here, monkeypatch, failing
+    open_chat, here, monkeypatch, caplog, failing
 ):
     """So many of the ways to save fail, one after the other."""
     wrong = {
@@ -160,14 +160,14 @@ async def test_a_mistake_of_ours_in_the_last_save_loses_nothing(
         tries["finish"] += 1
         way = "whole" if tries["finish"] <= TRIES else "plain"
         if wrong[way]:
-            raise TypeError("a mistake")
+            raise TypeError(f"a mistake with {HOLD}")
         finish(*args)
 
     def give_up_or_not(*args):
         tries["give up"] += 1
         way = "without text" if tries["give up"] <= TRIES else "as reserved"
         if wrong[way]:
-            raise TypeError("a mistake")
+            raise TypeError(f"a mistake with {HOLD}")
         give_up(*args)
 
     monkeypatch.setattr(journal, "finish", finish_or_not)
@@ -187,6 +187,8 @@ async def test_a_mistake_of_ours_in_the_last_save_loses_nothing(
             while (await chat.messages(one))[-1].state == "streaming":
                 await chat.storage.write(journal.recover)
         await check_free(chat, one)
+    assert HOLD not in caplog.text
+    assert caplog.text.count("TypeError in") == TRIES * failing
 
 
 async def test_a_reply_that_a_closing_process_cannot_save_is_kept_in_a_file(

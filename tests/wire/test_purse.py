@@ -308,6 +308,33 @@ async def test_a_turn_that_cannot_pay_for_a_new_memory_ends_and_keeps_what_it_ha
         assert (row.settled, row.prompt_tokens, row.completion_tokens) == (True, 0, 0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_continued_travels_whole_whatever_the_limit_on_history(
+    open_chat, ark, set_aside, kind
+):
+    async with open_chat(memory=kind, history_tokens=500) as chat:
+        one = await chat.started()
+        await chat.ask(one, "echo: before")
+        ark.fail_next(Fault.silence(after=5))
+        turn = await chat.send(one, LONG)
+        await grown(turn, 5)
+        await stop(chat, one, turn)
+        since = len(ark.requests)
+        await finished(await chat.service.go_on(chat.user_id, one, turn.begun.reply_id))
+        bodies = [request.body for request in ark.requests[since:]]
+        sent = [
+            (line["role"], line["content"])
+            for body in bodies
+            for line in body.get("messages") or body.get("input")
+        ]
+        assert sent[0] == ("system", "Be brief.")
+        assert sent[1:3] == [("user", LONG.strip()), ("assistant", turn.text)]
+        assert len(sent) == 4, "the turn before had no room"
+        row = (await ledger(chat))[-1]
+        assert row.prompt_tokens <= set_aside[row.id].prompt
+        await check_sums(chat, one)
+
+
 # What a server tells
 
 
