@@ -668,7 +668,7 @@ async def undo(service, user, one, lines):
 async def undo_and_show_again(service, user, one, lines):
     await finished(await service.edit(user, one, lines[-2].id, "echo: three"))
     shown = (await service.open(user, one, 10)).messages
-    await service.show_next_version(user, one, shown[-2].id)
+    await service.show_version(user, one, shown[-2].id, 1)
 
 
 @pytest.mark.parametrize(

@@ -683,7 +683,7 @@ class Story:
         account.head = question.parent
 
     async def shown_next(self, account, message_id, who):
-        await self.service(who).show_next_version(self.user_id, account.id, message_id)
+        await self.service(who).show_version(self.user_id, account.id, message_id, 1)
         account.show_next(message_id)
 
     async def recalled(self, account, who):
