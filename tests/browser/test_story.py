@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chatbot.ark.offline import Fault
-from tests.browser.conftest import PASSWORD
+from tests.browser.conftest import PASSWORD, SECONDS
 from tests.server import running_server
 
 
@@ -124,8 +124,10 @@ def test_a_copied_message_has_no_caption(someone):
     ann.ask("echo: only this")
     ann.is_answered()
     ann.page.locator("#chatbot button[aria-label='Copy message']").last.click()
-    copied = ann.page.evaluate("navigator.clipboard.readText()")
-    assert copied == "only this"
+    # The page asks the server for the stored text first.
+    ann.page.wait_for_function(
+        "async () => (await navigator.clipboard.readText()) === 'only this'", timeout=SECONDS
+    )
 
 
 def test_a_new_session_has_its_title_while_the_answer_is_written(someone):

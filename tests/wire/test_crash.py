@@ -200,10 +200,11 @@ async def goes_on(tab, one):
 async def test_a_server_that_is_told_to_end_saves_fifty_running_replies(ark, tmp_path):
     ark.pace = 0.05
     with running_server(ark, tmp_path, **UNLIMITED) as server:
-        async with browser(server, "Ann") as here:
+        # Two people: one may have fewer tabs.
+        async with browser(server, "Ann") as here, browser(server, "Bob") as there:
             asked, watching = [], []
-            for _ in range(50):
-                one, task = await start_asking(here.tab(), 5000)
+            for number in range(50):
+                one, task = await start_asking((here, there)[number % 2].tab(), 5000)
                 asked.append(one)
                 watching.append(task)
                 await until(lambda one=one: one.accepted)
