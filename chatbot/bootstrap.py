@@ -46,7 +46,7 @@ from chatbot.ui.proxies import Proxies
 from chatbot.ui.routes import routes
 from chatbot.ui.sessions import Sessions
 from chatbot.ui.source import source_route
-from chatbot.ui.tabs import IN_ALL, Tabs
+from chatbot.ui.tabs import IN_ALL, PER_PERSON, Tabs
 from chatbot.ui.theme import theme
 
 log = logging.getLogger("chatbot")
@@ -58,8 +58,9 @@ STOP_SECONDS = 10
 QUEUE_SIZE = 500
 EVENTS = 1000
 """Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
-ANONYMOUS_PACE = partial(Pace, burst=200, per_second=20)
-"""Events of one address without a login; a page that is opened asks two."""
+ANONYMOUS_PACE = partial(Pace, burst=200, per_second=5)
+"""Events of one address without a login: a page that is opened asks two, so a class of a hundred
+may open the login page together."""
 PERSON_PACE = partial(Pace, burst=120, per_second=20)
 """Events of one person, in all their tabs."""
 SPARE = 100
@@ -165,7 +166,10 @@ class App:
                 outer_names=self._outer_names,
             ),
             inputs=EventInputs(handlers, max_input_chars=settings.max_input_chars),
-            tabs=Tabs(self.sessions.free),
+            # Whoever may have many replies written may watch them, too.
+            tabs=Tabs(
+                self.sessions.free, per_person=max(PER_PERSON, 2 * settings.max_turns_per_user)
+            ),
             anonymous_pace=ANONYMOUS_PACE(),
             person_pace=PERSON_PACE(),
             frame_ancestors=settings.frame_ancestors,

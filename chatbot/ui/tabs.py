@@ -108,11 +108,12 @@ class Tab:
 
 
 class Tabs:
-    """The tabs of this process. `free` gives back what Gradio keeps for one. Lives in one event
-    loop."""
+    """The tabs of this process. `free` gives back what Gradio keeps for one; `per_person`: tabs,
+    and running events. Lives in one event loop."""
 
-    def __init__(self, free: Callable[[str], None]) -> None:
+    def __init__(self, free: Callable[[str], None], *, per_person: int = PER_PERSON) -> None:
         self._free = free
+        self._per_person = per_person
         # The least recently used come first.
         self._tabs: dict[str, Tab] = {}
         self._groups: dict[object, dict[str, Tab]] = {}
@@ -125,7 +126,7 @@ class Tabs:
         """Begin an event. Raises `TabLost` or `TooManyRequests`."""
         tab = self.enter(session_hash, caller)
         group = self._groups[caller.group].values()
-        if sum(len(other.running) for other in group) >= PER_PERSON:
+        if sum(len(other.running) for other in group) >= self._per_person:
             raise TooManyRequests(seconds=RETRY_SECONDS)
         running = Running(tab)
         tab.running.add(running)
@@ -206,7 +207,7 @@ class Tabs:
     def _make_room(self, caller: Caller) -> None:
         """Forget the least recently used tab where there are too many."""
         group = self._groups.get(caller.group, {})
-        if len(group) >= (PER_PERSON if caller.person else PER_NETWORK):
+        if len(group) >= (self._per_person if caller.person else PER_NETWORK):
             self._evict(group)
         if caller.person is None and self._anonymous >= ANONYMOUS:
             self._evict({hash: tab for hash, tab in self._tabs.items() if not tab.caller.person})
