@@ -122,7 +122,9 @@ def edit_box(person):
 
 
 def begin_edit(person, number=0) -> None:
-    person.page.locator("#chatbot button[aria-label=Edit]").nth(number).click()
+    # Its label is in the page's language.
+    pencils = person.page.locator("#chatbot .user-row + .message-buttons button:last-child")
+    pencils.nth(number).click()
     expect(edit_box(person)).to_be_focused()
 
 
@@ -178,9 +180,12 @@ def test_an_edit_is_refused_where_another_tab_has_gone_on(someone):
     expect(edit_box(one)).to_have_value("echo: instead")
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
-def test_the_box_of_an_edit(someone, viewport):
-    ann = someone(viewport=viewport).open().register()
+@pytest.mark.parametrize(
+    ("viewport", "locale", "cancel", "send"),
+    [(DESKTOP, "en-US", "Cancel", "Send"), (PHONE, "zh-CN", "取消", "发送")],
+)
+def test_the_box_of_an_edit(someone, viewport, locale, cancel, send):
+    ann = someone(viewport=viewport, locale=locale).open().register()
     ann.is_in()
     source = "echo: a *star*, <b>, $x$ and\n\n    four blanks"
     ann.ask(source)
@@ -194,8 +199,8 @@ def test_the_box_of_an_edit(someone, viewport):
     box.fill("\n".join(["a line"] * 12))
     assert box.bounding_box()["height"] > low + 100
     form = ann.page.locator("#chatbot .edit-box")
-    expect(form.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(form.get_by_role("button", name="Send")).to_be_visible()
+    expect(form.get_by_role("button", name=cancel)).to_be_visible()
+    expect(form.get_by_role("button", name=send)).to_be_visible()
     box.press("Escape")
     expect(box).to_have_count(0)
     expect(ann.prompt).to_be_focused()

@@ -188,7 +188,7 @@ window.chatbot.connection = (() => {
   }, true);
   document.addEventListener("click", (event) => {
     const SENDS = "#prompt .submit-button, .edit-box .submit, #chatbot .example, "
-      + "#chatbot button[aria-label=Retry], #chatbot button.option";
+      + "#chatbot .bot-row + .message-buttons button ~ button, #chatbot button.option";
     if (isLost && event.target.closest?.(SENDS)) refuse(event);
   }, true);
 

@@ -3,8 +3,9 @@
 // session as it was shown: whatever changes these closes it. What was typed is kept till it is sent.
 window.chatbot.edit = (() => {
   const { ask, say } = window.chatbot.page;
-  // Gradio's: the pencil, the row of a question, and the buttons below a row.
-  const PENCIL = "#chatbot .message-buttons button[aria-label=Edit]";
+  // Gradio's: the pencil (the last of a question's buttons; its label is in the page's language),
+  // the row of a question, and the buttons below a row.
+  const PENCIL = "#chatbot .user-row + .message-buttons button ~ button";
   const ROW = ".message-row";
   const QUESTION_ROWS = "#chatbot .user-row";
   const BUTTONS = ".message-buttons";
