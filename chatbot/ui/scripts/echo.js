@@ -1,7 +1,7 @@
 // On a slow network the question is on the page before the server has answered. A fast one shows
 // it sooner than that, and nothing is drawn twice.
 window.chatbot.echo = (() => {
-  const AFTER = 100;
+  const AFTER = 250;
   let waiting = null;
   let timer = 0;
 
