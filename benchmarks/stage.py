@@ -73,6 +73,8 @@ class Stage:
             **OPEN_HOUSE,
             "ARK_API_KEY": "bench-key",
             "ARK_MODEL": "ep-bench",
+            # As the bare SDK asks: the ratios compare the same calls.
+            "ARK_MEMORY": "context",
             "ARK_BASE_URL": self.ark_url,
             "DATABASE_URL": url,
             **environment,
