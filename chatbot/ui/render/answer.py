@@ -24,7 +24,7 @@ LONGEST_BLOCK = 20_000
 """Characters of a paragraph, list or table; a longer one is plain text."""
 DEEPEST = 24
 """Lists and quotes in each other, two levels each."""
-MOST_TAGS = 30_000
+MOST_TAGS = 10_000
 TASK = re.compile(r"(?<![^\s])\[([ xX])\] ")
 SHORT_CELL = 16
 """Characters of Latin text, or half as many of Chinese, that stay on one line."""

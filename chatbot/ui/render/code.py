@@ -31,7 +31,7 @@ TAB_KEEPER = "\ufeff"
 TABS = re.compile(r"^(?= *\t)", re.MULTILINE)
 PLACEHOLDER = "%%%"
 
-DIAGRAM_CHARS, DIAGRAM_LINES, DIAGRAMS = 4_000, 100, 8
+DIAGRAM_CHARS, DIAGRAM_LINES, DIAGRAMS = 3_000, 60, 5
 # Mermaid takes HTML, styles, links, pictures and settings out of a diagram's text.
 UNSAFE_DIAGRAM = re.compile(
     r"%%\s*\{|\A\s*---|^\s*(?:click|callback|links?|href|properties|details|acc\w+)\b|@\s*\{|://|url\s*\("
