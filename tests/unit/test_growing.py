@@ -49,3 +49,10 @@ def test_growing_letter_by_letter(text):
         shown = growing.html(text[:place])
     if text.strip():
         assert fits(shown, answer(text)), repr(text)
+
+
+def test_code_after_a_reference_grows_inside_its_block():
+    growing = Growing()
+    for so_far in ("[x]: http:", "[x]: http://a.b\n```py\n", "[x]: http://a.b\n```py\nw"):
+        shown = growing.html(so_far)
+    assert fits(shown, answer(so_far))

@@ -110,6 +110,7 @@ class Growing:
             self._has_references = bool(self._writer.env.get("references"))
         if self._has_references:
             # A link may stand before what it refers to.
+            self._read, self._open = len(text), ""
             self._read_html = _unended(answer(text))
 
     def _read_last(self) -> None:
