@@ -116,7 +116,7 @@ class Looker(Tab):
         else:
             search = page.named("search-sessions")
             page.values[search] = "zebra" if question.startswith("search") else ""
-            await page.fire(search, "input")
+            await page.fire(search, "change")
         await page.settled()
         first, raw = page.answers[0]
         self._told.tokens.append((first, 1))
