@@ -65,7 +65,8 @@ def looking(stage: Stage, sheet: Sheet, scale: Scale) -> None:
                 sheet.add(work, "answer's size", "KB", subject, heard.bytes / 1024)
     with stage.app(app.database, via=["-m", "benchmarks.statements"]) as app:
         for (work, subject), user in lookers.items():
-            with ready([Job("looker", app.server.url, work, [user])]) as look:
+            known = {**user, "headers": app.known(user["headers"])}
+            with ready([Job("looker", app.server.url, work, [known])]) as look:
                 look()
                 # Every second the app also looks after running replies: the least is the event's.
                 least = min(statements(app.server, look) for _ in range(ROUNDS))

@@ -4,6 +4,8 @@ import contextlib
 import functools
 import json
 import random
+import re
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,6 +98,12 @@ class App:
         answer = self.post("register", name, "correct horse battery")
         cookie = answer.headers["set-cookie"].partition(";")[0]
         return name, {"cookie": cookie, "accept-language": "en"}
+
+    def known(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers of a browser that logged in to another process on the same database: the
+        login cookie is named after the port."""
+        port = urllib.parse.urlsplit(self.server.url).port
+        return {**headers, "cookie": re.sub(r"_\d+=", f"_{port}=", headers["cookie"])}
 
     def post(self, route: str, name: str, password: str) -> Any:
         """Log in or register, from an address of one's own so that so many are no flood."""
