@@ -43,6 +43,9 @@ ASKED_SECONDS = 0.001
 UNCHANGED = {"__type__": "update"}
 """What a component is sent that is to stay as it is."""
 
+NEW = "new"
+"""Wanted by a page in the place of a session: see `scripts/opening.js`."""
+
 Frame = tuple[list[Any] | dict[str, str], str | dict[str, str], str]
 """Chatbot, status and signal, as plain values. A frame holds no `gr.update` and no `gr.skip`:
 Gradio builds a component anew for each of them, which costs more than the rest of the frame."""
@@ -67,6 +70,8 @@ class Handlers:
         login, chat = gr.update(visible=visit.person is None), gr.update(visible=False)
         if visit.person is None:
             return login, chat, gr.update(visible=False), "", gr.update(choices=[], value=None), []
+        if wanted == NEW:
+            wanted = await self.service.start_conversation(visit.user_id)
         chosen, choices = await self._newest(visit, wanted)
         welcome = gr.update(
             value=[],

@@ -107,6 +107,7 @@ window.chatbot = (() => {
       if (opened) window.chatbot.drafts.keep(before, typed);
       opened = id;
       keep(OPEN, id);
+      window.chatbot.opening.begin(id);
       window.chatbot.edit.close();
       window.chatbot.scroll.toEnd();
       window.chatbot.focus.prompt();

@@ -122,6 +122,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "The connection is lost. What you type stays here; the page goes on by itself.",
         "连接已断开。你输入的内容会保留，恢复后会自动继续。",
     ),
+    "not_opened": (
+        "The last session did not open, so this is a new one. It is still in the list.",
+        "上次的会话没能打开，所以这里是一个新会话；它仍在列表里。",
+    ),
     "login_ended": (
         "Your login has ended. Log in again, and everything is as you left it.",
         "登录已失效。请重新登录，之前的会话和草稿都还在。",

@@ -1,8 +1,7 @@
 // A sentence in the corner for what goes wrong outside of Gradio's events, which have their own.
 window.chatbot.told = (() => {
-  const SECONDS = 8;
   let timer = 0;
-  return (sentence) => {
+  return (sentence, seconds = 8) => {
     let box = document.getElementById("notice");
     if (!box) {
       box = document.createElement("div");
@@ -12,6 +11,6 @@ window.chatbot.told = (() => {
     }
     box.textContent = sentence;
     clearTimeout(timer);
-    timer = setTimeout(() => { box.textContent = ""; }, SECONDS * 1000);
+    timer = setTimeout(() => { box.textContent = ""; }, seconds * 1000);
   };
 })();
