@@ -156,6 +156,14 @@ def test_impatience_and_other_tabs_are_no_death(ann, someone):
     shows_the_session(ann)
 
 
+def test_logging_in_at_once_is_no_death(ann, someone):
+    again = someone()
+    again.name = ann.name
+    again.open().log_in()
+    again.is_in()
+    shows_the_session(again)
+
+
 def test_an_address_that_opens_a_new_session_with_and_without_storage(ann, someone):
     ann.page.goto(f"{ann.url}?new")
     expect(ann.chat).to_contain_text(WELCOME)

@@ -15,6 +15,8 @@ window.chatbot.opening = (() => {
   const stored = (work) => { try { return work(sessionStorage); } catch { return null; } };
   const note = (on) => stored((all) => (on ? all.setItem(NOTE, "1") : all.removeItem(NOTE)));
 
+  // Of the page before; asked once, since this one makes a note of its own.
+  let died = Boolean(stored((all) => all.getItem(NOTE)));
   let timer = 0;
   let session = "";
   let lookedAt = 0;
@@ -46,6 +48,10 @@ window.chatbot.opening = (() => {
   };
   const look = () => {
     const now = answers();
+    if (died && window.chatbot.status().session) {
+      died = false;
+      window.chatbot.told(say("not_opened"), 30);
+    }
     if (document.hidden || !isShown()) calmSince = 0;
     else calmSince ||= now;
     if (calmSince && now - calmSince > CALM) end();
@@ -83,12 +89,11 @@ window.chatbot.opening = (() => {
 
   return {
     begin,
-    // The session to open when the page is loaded.
+    // The session to open when the page is loaded or somebody has logged in.
     wanted: () => {
-      const died = stored((all) => all.getItem(NOTE));
       const fresh = asksForNew();
+      if (fresh) died = false;
       begin("");
-      if (died && !fresh) window.chatbot.told(say("not_opened"), 30);
       return died || fresh ? NEW : window.chatbot.remembered();
     },
   };
