@@ -59,6 +59,7 @@ class Tab:
         }
         answer = await self._client.post("gradio_api/queue/join", json=join)
         answer.raise_for_status()
+        event_id = answer.json()["event_id"]
         shown = None
         url = f"gradio_api/queue/data?session_hash={self.hash}"
         async with self._client.stream("GET", url) as stream:
@@ -66,6 +67,9 @@ class Tab:
                 if not line.startswith("data:"):
                     continue
                 message = json.loads(line[5:])
+                if message.get("event_id") != event_id:
+                    # Of an event that nobody waited for.
+                    continue
                 if message["msg"] == "process_generating":
                     data = message["output"]["data"]
                     if shown is None:
