@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import peewee
 from peewee import SQL, Case, fn
 
 from chatbot.errors import ChangedElsewhere, TooManyTurns
 from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Message, Role, State, Usage, User, prepared
+from chatbot.storage.models import (
+    Conversation,
+    Message,
+    Role,
+    State,
+    Usage,
+    User,
+    database,
+    prepared,
+)
 
 TITLE_CHARS = 60
 PROCESS_DIED = "process_died"
@@ -307,8 +317,10 @@ def title_of(question: str) -> str:
 
 def _claimed(user_id: int, conversation_id: str, terms: Terms) -> Any:
     """The user's conversation, locked for a turn, with nothing left over from a dead process."""
-    # Of two processes that count a person's turns at once, one waits here for the other.
-    _hold(user_id)
+    if isinstance(database.obj, peewee.PostgresqlDatabase):
+        # Of two processes that count a person's turns at once, one waits here for the other;
+        # SQLite has one writer at a time.
+        _hold(user_id)
     busy = Conversation.running_turns(user_id)
     until = now() + timedelta(seconds=terms.lease_seconds)
     conversation = Conversation.claimed(user_id, conversation_id, terms.owner, until)

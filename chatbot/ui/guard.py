@@ -24,6 +24,7 @@ from chatbot.ui.answers import event_refusal, refusal, session_not_found
 from chatbot.ui.cookies import token_of
 from chatbot.ui.doors import Door, Doors, path_of
 from chatbot.ui.event_inputs import SESSION_HASH, EventInputs
+from chatbot.ui.events import Shortcuts
 from chatbot.ui.origins import Origins
 from chatbot.ui.pace import Pace
 from chatbot.ui.proxies import Proxies, header
@@ -77,9 +78,11 @@ class Guard:
     """ASGI middleware. Plain, because Starlette's `BaseHTTPMiddleware` gets in the way of
     streamed answers."""
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+    def __init__(self, app: ASGIApp, rules: Rules, shortcuts: Shortcuts | None = None) -> None:
         self._app = app
         self._rules = rules
+        self._joined = shortcuts.join if shortcuts else app
+        self._streamed = shortcuts.data if shortcuts else app
         self._headers = {
             "Content-Security-Policy": POLICY.format(frame_ancestors=rules.frame_ancestors),
             "X-Content-Type-Options": "nosniff",
@@ -167,14 +170,14 @@ class Guard:
         headers = MutableHeaders(scope=scope)
         headers["content-length"] = str(len(event.body))
         headers["content-type"] = "application/json"
-        return _Join(self._app, event.body, running)
+        return _Join(self._joined, event.body, running)
 
     def _answers(self, scope: Scope, session_hash: str) -> Passed:
         tab = self._find(scope, session_hash)
         if tab is None:
             return session_not_found()
         scope["query_string"] = f"session_hash={session_hash}".encode()
-        return _Streaming(self._app, self._rules.tabs.open(tab, answers=True))
+        return _Streaming(self._streamed, self._rules.tabs.open(tab, answers=True))
 
     async def _heartbeat(self, scope: Scope, session_hash: str) -> Passed:
         tab = self._find(scope, session_hash)
@@ -197,7 +200,7 @@ class Guard:
         return Caller(person, key, time.monotonic())
 
 
-def stand_in_front(app: Any, rules: Rules) -> None:
+def stand_in_front(app: Any, rules: Rules, shortcuts: Shortcuts | None) -> None:
     """Put the guard before all of a web app that is just starting.
 
     Gradio puts its CORS in front of every middleware that is handed to it, so the guard moves once
@@ -207,7 +210,7 @@ def stand_in_front(app: Any, rules: Rules) -> None:
     if getattr(app, "middleware_stack", None) is None:
         log.warning("the guard stands behind Gradio's CORS: Starlette has changed")
         return
-    app.middleware_stack = Guard(app.middleware_stack, rules)
+    app.middleware_stack = Guard(app.middleware_stack, rules, shortcuts)
 
 
 class _Join:
