@@ -98,9 +98,9 @@ class App:
     async def lifespan(self, served: Any) -> AsyncIterator[None]:
         self.loop = asyncio.get_running_loop()
         self.turns.open()
-        shorten(served)
+        shortcuts = shorten(served)
         self.sessions.attach(served)
-        stand_in_front(served, self.rules)
+        stand_in_front(served, self.rules, shortcuts)
         watching = asyncio.create_task(self.rules.watch())
         # What the start has made stays: looking through it again and again for garbage would
         # hold up every stream for a tenth of a second. What an event makes goes with it, so it is
@@ -115,14 +115,30 @@ class App:
 
         `more` goes to Gradio's `launch`. Raises `BadSettings` when host or port cannot be had.
         """
-        settings = self.settings
         self.demo.queue(
             default_concurrency_limit=None,
             max_size=QUEUE_SIZE,
         )
+        while True:
+            host, port = self.settings.gradio_server_name, self.settings.gradio_server_port
+            free = port_for(host, port)
+            try:
+                url = self._launch(free, **more)
+            except OSError as error:
+                # Somebody else was faster. What is no longer free is told by the next look.
+                if port_for(host, free if port else None) == free:
+                    told = f"the web server did not start at port {free} within five seconds"
+                    raise BadSettings([told]) from error
+            else:
+                break
+        self.rules.doors.starting = False
+        return url
+
+    def _launch(self, port: int, **more: Any) -> str:
+        settings = self.settings
         _, url, _ = self.demo.launch(
             server_name=settings.gradio_server_name,
-            server_port=port_for(settings.gradio_server_name, settings.gradio_server_port),
+            server_port=port,
             share=settings.gradio_share,
             prevent_thread_lock=True,
             quiet=True,
@@ -149,7 +165,6 @@ class App:
             },
             **more,
         )
-        self.rules.doors.starting = False
         return str(url)
 
     def _rules(self) -> Rules:

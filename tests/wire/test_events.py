@@ -1,6 +1,8 @@
 """The way of an event to its handler: `chatbot/ui/events.py`, over real HTTP."""
 
 import asyncio
+import socket
+from contextlib import closing
 
 import httpx
 import pytest
@@ -9,6 +11,7 @@ from gradio.routes import App
 from chatbot import bootstrap
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
+from chatbot.listening import port_for
 from chatbot.ui import events
 from tests.page import browser, reply_of
 
@@ -111,3 +114,14 @@ async def test_a_gradio_without_these_routes_is_told_at_the_start(app, monkeypat
     monkeypatch.setattr(events, "API_PREFIX", "/elsewhere")
     with pytest.raises(LookupError, match="/elsewhere/queue/data"):
         events.shorten(served)
+
+
+async def test_a_port_that_somebody_took_meanwhile_gives_way(app, monkeypatch):
+    with closing(socket.create_server(("127.0.0.1", 0))) as faster:
+        found = iter([faster.getsockname()[1]])
+        monkeypatch.setattr(
+            bootstrap, "port_for", lambda host, port: next(found, None) or port_for(host, port)
+        )
+        async with browser(Launched(app), "Ann") as ann:
+            tab = ann.tab()
+            assert await tab.ask(await tab.new_conversation(), "echo: here") == "here"
