@@ -22,6 +22,8 @@ from chatbot.ui.render.answer import (
 from chatbot.ui.render.code import TAB_KEEPER
 
 ENDS = re.compile(r"(?:</(?:p|div|h[1-6]|li|ul|ol|blockquote|details)>)+\Z")
+ENDS_CHARS = 1_000
+"""More than the end tags of the deepest block are."""
 # Begins and ends nothing in Markdown and in HTML, and changes nothing that stands before it.
 INERT = re.compile(r"(?:[^\W_]|[ ,，。；？、（）“”])*\Z")
 # Of code, what ends no fence and reaches the page as it is.
@@ -156,7 +158,7 @@ class Growing:
 
 
 def _unended(html: str) -> str:
-    return ENDS.sub("", html)
+    return html[:-ENDS_CHARS] + ENDS.sub("", html[-ENDS_CHARS:])
 
 
 def _is_settled(block: Block, lines: int) -> bool:
