@@ -122,6 +122,8 @@ PHRASES: dict[str, tuple[str, str]] = {
         "The connection is lost. What you type stays here; the page goes on by itself.",
         "连接已断开。你输入的内容会保留，恢复后会自动继续。",
     ),
+    "wrap_lines": ("Wrap lines", "自动换行"),
+    "copy_code": ("Copy code", "复制代码"),
     "not_opened": (
         "The last session did not open, so this is a new one. It is still in the list.",
         "上次的会话没能打开，所以这里是一个新会话；它仍在列表里。",

@@ -90,7 +90,7 @@ def test_markdown_code_formulas_and_tables_are_rendered(someone):
     code = ann.replies.last.locator("pre code")
     expect(code.first).to_be_visible()
     assert "\n    " in code.first.inner_text(), "indentation is kept"
-    expect(ann.replies.last.locator("button[title=copy]").first).to_be_visible()
+    expect(ann.replies.last.locator(".copy_code_button").first).to_be_visible()
     ann.ask("a formula please")
     ann.is_answered()
     expect(ann.replies.last.locator(".katex")).to_have_count(3)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatbot.ui.render import Kept, answer, typed, typed_by, typed_text
+from chatbot.ui.render import Kept, answer, typed, typed_text
 from chatbot.ui.render import code as blocks_of_code
 from chatbot.ui.render.answer import DEEPEST, LONGEST, LONGEST_BLOCK
 from chatbot.ui.render.formulas import MOST, bearable
@@ -256,23 +256,30 @@ def test_what_the_page_can_bear(formula, fine):
         assert not set(answer(f"$${formula}$$")) & {INLINE_LEFT, DISPLAY_LEFT}
 
 
-# F22, F24 and fenced code.
+HEAD = re.compile(
+    r'<div class="code_head"><span>([^<]*)</span><button class="wrap_code_button"></button></div>\n*'
+)
+
+
+# F22, F24 and fenced code; the language above it in brackets.
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("```py\nx\n```", "```python\nx\n```"),
-        ("```\na`b\n```", "```\na`b\n```"),
-        ("~~~ C++ title\n```\n~~~", "````cpp\n```\n````"),
-        ("    indented", "```\nindented\n```"),
-        ("```make\nall:\n\techo\n```", "```make\nall:\n\ufeff\techo\n```"),
-        ("```constructor\nx\n```", "```\nx\n```"),
-        ("```mermaid\ngraph TD\nA-->B\n```", '<div class="mermaid">graph TD&#10;A--&gt;B</div>\n\n```\ngraph TD\nA-->B\n```'),
-        ("```mermaid\ngraph TD\nA-->B", "```\ngraph TD\nA-->B\n```"),
-        ("- a\n  ```py\n  x\n  ```\n  b", "<ul><li><div>a</div>\n\n```python\nx\n```\n\n<div>b</div></li></ul>"),
+        ("```py\nx\n```", "[Python]```python\nx\n```"),
+        ("```\na`b\n```", "[]```\na`b\n```"),
+        ("~~~ C++ title\n```\n~~~", "[C++]````cpp\n```\n````"),
+        ("    indented", "[]```\nindented\n```"),
+        ("```make\nall:\n\techo\n```", "[make]```make\nall:\n\ufeff\techo\n```"),
+        ("```constructor\nx\n```", "[constructor]```\nx\n```"),
+        ("```ts\nx\n```", "[TypeScript]```javascript\nx\n```"),
+        ("```<b>x\ny\n```", "[]```\ny\n```"),
+        ("```mermaid\ngraph TD\nA-->B\n```", '<div class="mermaid">graph TD&#10;A--&gt;B</div>\n\n[Mermaid]```\ngraph TD\nA-->B\n```'),
+        ("```mermaid\ngraph TD\nA-->B", "[Mermaid]```\ngraph TD\nA-->B\n```"),
+        ("- a\n  ```py\n  x\n  ```\n  b", "<ul><li><div>a</div>\n\n[Python]```python\nx\n```\n\n<div>b</div></li></ul>"),
     ],
 )  # fmt: skip
 def test_code_blocks(text, shown):
-    assert answer(text) == shown
+    assert HEAD.sub(r"[\1]", answer(text)) == shown
 
 
 @pytest.mark.parametrize(
@@ -280,7 +287,7 @@ def test_code_blocks(text, shown):
 )
 def test_code_that_the_page_cannot_colour_has_no_colours(text):
     shown = answer(f"```py\n{text}\n```")
-    assert shown.startswith('<div class="code_wrap"><button title="copy"')
+    assert HEAD.sub(r"[\1]", shown).startswith('[Python]<div class="code_wrap"><button class="copy')
     assert "```" not in shown
 
 
@@ -370,7 +377,6 @@ def test_hostile_texts_are_rendered_all_the_same(text):
 def test_a_question_is_what_was_typed(text):
     shown = typed(text, 5)
     assert typed_text(shown) == text
-    assert typed_by(shown) == 5
     inside = shown.removeprefix('<div class="typed m5">').removesuffix("</div>")
     assert not set("<>\n\t\"'%\ufdd0\ufdd1\ufdd2\ufdd3") & set(inside)
 
@@ -378,11 +384,6 @@ def test_a_question_is_what_was_typed(text):
 @given(st.text())
 def test_any_question_comes_back_to_the_character(text):
     assert typed_text(typed(text, 1)) == text
-
-
-@pytest.mark.parametrize("value", [None, 3, "words", '<div class="typed">x</div>', ["a"]])
-def test_what_names_no_message_names_none(value):
-    assert typed_by(value) is None
 
 
 STARTS = re.compile(r"<(?:/?(?:p|div|ul|ol|li|blockquote|h[1-6]|table|details)\b|hr>)")
@@ -393,8 +394,8 @@ ALLOWED = re.compile(
     r'|<a href="(?:https?://|mailto:)[^"<>]*" target="_blank" rel="noopener noreferrer">'
     r'|<(?:ul|ol)(?: dir="auto")?(?: class="digits-\d+")?(?: start="\d+")?>'
     r'|<t[hd](?: align="(?:left|right|center)")?(?: class="long")?>'
-    r'|<div class="(?:table|mermaid|code_wrap|typed)">|<li class="task">|<span class="box">'
-    r'|<button title="copy" class="copy_code_button">'
+    r'|<div class="(?:table|mermaid|code_head|code_wrap|typed)">|<li class="task">|<span class="box">'
+    r'|<button class="(?:copy|wrap)_code_button">'
 )
 MARKUP = st.lists(
     st.sampled_from(

@@ -9,6 +9,6 @@ model's memory: those have the stored text.
 from chatbot.ui.render.answer import answer
 from chatbot.ui.render.growing import Growing
 from chatbot.ui.render.kept import Kept
-from chatbot.ui.render.plain import escaped, typed, typed_by, typed_text
+from chatbot.ui.render.plain import escaped, typed, typed_text
 
-__all__ = ["Growing", "Kept", "answer", "escaped", "typed", "typed_by", "typed_text"]
+__all__ = ["Growing", "Kept", "answer", "escaped", "typed", "typed_text"]

@@ -161,7 +161,11 @@ class Writer:
         if few and formulas.bearable(token.content):
             html = formulas.drawn(token.content, display=display)
             return f"<p>{html}</p>" if token.block else html
-        return code.plain_block(token.markup) if token.block else self.code(token, token.markup)
+        return (
+            code.plain_block(token.markup, "latex")
+            if token.block
+            else self.code(token, token.markup)
+        )
 
     def code(self, token: Token, text: str | None = None) -> str:
         return f"<code>{escaped(token.content if text is None else text)}</code>"
@@ -170,8 +174,8 @@ class Writer:
         text = token.content.removesuffix("\n")
         self.bounds.code_chars += len(text)
         if self.bounds.code_chars > code.MOST_CHARS or not code.highlighted(text):
-            return code.plain_block(text)
-        shown = code.fenced(text, code.language_of(token.info))
+            return code.plain_block(text, token.info)
+        shown = code.fenced(text, token.info)
         if self._is_diagram(token, text):
             self.bounds.diagrams += 1
             return f"\n\n{code.diagram(text)}{shown}"

@@ -1,11 +1,13 @@
 """Code blocks and diagrams on their way to the page.
 
-A code block goes as fenced Markdown at the beginning of a line: Gradio highlights it and adds a
-copy button. What would keep the browser's highlighter busy for seconds, or what Gradio would
+Above each stands its language and a button that wraps its lines (`scripts/code.js`). The code
+goes as fenced Markdown at the beginning of a line: Gradio highlights it and adds a copy button.
+What would keep the browser's highlighter busy for seconds, or what Gradio would
 take for something else, goes as HTML without colours.
 """
 
 import re
+from functools import lru_cache
 
 from chatbot.ui.render.plain import escaped
 
@@ -23,6 +25,17 @@ ALIASES = {
     "golang": "go", "rs": "rust", "yml": "yaml", "jsonc": "json", "json5": "json", "tex": "latex",
     "vue": "html",
 }  # fmt: skip
+NAMES = {
+    "bash": "Bash", "c": "C", "c++": "C++", "cpp": "C++", "cs": "C#", "csharp": "C#", "css": "CSS",
+    "go": "Go", "golang": "Go", "html": "HTML", "java": "Java", "javascript": "JavaScript",
+    "js": "JavaScript", "json": "JSON", "jsx": "JSX", "kotlin": "Kotlin", "latex": "LaTeX",
+    "markdown": "Markdown", "mermaid": "Mermaid", "php": "PHP", "py": "Python", "python": "Python",
+    "python3": "Python", "ruby": "Ruby", "rs": "Rust", "rust": "Rust", "sh": "Shell",
+    "shell": "Shell", "sql": "SQL", "swift": "Swift", "tex": "LaTeX", "ts": "TypeScript",
+    "tsx": "TSX", "typescript": "TypeScript", "vue": "Vue", "xml": "XML", "yaml": "YAML",
+    "yml": "YAML",
+}  # fmt: skip
+"""How people write some languages; others stand as they came."""
 # Names of Prism's own functions and of every object's, which are no languages.
 NO_LANGUAGES = ("constructor", "extend", "mermaid")
 # Gradio's Markdown widens tabs after which nothing stands but blanks. A mark of no width before
@@ -56,28 +69,43 @@ def highlighted(code: str) -> bool:
     )
 
 
-def fenced(code: str, language: str) -> str:
-    """A code block as Markdown that begins and ends a line."""
+def fenced(code: str, info: str) -> str:
+    """A code block as Markdown that begins and ends a line, below its head."""
     fence = "`" * max(3, 1 + max(map(len, TICKS.findall(code)), default=0))
-    return f"\n\n{fence}{language}\n{kept_tabs(code)}\n{fence}\n\n"
+    language = language_of(info)
+    return f"\n\n{_head(info)}\n\n{fence}{language}\n{kept_tabs(code)}\n{fence}\n\n"
 
 
 def kept_tabs(code: str) -> str:
     return TABS.sub(TAB_KEEPER, code) if "\t" in code else code
 
 
-def plain_block(code: str) -> str:
+def plain_block(code: str, info: str = "") -> str:
     """A code block as HTML, with a button that the page copies by."""
     return (
-        '<div class="code_wrap"><button title="copy" class="copy_code_button"></button>'
+        f'{_head(info)}<div class="code_wrap"><button class="copy_code_button"></button>'
         f"<pre><code>{escaped(code)}</code></pre></div>"
     )
 
 
+@lru_cache(maxsize=256)
+def _head(info: str) -> str:
+    written = _written(info)
+    name = escaped(NAMES.get(written, written))
+    return (
+        f'<div class="code_head"><span>{name}</span>'
+        '<button class="wrap_code_button"></button></div>'
+    )
+
+
+def _written(info: str) -> str:
+    found = LANGUAGE.match(info.strip().lower())
+    return found[0] if found else ""
+
+
 def language_of(info: str) -> str:
     """The language of a fence, by the name that the highlighter knows; maybe empty."""
-    found = LANGUAGE.match(info.strip().lower())
-    name = found[0] if found else ""
+    name = _written(info)
     return "" if name in NO_LANGUAGES else ALIASES.get(name, name)
 
 

@@ -18,7 +18,7 @@ MARKS = {
 DELIMITERS = (INLINE_LEFT, INLINE_RIGHT, DISPLAY_LEFT, DISPLAY_RIGHT)
 IN_ANSWER = str.maketrans({**MARKS, **dict.fromkeys(DELIMITERS, "\ufffd")})
 AS_TYPED = str.maketrans({**MARKS, **{mark: f"&#{ord(mark)};" for mark in DELIMITERS}})
-TYPED = re.compile(r'<div class="typed(?: m(\d+))?">(.*)</div>', re.DOTALL)
+TYPED = re.compile(r'<div class="typed(?: m\d+)?">(.*)</div>', re.DOTALL)
 
 
 def escaped(text: str) -> str:
@@ -27,7 +27,7 @@ def escaped(text: str) -> str:
 
 
 def typed(text: str, message_id: int | None = None) -> str:
-    """What a person wrote, as HTML; `typed_text` gets it back, `typed_by` the message's id."""
+    """What a person wrote, as HTML, with the message's id; `typed_text` gets it back."""
     mark = f" m{message_id}" if message_id is not None else ""
     return f'<div class="typed{mark}">{text.translate(AS_TYPED)}</div>'
 
@@ -35,13 +35,7 @@ def typed(text: str, message_id: int | None = None) -> str:
 def typed_text(value: str) -> str:
     """What a person wrote, from `typed` or as it is."""
     found = TYPED.fullmatch(value)
-    return _unescaped(found[2]) if found else value
-
-
-def typed_by(value: object) -> int | None:
-    """The id of the message that `typed` was made of."""
-    found = TYPED.fullmatch(value) if isinstance(value, str) else None
-    return int(found[1]) if found and found[1] and len(found[1]) < 19 else None
+    return _unescaped(found[1]) if found else value
 
 
 def _unescaped(text: str) -> str:
