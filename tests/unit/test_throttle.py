@@ -1,5 +1,6 @@
 """How often somebody may send; the throttle of the doors is tested with the accounts."""
 
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -82,11 +83,12 @@ def test_a_customer_is_one_address():
 @pytest.mark.parametrize("hours", [2, 24 * 365])
 def test_a_clock_set_back_makes_nobody_wait_longer(storage, monkeypatch, hours):
     class Clock(datetime):
+        start = time.time()
         ahead = timedelta(hours=hours)
 
         @classmethod
         def now(cls, zone=None):
-            return super().now(zone) + cls.ahead
+            return cls.fromtimestamp(cls.start, zone) + cls.ahead
 
     monkeypatch.setattr(fields, "datetime", Clock)
     limit = throttle.Limit(free=3, longest=300)
