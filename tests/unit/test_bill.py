@@ -135,40 +135,42 @@ def played(calls, what):
 
 
 TOLD = ["all", "prompt only", "completion only", "nothing", "an empty usage", *HOSTILE]
-TABLE = [
-    pytest.param(kind, ending, id=f"{kind}-{ending}")
-    for kind in ("context", "responses", "chat")
-    for ending in endings(kind)
-]
+KINDS = ["context", "responses", "chat"]
 
 
+def turns(kind):
+    """The calls of every turn with this kind of memory, and the name of its ending."""
+    return [(ending, calls) for ending, calls in endings(kind).items()]
+
+
+# More than a thousand cases: one test for each of them would take minutes.
 @pytest.mark.parametrize("what", TOLD, ids=repr)
-@pytest.mark.parametrize(("kind", "ending"), TABLE)
-def test_a_bill_is_never_below_what_ark_counted(kind, ending, what):
-    calls = endings(kind)[ending]
-    bills = played(calls, what).used()
-    assert len(bills) == len(calls)
-    for call, bill in zip(calls, bills, strict=True):
-        most = most_of(call.starts)
-        # What Ark told of the whole call is true, but for the numbers that cannot be.
-        assert call.truth.prompt <= bill.prompt <= most.prompt
-        assert call.truth.completion <= bill.completion <= most.completion
-        assert 0 <= bill.cached <= bill.prompt
-        assert 0 <= bill.reasoning <= bill.completion
-        assert all(type(number) is int for number in (bill.prompt, bill.completion))
-        if call.failed and not call.failed[0]:
-            assert bill == Used(), "what cannot have been counted costs nothing"
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bill_is_never_below_what_ark_counted(kind, what):
+    for ending, calls in turns(kind):
+        bills = played(calls, what).used()
+        assert len(bills) == len(calls), ending
+        for call, bill in zip(calls, bills, strict=True):
+            most = most_of(call.starts)
+            # What Ark told of the whole call is true, but for the numbers that cannot be.
+            assert call.truth.prompt <= bill.prompt <= most.prompt, ending
+            assert call.truth.completion <= bill.completion <= most.completion, ending
+            assert 0 <= bill.cached <= bill.prompt, ending
+            assert 0 <= bill.reasoning <= bill.completion, ending
+            assert all(type(number) is int for number in (bill.prompt, bill.completion)), ending
+            if call.failed and not call.failed[0]:
+                assert bill == Used(), f"{ending}: what cannot have been counted costs nothing"
 
 
-@pytest.mark.parametrize(("kind", "ending"), TABLE)
-def test_what_was_told_of_a_whole_call_is_the_bill(kind, ending):
-    calls = endings(kind)[ending]
-    for call, bill in zip(calls, played(calls, "all").used(), strict=True):
-        if call.ended:
-            assert bill == call.truth
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_told_of_a_whole_call_is_the_bill(kind):
+    for ending, calls in turns(kind):
+        for call, bill in zip(calls, played(calls, "all").used(), strict=True):
+            if call.ended:
+                assert bill == call.truth, ending
 
 
-@pytest.mark.parametrize("kind", ["context", "responses", "chat"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_silence_is_never_free(kind):
     for ending in ("stopped before anything", "stopped in silent thinking", "no answer in time"):
         *_, bill = played(endings(kind)[ending], "nothing").used()

@@ -17,20 +17,20 @@ ROWS = json.loads(Path(__file__).with_name("token_counts.json").read_text("utf-8
 PROSE = [row for row in ROWS if row["kind"].startswith(("Chinese", "English"))]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["kind"])
-def test_no_tokenizer_counts_more_than_the_estimate(row):
-    counts = row["counts"]
-    assert len(counts) == 4
-    assert estimate_tokens(row["text"]) - PER_MESSAGE >= max(counts.values())
+def test_no_tokenizer_counts_more_than_the_estimate():
+    for row in ROWS:
+        counts = row["counts"]
+        assert len(counts) == 4, row["kind"]
+        assert estimate_tokens(row["text"]) - PER_MESSAGE >= max(counts.values()), row["kind"]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["kind"])
 @pytest.mark.parametrize("before", ["", " ", "(", "\n", "，", "x", "文", "'", "é"])
-def test_a_text_never_counts_more_than_its_bytes_nor_less_for_what_is_before_it(row, before):
-    text = row["text"]
-    assert 0 < estimate_tokens(text) - PER_MESSAGE <= len(text.encode())
-    # A word or a character may lose its place among those that are known to take one token.
-    assert estimate_tokens(before + text) >= estimate_tokens(text)
+def test_a_text_never_counts_more_than_its_bytes_nor_less_for_what_is_before_it(before):
+    for row in ROWS:
+        kind, text = row["kind"], row["text"]
+        assert 0 < estimate_tokens(text) - PER_MESSAGE <= len(text.encode()), kind
+        # A word or a character may lose its place among those that are known to take one token.
+        assert estimate_tokens(before + text) >= estimate_tokens(text), kind
 
 
 def test_ordinary_prose_is_estimated_at_about_twice_its_tokens():
