@@ -7,9 +7,11 @@ what it brings (`event_inputs.py`). Then it is Gradio's, or a route's of ours.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,13 +20,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatbot.accounts import Accounts, login_key
-from chatbot.errors import BadInput, BodyTooLarge, ChatbotError, NotLoggedIn
+from chatbot.errors import BadInput, BodyTooLarge, ChatbotError, NotLoggedIn, TooManyRequests
 from chatbot.throttle import network_of
 from chatbot.ui.answers import event_refusal, refusal, session_not_found
 from chatbot.ui.cookies import token_of
 from chatbot.ui.doors import Door, Doors, path_of
 from chatbot.ui.event_inputs import SESSION_HASH, EventInputs
 from chatbot.ui.events import Shortcuts
+from chatbot.ui.lanes import Lanes
 from chatbot.ui.origins import Origins
 from chatbot.ui.pace import Pace
 from chatbot.ui.proxies import Proxies, header
@@ -40,6 +43,11 @@ MOST_FIELDS = 20
 """In the query of an address."""
 LONGEST_ANONYMOUS = 4 * 1024
 """Of an event without a login."""
+REFUSED_SECONDS = 0.3
+"""So long, on average, waits for its answer who asks too often: a connection that waits asks
+nothing, and costs nothing."""
+NOBODY = "nobody"
+"""The lane of all who are not logged in."""
 
 # Model output may hold styles, forms and remote images (a leak by image address): what it must
 # not reach is closed here. Gradio itself needs the inline and eval parts.
@@ -68,6 +76,7 @@ class Rules:
     anonymous_pace: Pace
     person_pace: Pace
     frame_ancestors: str = "'self'"
+    lanes: Lanes = field(default_factory=Lanes)
 
     async def watch(self) -> None:
         """For ever: end the tabs of logins that have ended, whoever ended them."""
@@ -107,6 +116,9 @@ class Guard:
             self._rules.origins.check(scope, door)
             passed = await self._admit(door, scope, receive)
         except ChatbotError as error:
+            if isinstance(error, TooManyRequests):
+                # Not all at the same moment.
+                await asyncio.sleep(REFUSED_SECONDS * random.uniform(0.5, 1.5))
             answer = event_refusal if door is Door.JOIN else refusal
             await answer(error, Headers(scope=scope))(scope, receive, send)
         except ClientDisconnect:
@@ -170,7 +182,8 @@ class Guard:
         headers = MutableHeaders(scope=scope)
         headers["content-length"] = str(len(event.body))
         headers["content-type"] = "application/json"
-        return _Join(self._joined, event.body, running)
+        lane = rules.lanes.go(caller.person.id if caller.person else NOBODY)
+        return _Join(self._joined, event.body, running, lane)
 
     def _answers(self, scope: Scope, session_hash: str) -> Passed:
         tab = self._find(scope, session_hash)
@@ -214,12 +227,15 @@ def stand_in_front(app: Any, rules: Rules, shortcuts: Shortcuts | None) -> None:
 
 
 class _Join:
-    """Gradio's answer to an event; the event ends here if Gradio does not take it."""
+    """Gradio's answer to an event, in its turn; the event ends here if Gradio does not take it."""
 
-    def __init__(self, app: ASGIApp, body: bytes, running: Running) -> None:
+    def __init__(
+        self, app: ASGIApp, body: bytes, running: Running, lane: AbstractAsyncContextManager[None]
+    ) -> None:
         self._app = app
         self._body = body
         self._running = running
+        self._lane = lane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         taken = given = False
@@ -238,7 +254,8 @@ class _Join:
             await send(message)
 
         try:
-            await self._app(scope, receive_given, send_and_look)
+            async with self._lane:
+                await self._app(scope, receive_given, send_and_look)
         finally:
             if not taken:
                 self._running.end()

@@ -15,7 +15,9 @@ from starlette.routing import Route
 from chatbot.accounts import Accounts
 from chatbot.storage.database import Storage, open_storage
 from chatbot.storage.models import Login
+from chatbot.ui import guard
 from chatbot.ui.guard import Guard
+from chatbot.ui.lanes import Lanes
 from chatbot.ui.routes import routes
 from tests.guarded import guarded, rules
 
@@ -539,7 +541,8 @@ async def test_without_a_login_only_the_login_page_works(client):
             assert (answer.status_code, code(answer)) == (401, "not_logged_in")
 
 
-async def test_too_many_events_are_refused_with_the_time_to_wait(accounts, storage):
+async def test_too_many_events_are_refused_with_the_time_to_wait(accounts, storage, monkeypatch):
+    monkeypatch.setattr(guard, "REFUSED_SECONDS", 0)
     app = app_of(accounts, storage, burst=10)
     async with browser(app) as attacker, browser(app, address="192.0.2.2") as honest:
         answers = [await attacker.post(JOIN, json=view("tab")) for _ in range(15)]
@@ -550,6 +553,33 @@ async def test_too_many_events_are_refused_with_the_time_to_wait(accounts, stora
         # A login is not held up by those who have none.
         await attacker.post(f"{API}/register", json=ANN)
         assert (await attacker.post(JOIN, json=view("tab"))).is_success
+
+
+async def test_who_is_refused_waits_for_the_answer(accounts, storage, monkeypatch):
+    monkeypatch.setattr(guard, "REFUSED_SECONDS", 3600)
+    async with browser(app_of(accounts, storage, burst=1)) as attacker:
+        assert (await attacker.post(JOIN, json=view("tab"))).is_success
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await attacker.post(JOIN, json=view("tab"))
+
+
+async def test_events_of_one_caller_go_one_after_the_other():
+    lanes, gone, first = Lanes(), [], asyncio.Event()
+
+    async def go(subject, name):
+        async with lanes.go(subject):
+            gone.append(name)
+            await first.wait()
+
+    async with asyncio.TaskGroup() as all_of_them:
+        for subject, name in ((1, "a"), (1, "b"), (2, "c"), (1, "d")):
+            all_of_them.create_task(go(subject, name))
+        await asyncio.sleep(0)
+        assert gone == ["a", "c"]
+        first.set()
+    assert gone == ["a", "c", "b", "d"]
+    assert not len(lanes)
 
 
 async def test_a_stream_of_a_tab_that_is_not_known_is_over_at_once(client):

@@ -15,7 +15,7 @@ from tests.server import running_server
 pytestmark = pytest.mark.anyio
 
 JOIN, DATA = "gradio_api/queue/join", "gradio_api/queue/data"
-AT_ONCE = 20
+AT_ONCE = 100
 
 
 @pytest.fixture(scope="module")
