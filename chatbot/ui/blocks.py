@@ -22,7 +22,8 @@ SCRIPTS = [
     *(
         f"scripts/{noun}.js"
         for noun in (
-            "watch", "notice", "opening", "copy", "code", "scroll", "focus", "connection", "edit",
+            "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
+            "edit",
             "search", "drafts", "echo", "earlier", "versions", "sessions",
         )
     ),
@@ -291,8 +292,9 @@ def head() -> str:
         "no_connection", "cookies_blocked", "cookies_off", "open_in_tab", "send_label",
         "stop_label", "password_changed", "wrong_password", "login_this", "login_since",
         "login_seen", "login_end", "unknown_browser", "edit_label", "edit_cancel", "edit_send",
-        "connection_lost", "login_ended", "not_opened", "wrap_lines",
-        "copy_code",
+        "connection_lost", "login_ended", "not_opened", "wrap_lines", "copy_code", "author_user",
+        "author_bot", "answering", "sessions_label", "conversation", "messages", "ask_label",
+        "copy_label",
     )  # fmt: skip
     table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
     page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)

@@ -69,13 +69,6 @@ window.chatbot = (() => {
   document.cookie = `chatbot_zone=${encodeURIComponent(zone)}; Path=/; Max-Age=31536000${framed}`;
   document.documentElement.lang = language() === "zh" ? "zh-CN" : "en";
 
-
-  // Gradio gives the buttons in the prompt no name.
-  const nameButtons = () => {
-    document.querySelector("#prompt .submit-button")?.setAttribute("aria-label", say("send_label"));
-    document.querySelector("#prompt .stop-button")?.setAttribute("aria-label", say("stop_label"));
-  };
-
   const keep = (key, text) => { try { sessionStorage.setItem(key, text); } catch { /* no storage */ } };
   const kept = (key) => { try { return sessionStorage.getItem(key) || ""; } catch { return ""; } };
 
@@ -100,7 +93,6 @@ window.chatbot = (() => {
     },
     // Another session is open: its draft comes into the box, and that of the one before is kept.
     remember: (id, typed) => {
-      setTimeout(nameButtons, 300);
       const before = kept(OPEN);
       if (id === opened) return typed;
       if (!id) return "";

@@ -218,6 +218,11 @@ def sidebar(label: Label, name: str) -> Sidebar:
 def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
     """The conversation, the prompt and the line below it."""
     with gr.Column(elem_id="conversation", scale=1):
+        gr.HTML(
+            label("conversation_title"),
+            html_template="<h1>${value}</h1>",
+            elem_id="conversation-title",
+        )
         _banners(label, notices)
         earlier = gr.Button(label("earlier"), size="sm", elem_id="earlier-messages")
         chatbot = gr.Chatbot(
