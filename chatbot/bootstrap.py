@@ -21,6 +21,7 @@ from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
 from chatbot.budget import UNKNOWN_PRICES, Budget, prices_are_known
+from chatbot.catalog import OFFLINE_MODEL
 from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
 from chatbot.listening import port_for
@@ -39,6 +40,7 @@ from chatbot.ui.events import shorten
 from chatbot.ui.export import export_route
 from chatbot.ui.guard import Guard, Rules, stand_in_front
 from chatbot.ui.handlers import Handlers
+from chatbot.ui.hit import hit_route
 from chatbot.ui.origins import Origins
 from chatbot.ui.owner_page import OwnerHandlers
 from chatbot.ui.pace import Pace
@@ -52,8 +54,6 @@ from chatbot.ui.theme import theme
 log = logging.getLogger("chatbot")
 
 LOOPBACK = "127.0.0.1"
-OFFLINE_MODEL = "ep-offline-demo"
-"""Unknown to the catalogue, so that the demo takes any kind of memory and begins with the best."""
 STOP_SECONDS = 10
 QUEUE_SIZE = 500
 EVENTS = 1000
@@ -89,6 +89,7 @@ class App:
             *routes(self.accounts, self.storage, login_days=self.settings.login_days),
             export_route(self.accounts, self.service),
             source_route(self.accounts, self.service),
+            hit_route(self.accounts, self.service),
             *about_routes(blocks.TITLE, blocks.DESCRIPTION),
             *account_routes(self.accounts, SelfService(self.storage, self.service, self.turns)),
         ]
@@ -153,7 +154,7 @@ class App:
             state_session_capacity=IN_ALL + SPARE,
             i18n=blocks.I18N,
             theme=theme(),
-            css_paths=[blocks.HERE / "style.css", blocks.HERE / "messages.css"],
+            css_paths=[blocks.HERE / name for name in blocks.STYLES],
             head=blocks.head(),
             app_kwargs={
                 "lifespan": self.lifespan,

@@ -4,12 +4,16 @@ From Volcengine's model list (docs/82379/1330310) and price list (docs/82379/154
 without notice: `READ_ON` says how old these are, and PRICE_INPUT and the others replace them.
 """
 
+import re
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Self
 
 READ_ON = date(2026, 10, 6)
 ENDPOINT = "ep-"
+OFFLINE_MODEL = "ep-offline-demo"
+"""Of the local Ark. Not listed here, so that the demo takes any kind of memory and begins with the
+best."""
 K = 1000
 
 
@@ -109,6 +113,11 @@ KINDS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
       "deepseek-v3-1-", "deepseek-v3-2-", "deepseek-v4-"), ("responses", "chat")),
     (("deepseek-",), ("chat",)),
 ]  # fmt: skip
+MAKERS = {
+    "doubao": "Doubao", "seed": "Seed", "deepseek": "DeepSeek", "glm": "GLM", "kimi": "Kimi",
+}  # fmt: skip
+DATE = re.compile(r"\d{6}")
+RELEASE = ("ga", "preview")
 ANY_KIND = ("responses", "context", "chat")
 
 
@@ -122,6 +131,25 @@ def known_name(model: str) -> str:
     endpoint id does not."""
     endpoint, _, name = model.partition("=")
     return name.strip() or endpoint.strip()
+
+
+def label_of(model: str) -> str:
+    """What people call a model: "Doubao Seed 2.1 Lite"; empty for an endpoint that does not say
+    whose it is. A model of another make is called by its id."""
+    name = known_name(model)
+    if name.startswith(ENDPOINT):
+        return ""
+    maker, *words = name.split("-")
+    if maker not in MAKERS:
+        return name
+    label = MAKERS[maker]
+    for word in words:
+        if DATE.fullmatch(word) or word in RELEASE:
+            continue
+        is_second = word.isdecimal() and label[-1].isdecimal()
+        shown = word.upper() if any(map(str.isdecimal, word)) else word.capitalize()
+        label += f".{word}" if is_second else f" {shown}"
+    return label
 
 
 def kinds_of(model: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from chatbot.storage.fields import now, storable
 from chatbot.storage.journal import Continue, Edit, Regenerate, Send
 from chatbot.storage.models import Conversation, Message, State
 from chatbot.storage.search import conversations as search_words
+from chatbot.storage.search import hit
 from chatbot.turn import Snapshot, Turn
 from chatbot.turns import Turns
 
@@ -27,6 +28,8 @@ LIST_LIMIT = 100
 TITLE_CHARS = 120
 ID_DIGITS = 18
 """What a database's whole number surely holds."""
+HIT_REACH = 1_000
+"""So many messages back a hit is looked for; a page shows no more."""
 SHORT_WINDOW = 60
 """As many messages take a millisecond or two to read; more are read by a thread."""
 STORED_FRAME_SECONDS = 0.5
@@ -109,24 +112,32 @@ class ChatService:
         self,
         user_id: int,
         search: str = "",
-        keep: str | None = None,
         *,
         titles_only: bool = False,
+        limit: int = LIST_LIMIT,
     ) -> list[Entry]:
-        """The newest conversations, newest first; `search` looks in titles and messages, and one
-        to `keep` needs not be found.
+        """The newest conversations, newest first, up to `limit`; `search` looks in titles and
+        messages.
 
         A search raises `SearchNotDone` when it takes too long, or waits and another one of this
         person comes.
         """
         if not search.strip():
-            rows = await self._storage.read(Conversation.newest, user_id, LIST_LIMIT)
+            rows = await self._storage.read(Conversation.newest, user_id, limit)
             return [_entry(row) for row in rows]
         async with self._searches.turn(user_id):
             rows = await self._storage.search(
-                search_words, user_id, LIST_LIMIT, search, keep, titles_only=titles_only
+                search_words, user_id, limit, search, titles_only=titles_only
             )
         return [_entry(row) for row in rows]
+
+    async def hit(self, user_id: int, conversation_id: str, search: str) -> tuple[int | None, int]:
+        """The message that a search has found in a conversation, if it is one, and how many come
+        after it. Raises `ConversationNotFound`."""
+        found: tuple[int | None, int] = await self._storage.read(
+            hit, user_id, conversation_id, search, HIT_REACH
+        )
+        return found
 
     async def start_conversation(self, user_id: int) -> str:
         """The id of an empty conversation; one that was never used is used again."""

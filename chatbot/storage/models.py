@@ -188,17 +188,15 @@ class Conversation(Table):
         raise ConversationNotFound()
 
     @classmethod
-    def newest(
-        cls, user_id: int, limit: int, conditions: Iterable[Any] = (), keep: str | None = None
-    ) -> list[Any]:
+    def newest(cls, user_id: int, limit: int, conditions: Iterable[Any] = ()) -> list[Any]:
         """What a list shows of the user's conversations, newest first: those that fulfil all
-        conditions, and the one to `keep` in any case."""
+        conditions."""
         running = cls.lease_runs().alias("turn_is_running")
         # No whole conversations: making a hundred takes longer than all the rest.
         rows = cls.select(cls.id, cls.title, cls.updated_at, running, cls.memory_kind)
         rows = rows.where(cls.user == user_id)
         for condition in conditions:
-            rows = rows.where(condition | (cls.id == _uuid(keep)) if keep else condition)
+            rows = rows.where(condition)
         return list(rows.order_by(cls.updated_at.desc(), cls.id).limit(limit).namedtuples())
 
     @classmethod

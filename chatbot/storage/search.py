@@ -32,13 +32,31 @@ def words_of(search: str) -> list[str]:
     return search[:MOST_CHARACTERS].split()[:MOST_WORDS]
 
 
-def conversations(
-    user_id: int, limit: int, search: str, keep: str | None = None, *, titles_only: bool = False
-) -> list[Any]:
-    """What a list shows of the user's conversations that have all words, newest first; the one to
-    `keep` needs not be found."""
+def conversations(user_id: int, limit: int, search: str, *, titles_only: bool = False) -> list[Any]:
+    """What a list shows of the user's conversations that have all words, newest first."""
     conditions = [_found(word, titles_only) for word in words_of(search)]
-    return Conversation.newest(user_id, limit, conditions, keep)
+    return Conversation.newest(user_id, limit, conditions)
+
+
+def hit(user_id: int, conversation_id: str, search: str, reach: int) -> tuple[int | None, int]:
+    """The message of the visible branch, within `reach` of its end, that has the most of the words,
+    the newest of several; and how many messages come after it. None where no message has any.
+
+    Raises `ConversationNotFound`.
+    """
+    words = [_folded(word) for word in words_of(search)]
+    head_id = Conversation.of(user_id, conversation_id).head_id
+    best: tuple[int, int | None, int] = 0, None, 0
+    for after, message in enumerate(reversed(Message.branch(head_id, reach))):
+        text = _folded(message.content)
+        count = sum(word in text for word in words)
+        if count > best[0]:
+            best = count, message.id, after
+    return best[1:]
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _found(word: str, titles_only: bool) -> Any:

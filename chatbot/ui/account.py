@@ -13,6 +13,8 @@ from chatbot.ui.panels import ALERT, Label, hints
 @dataclass(frozen=True)
 class AccountPanel:
     close: gr.Button
+    log_out: gr.Button
+    """For a phone, where the sidebar has none."""
     current_password: gr.Textbox
     new_password: gr.Textbox
     change_password: gr.Button
@@ -30,6 +32,7 @@ def account_panel(label: Label) -> AccountPanel:
     with gr.Column(elem_id="account-view", scale=1):
         with gr.Row(elem_id="account-head"):
             gr.HTML(label("account"), html_template="<h2>${value}</h2>", elem_id="account-title")
+            log_out = gr.Button(label("log_out"), size="sm", elem_id="account-logout")
             close = gr.Button(label("back_to_chat"), size="sm", elem_id="account-close")
         with gr.Column(elem_classes="section"):
             _heading(label, "change_password", "change_password_hint")
@@ -57,6 +60,7 @@ def account_panel(label: Label) -> AccountPanel:
             )
     return AccountPanel(
         close,
+        log_out,
         current_password,
         new_password,
         change_password,

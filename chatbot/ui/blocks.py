@@ -23,21 +23,22 @@ SCRIPTS = [
         f"scripts/{noun}.js"
         for noun in (
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
-            "edit",
-            "search", "drafts", "echo", "earlier", "versions", "sessions",
+            "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
+            "sessions", "recent", "banner",
         )
     ),
     "account.js",
 ]  # fmt: skip
 """In this order: each builds on `window.chatbot` as those before it have left it."""
+STYLES = ["style.css", "sidebar.css", "messages.css"]
 I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
 
 JS_LOG_IN = "async (name, password) => [await chatbot.enter('login', {name, password}), '']"
 JS_REGISTER = """async (name, password, invite) =>
   [await chatbot.enter('register', {name, password, invite}), '']"""
-JS_CLOSE_ROWS = "() => chatbot.sessions.turnTo()"
-JS_OWN = "(...place) => { chatbot.own(); chatbot.focus.prompt(); return place.slice(0, 3); }"
-JS_PROMPT = "() => chatbot.focus.prompt()"
+JS_REFUSED = "(messages, typed) => chatbot.refused(messages, typed)"
+JS_TURN = "(id, search) => chatbot.sessions.turnTo(id, search)"
+JS_RENAMED = "(title) => { chatbot.address.called(title); chatbot.focus.prompt(); }"
 JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
@@ -83,7 +84,7 @@ def _wire(
         "js": "() => [chatbot.opening.wanted()]",
         "inputs": [wanted],
         "outputs": [
-            login.view, chat_view, side.owner, side.account, chosen, chat.chatbot,
+            login.view, chat_view, side.owner, side.account, chosen, side.recent, chat.chatbot,
         ],
         **quiet,
     }  # fmt: skip
@@ -94,7 +95,7 @@ def _wire(
     rename: dict[str, Any] = {
         "fn": handle.rename,
         "inputs": [chosen, side.title, side.search],
-        "outputs": [side.rename_row, chosen],
+        "outputs": [side.rename_row, chosen, side.recent],
         **quiet,
     }
 
@@ -116,20 +117,37 @@ def _wire(
         inputs=[login.register_name, login.register_password, login.invitation],
         outputs=[login.error, login.register_password],
     ).then(**view).then(**follow)
-    side.log_out.click(**page_only, js=JS_LOG_OUT)
 
     # Sessions
     # Of several events of one kind Gradio begins the next when the one before has ended, its
     # frames included: what the page does alone comes first.
+    rows = [side.rename_row, side.delete_row]
+    start: list[Any] = [side.start.click, side.start_on_phone.click]
     gr.on(
-        [
-            chosen.select, side.start.click, side.cancel_title.click, side.cancel_delete.click,
-        ],
+        [side.cancel_title.click, side.cancel_delete.click],
         **page_only,
-        js=JS_CLOSE_ROWS,
-        outputs=[side.rename_row, side.delete_row, window],
-    )  # fmt: skip
+        js="() => chatbot.sessions.closeRows()",
+        outputs=rows,
+    )
+    turned = [*rows, window]
+    gr.on(start, **page_only, js="() => chatbot.sessions.start()", outputs=turned)
+    side.come_back.click(**page_only, js="() => chatbot.sessions.turn()", outputs=turned)
+    chosen.select(**page_only, js=JS_TURN, inputs=[chosen, side.search], outputs=turned)
     chosen.select(handle.select_session, **show)
+    side.go.click(
+        **page_only,
+        js="(search) => chatbot.recent.goTo(search)",
+        inputs=[side.search],
+        outputs=[chosen, *turned],
+    ).then(handle.select_session, **show)
+    side.come_back.click(
+        handle.open_session,
+        js="(_, window) => [chatbot.address.pending(), window]",
+        inputs=[side.wanted, window],
+        outputs=[chosen, side.search, side.recent, *frame],
+        postprocess=False,
+        **many,
+    ).failure(**page_only, js="() => chatbot.address.refused()")
     side.export.click(**page_only, js="(id) => { chatbot.save(id); }", inputs=[chosen])
     chosen.change(
         **page_only,
@@ -137,21 +155,36 @@ def _wire(
         inputs=[chosen, chat.prompt],
         outputs=[chat.prompt],
     )
-    side.start.click(handle.new_session, None, [chosen, side.search], **quiet).then(**follow)
+    gr.on(start, handle.new_session, None, [chosen, side.search, side.recent], **quiet).then(
+        **follow
+    )
     # `input` is told by key presses only: not by an input method, by pasting or deleting.
-    side.search.change(
-        handle.sessions, [side.search, chosen], [chosen], trigger_mode="always_last", **quiet
-    ).then(**page_only, js="() => chatbot.sessions.changed()")
+    sessions: dict[str, Any] = {
+        "fn": handle.sessions,
+        "inputs": [side.search, chosen, side.listed],
+        "outputs": [chosen, side.recent, side.found],
+        **quiet,
+    }
+    side.search.change(trigger_mode="always_last", **sessions).then(
+        **page_only, js="() => chatbot.sessions.changed()"
+    )
+    side.more.click(js="(search, id) => chatbot.recent.asked(search, id)", **sessions)
     side.rename.click(
         handle.ask_rename, [chosen], [side.rename_row, side.delete_row, side.title], **quiet
     )
-    gr.on([side.save_title.click, side.title.submit], **rename).success(**page_only, js=JS_PROMPT)
+    gr.on([side.save_title.click, side.title.submit], **rename).success(
+        **page_only, js=JS_RENAMED, inputs=[side.title]
+    )
     side.delete.click(
         handle.ask_delete, [chosen], [side.delete_row, side.rename_row, side.delete_question],
         **quiet,
     )  # fmt: skip
     side.confirm_delete.click(
-        handle.delete, [chosen], [side.delete_row, chosen, side.search], **quiet
+        handle.delete,
+        js="(id) => (chatbot.address.over(), [id])",
+        inputs=[chosen],
+        outputs=[side.delete_row, chosen, side.search, side.recent],
+        **quiet,
     ).then(**follow)
 
     # A turn
@@ -164,7 +197,7 @@ def _wire(
         **turn,
     ).failure(
         **page_only,
-        js="(messages, typed) => chatbot.refused(messages, typed)",
+        js=JS_REFUSED,
         inputs=[chat.chatbot, chat.prompt],
         outputs=[chat.chatbot, chat.prompt],
     )
@@ -184,11 +217,21 @@ def _wire(
         **page_only,
         js="(signal, id, search) => chatbot.listed(signal, id, search)",
         inputs=[chat.signal, chosen, side.search],
-        outputs=[chosen],
+        outputs=[chosen, side.recent],
     )
     # Once at a time: a double click on an example asks once.
     chat.chatbot.example_select(
-        handle.send_example, place, frame, js=JS_OWN, postprocess=False, **quiet
+        handle.send_example,
+        place,
+        frame,
+        js="(...place) => chatbot.example(place)",
+        postprocess=False,
+        **quiet,
+    ).failure(
+        **page_only,
+        js=JS_REFUSED,
+        inputs=[chat.chatbot, chat.prompt],
+        outputs=[chat.chatbot, chat.prompt],
     )
     with_shown: dict[str, Any] = {
         "js": "(...place) => chatbot.acting(place)",
@@ -235,12 +278,17 @@ def _wire_account(side: Sidebar, page: AccountPanel) -> None:
         page.delete_password, page.delete_told,
     ]  # fmt: skip
     side.open_account.click(**page_only, js="() => chatbot.account.open()", outputs=blank)
+    leave: list[Any] = [side.log_out.click, page.log_out.click]
+    gr.on(leave, **page_only, js=JS_LOG_OUT)
     gr.on(
-        [page.close.click, side.conversations.select, side.start.click, side.log_out.click],
+        [
+            page.close.click, side.conversations.select, side.start.click,
+            side.start_on_phone.click, side.go.click, side.come_back.click, *leave,
+        ],
         **page_only,
         js="() => chatbot.account.close()",
         outputs=blank,
-    )
+    )  # fmt: skip
     gr.on(
         [page.change_password.click, page.new_password.submit],
         **page_only,
@@ -294,9 +342,15 @@ def head() -> str:
         "login_seen", "login_end", "unknown_browser", "edit_label", "edit_cancel", "edit_send",
         "connection_lost", "login_ended", "not_opened", "wrap_lines", "copy_code", "author_user",
         "author_bot", "answering", "sessions_label", "conversation", "messages", "ask_label",
-        "copy_label",
+        "copy_label", "session_gone", "hits_before", "hits_next", "hits_close", "untitled",
     )  # fmt: skip
-    table = {key: {lang: texts.text(key, lang) for lang in ("en", "zh")} for key in keys}
+    languages: tuple[texts.Language, ...] = ("en", "zh")
+    table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}
+    # Its places are filled in the browser.
+    table["hits_count"] = {
+        lang: texts.text("hits_count", lang, now="{now}", all="{all}") for lang in languages
+    }
+    table["app"] = dict.fromkeys(languages, TITLE)
     page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     # `<` cannot appear: the script would end at a `</script>` inside a string.
     spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")

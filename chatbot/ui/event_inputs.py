@@ -93,8 +93,9 @@ def table(longest_question: int) -> dict[str, tuple[list[Check], Check | None]]:
     return {
         "view": ([ID], None),
         "follow": ([ID, number], None),
-        "sessions": ([TYPED, ID], None),
+        "sessions": ([TYPED, ID, number], None),
         "new_session": ([], None),
+        "open_session": ([ID, number], None),
         "select_session": ([ID, number], None),
         "ask_rename": ([ID], None),
         "rename": ([ID, TYPED, TYPED], None),

@@ -15,18 +15,15 @@ from typing import Any
 import gradio as gr
 
 from chatbot.accounts import Accounts
-from chatbot.errors import ChangedElsewhere, SearchNotDone, SearchReplaced
-from chatbot.service import ChatService, Entry
+from chatbot.catalog import OFFLINE_MODEL, label_of
+from chatbot.errors import ChangedElsewhere, ConversationNotFound, SearchNotDone, SearchReplaced
+from chatbot.service import LIST_LIMIT, ChatService
 from chatbot.throttle import Sends
 from chatbot.turn import Turn
+from chatbot.ui.listing import MAX_LISTED, Listing, listing
 from chatbot.ui.render import Kept
 from chatbot.ui.texts import Language, text
-from chatbot.ui.transcript import (
-    GrowingReply,
-    clock_time,
-    status_line,
-    thread_messages,
-)
+from chatbot.ui.transcript import GrowingReply, status_line, thread_messages
 from chatbot.ui.viewers import Viewers
 from chatbot.ui.visit import Visit, for_anyone, for_user
 
@@ -69,19 +66,20 @@ class Handlers:
         """Who is here decides which half of the page is seen; outputs: see `blocks.py`."""
         login, chat = gr.update(visible=visit.person is None), gr.update(visible=False)
         if visit.person is None:
-            return login, chat, gr.update(visible=False), "", gr.update(choices=[], value=None), []
+            nothing = gr.update(choices=[], value=None)
+            return login, chat, gr.update(visible=False), "", nothing, "", []
         if wanted == NEW:
             wanted = await self.service.start_conversation(visit.user_id)
-        chosen, choices = await self._newest(visit, wanted)
+        chosen, listed = await self._opened(visit, wanted)
         welcome = gr.update(
             value=[],
-            placeholder=text("welcome", visit.language, model=self._model),
+            placeholder=text("welcome", visit.language, model=self._name(visit.language)),
             examples=_examples(visit.language),
         )
         name = html.escape(visit.person.name)
-        sessions = gr.update(choices=choices, value=chosen)
+        sessions = gr.update(choices=listed.choices, value=chosen)
         owner = gr.update(visible=visit.person.is_admin)
-        return login, gr.update(visible=True), owner, name, sessions, welcome
+        return login, gr.update(visible=True), owner, name, sessions, listed.plain, welcome
 
     @for_anyone
     async def follow(
@@ -95,26 +93,48 @@ class Handlers:
             yield frame
 
     @for_anyone
-    async def sessions(self, visit: Visit, search: str, chosen: str | None) -> AsyncIterator[Any]:
-        """The list again, with the open conversation kept in it; of a search, titles first."""
+    async def sessions(
+        self, visit: Visit, search: str, chosen: str | None, many: int
+    ) -> AsyncIterator[Any]:
+        """The list again, up to so many, with the open conversation kept in it; of a search, titles
+        first, and how many were found."""
         if visit.person is None:
             yield gr.skip()
             return
         search = str(search or "")
-        for titles_only in (True, False) if search.strip() else (False,):
+        searches = bool(search.strip())
+        limit = min(max(many, 1), MAX_LISTED) if isinstance(many, int) else LIST_LIMIT
+        for titles_only in (True, False) if searches else (False,):
             try:
-                found = await self._found(visit, search, chosen, titles_only=titles_only)
+                listed, count = await self._found(
+                    visit, search, chosen, titles_only=titles_only, limit=limit
+                )
             except SearchReplaced:
                 yield gr.skip()
                 return
-            yield gr.update(choices=found)
+            told = _found_text(count, limit, visit.language, is_done=not titles_only)
+            yield gr.update(choices=listed.choices), listed.plain, told if searches else ""
 
     @for_user
     async def new_session(self, visit: Visit) -> tuple[Any, ...]:
         """Start a conversation, or take the unused one; the search is cleared."""
         started = await self.service.start_conversation(visit.user_id)
-        chosen, choices = await self._newest(visit, started)
-        return gr.update(choices=choices, value=chosen), ""
+        chosen, listed = await self._opened(visit, started)
+        return gr.update(choices=listed.choices, value=chosen), "", listed.plain
+
+    @for_user
+    async def open_session(self, visit: Visit, wanted: str, window: int) -> AsyncIterator[Any]:
+        """Open the conversation of an address, as `view` does, and show it."""
+        chosen, listed = await self._opened(visit, str(wanted or ""))
+        place: tuple[Any, ...] = (
+            {"__type__": "update", "choices": listed.choices, "value": chosen}, "", listed.plain,
+        )  # fmt: skip
+        async for frame in self._show(visit, chosen, window):
+            if frame[0] is UNCHANGED:
+                # Another one was asked for meanwhile.
+                place = (UNCHANGED,) * 3
+            yield *place, *frame
+            place = (UNCHANGED,) * 3
 
     @for_user
     async def select_session(
@@ -258,10 +278,10 @@ class Handlers:
     ) -> tuple[Any, ...]:
         await self.service.rename(visit.user_id, conversation_id or "", str(title or ""))
         try:
-            found = gr.update(choices=await self._found(visit, search, conversation_id))
+            listed, _ = await self._found(visit, search, conversation_id)
         except SearchNotDone:
-            found = gr.skip()
-        return gr.update(visible=False), found
+            return gr.update(visible=False), gr.skip(), gr.skip()
+        return gr.update(visible=False), gr.update(choices=listed.choices), listed.plain
 
     @for_user
     async def ask_delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
@@ -274,8 +294,9 @@ class Handlers:
     async def delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
         """Delete for good and show the newest conversation that is left."""
         await self.service.delete(visit.user_id, conversation_id or "")
-        chosen, choices = await self._newest(visit, None)
-        return gr.update(visible=False), gr.update(choices=choices, value=chosen), ""
+        chosen, listed = await self._opened(visit, None)
+        shown = gr.update(choices=listed.choices, value=chosen)
+        return gr.update(visible=False), shown, "", listed.plain
 
     async def _send(
         self, visit: Visit, conversation_id: str | None, window: int, search: str, question: str
@@ -337,10 +358,12 @@ class Handlers:
             yield *shown, json.dumps(signal)
             if turn.begun.before_id is None and "sessions" not in signal:
                 with suppress(SearchNotDone):
-                    signal["sessions"] = await self._found(visit, search, conversation_id)
+                    listed, _ = await self._found(visit, search, conversation_id)
+                    signal.update(sessions=listed.choices, recent=listed.plain)
         # Without it the list stays as it is.
         with suppress(SearchNotDone):
-            signal["sessions"] = await self._found(visit, search, conversation_id)
+            listed, _ = await self._found(visit, search, conversation_id)
+            signal.update(sessions=listed.choices, recent=listed.plain)
         yield *shown, json.dumps(signal)
 
     async def _watch(
@@ -369,40 +392,71 @@ class Handlers:
             yield [*shown, *reply], status, ""
         thread = await self.service.open(visit.user_id, conversation_id, window)
         shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
-        yield shown, status_line(thread, visit.language), ""
+        # The list of sessions has changed with it: `listed` in `page.js`.
+        yield shown, status_line(thread, visit.language), json.dumps({"ended": running.id})
 
-    async def _newest(self, visit: Visit, wanted: str | None) -> tuple[str, list[tuple[str, str]]]:
-        """The wanted conversation if it is among the newest, else the newest; and all of them."""
+    def _name(self, language: Language) -> str:
+        """What the model is called where people are greeted: never the id of an endpoint."""
+        if self._model == OFFLINE_MODEL:
+            return text("offline_model", language)
+        return label_of(self._model) or text("unnamed_model", language)
+
+    async def _opened(self, visit: Visit, wanted: str | None) -> tuple[str, Listing]:
+        """The conversation to open, and the list. Without a wanted one it is the newest; for one
+        that is not there, or somebody else's, it is a new one."""
+        kept = None
         entries = await self.service.list_conversations(visit.user_id)
-        if not entries:
+        if wanted and all(entry.id != wanted for entry in entries):
+            try:
+                kept = await self.service.entry(visit.user_id, wanted)
+                wanted = kept.id
+                kept = None if kept in entries else kept
+            except ConversationNotFound:
+                wanted = await self.service.start_conversation(visit.user_id)
+                entries = await self.service.list_conversations(visit.user_id)
+        elif not entries:
             await self.service.start_conversation(visit.user_id)
             entries = await self.service.list_conversations(visit.user_id)
-        found = any(entry.id == wanted for entry in entries)
-        chosen = wanted if wanted and found else entries[0].id
-        return chosen, _choices(entries, visit)
+        more = len(entries) >= LIST_LIMIT
+        listed = listing(entries, visit.language, visit.zone, kept=kept, more=more)
+        return wanted or entries[0].id, listed
 
     async def _found(
-        self, visit: Visit, search: str, chosen: str | None, *, titles_only: bool = False
-    ) -> list[tuple[str, str]]:
-        """What a search finds, and the open conversation in any case."""
+        self,
+        visit: Visit,
+        search: str,
+        chosen: str | None,
+        *,
+        titles_only: bool = False,
+        limit: int = LIST_LIMIT,
+    ) -> tuple[Listing, int]:
+        """What a search finds, with the open conversation in any case; and how many were found."""
+        search = str(search or "")
         entries = await self.service.list_conversations(
-            visit.user_id, str(search or ""), chosen, titles_only=titles_only
+            visit.user_id, search, titles_only=titles_only, limit=limit
         )
+        kept = None
         if chosen and all(entry.id != chosen for entry in entries):
-            entries = [await self.service.entry(visit.user_id, chosen), *entries]
-        return _choices(entries, visit)
-
-
-def _choices(entries: list[Entry], visit: Visit) -> list[tuple[str, str]]:
-    untitled = text("untitled", visit.language)
-    return [
-        (
-            f"{'● ' if entry.running else ''}{entry.title or untitled}"
-            f" · {clock_time(entry.updated_at, visit.zone)}",
-            entry.id,
+            with suppress(ConversationNotFound):
+                kept = await self.service.entry(visit.user_id, chosen)
+        listed = listing(
+            entries,
+            visit.language,
+            visit.zone,
+            kept=kept,
+            more=len(entries) >= limit,
+            found=bool(search.strip()),
         )
-        for entry in entries
-    ]
+        return listed, len(entries)
+
+
+def _found_text(count: int, limit: int, language: Language, *, is_done: bool) -> str:
+    """How many sessions a search has found."""
+    if not count:
+        return text("found_none" if is_done else "searching", language)
+    if count == 1:
+        return text("found_one", language)
+    return text("found_many", language, count=f"{count}+" if count >= limit else count)
 
 
 def _examples(language: Language) -> list[dict[str, str]]:

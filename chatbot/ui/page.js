@@ -72,6 +72,8 @@ window.chatbot = (() => {
   const keep = (key, text) => { try { sessionStorage.setItem(key, text); } catch { /* no storage */ } };
   const kept = (key) => { try { return sessionStorage.getItem(key) || ""; } catch { return ""; } };
 
+  const same = { __type__: "update" };
+
   const OPEN = "chatbot_open_session";
   let opened = "";
   let asked = "";
@@ -100,14 +102,18 @@ window.chatbot = (() => {
       opened = id;
       keep(OPEN, id);
       window.chatbot.opening.begin(id);
+      window.chatbot.address.came(id);
       window.chatbot.edit.close();
       window.chatbot.scroll.toEnd();
       window.chatbot.focus.prompt();
       return window.chatbot.drafts.of(id) || (before ? "" : typed);
     },
     remembered: () => kept(OPEN),
+    // The session that this page shows.
+    opened: () => opened,
     forget: () => {
       window.chatbot.drafts.forget();
+      window.chatbot.address.leave();
       keep(OPEN, "");
     },
     // The code of an invitation link, for its box, and why there is a login view where there was a
@@ -136,6 +142,14 @@ window.chatbot = (() => {
     own: () => {
       window.chatbot.edit.close();
       window.chatbot.scroll.toEnd();
+    },
+    // An example is shown at once like what was typed, which stays in its box.
+    example: (place) => {
+      window.chatbot.own();
+      asked = "";
+      window.chatbot.echo.begin(place[0], window.chatbot.echo.picked());
+      window.chatbot.focus.prompt();
+      return place.slice(0, 3);
     },
     // What was refused may be asked again.
     refused: (messages, typed) => {
@@ -173,8 +187,9 @@ window.chatbot = (() => {
     // The list as it is after a turn, unless another session or another search is open by now.
     listed: (signal, id, search) => {
       const told = JSON.parse(signal || "{}");
+      if (told.ended) window.chatbot.recent.again();
       const fits = told.search === search && told.sessions?.some(([, one]) => one === id);
-      return fits ? { __type__: "update", choices: told.sessions } : undefined;
+      return fits ? [{ __type__: "update", choices: told.sessions }, told.recent] : [same, same];
     },
   };
 })();

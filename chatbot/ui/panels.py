@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from chatbot.service import LIST_LIMIT
+from chatbot.ui.listing import MAX_LISTED
 from chatbot.ui.render.plain import DISPLAY_LEFT, DISPLAY_RIGHT, INLINE_LEFT, INLINE_RIGHT
 
 Label = Callable[[str], Any]
@@ -13,6 +15,8 @@ Label = Callable[[str], Any]
 
 # Read out by screen readers when it changes; the style sheet hides it while it is empty.
 ALERT = '<div role="alert">${value}</div>'
+STATUS = '<div role="status">${value}</div>'
+"""The same without haste."""
 
 
 def _as_sent(_: gr.Dropdown, payload: Any) -> Any:
@@ -41,8 +45,21 @@ class LoginPanel:
 @dataclass(frozen=True)
 class Sidebar:
     search: gr.Textbox
+    found: gr.HTML
+    """How many sessions a search has found."""
     conversations: gr.Dropdown
+    recent: gr.HTML
+    """The newest of them, or what was found, as a plain list."""
+    go: gr.Button
+    """Clicked by `scripts/recent.js`, for the session of a link."""
+    come_back: gr.Button
+    """Clicked by `scripts/address.js`, for the session of an address."""
+    wanted: gr.Textbox
+    more: gr.Button
+    """Clicked by `scripts/recent.js`, for a longer list."""
+    listed: gr.Number
     start: gr.Button
+    start_on_phone: gr.Button
     rename: gr.Button
     export: gr.Button
     delete: gr.Button
@@ -145,9 +162,17 @@ def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
 
 
 def sidebar(label: Label, name: str) -> Sidebar:
-    """The list of conversations and what can be done with them."""
-    with gr.Column(elem_id="sidebar", scale=0, min_width=280):
-        gr.HTML(f'<div class="brand"><span class="mark"></span>{name}</div>')
+    """The list of conversations and what can be done with them. On a phone it is a drawer, and
+    above the conversation is a bar that opens it."""
+    with gr.Row(elem_id="topbar"):
+        gr.Button(label("open_drawer"), size="sm", elem_id="drawer-open")
+        # Filled in by `scripts/address.js`.
+        gr.HTML('<span class="title"></span>', elem_id="topbar-title")
+        start_on_phone = gr.Button(label("new_session"), size="sm", elem_id="new-session-on-phone")
+    with gr.Column(elem_id="sidebar", scale=0, min_width=0):
+        with gr.Row(elem_id="sidebar-head"):
+            gr.HTML(f'<div class="brand"><span class="mark"></span>{name}</div>')
+            gr.Button(label("close_drawer"), size="sm", elem_id="drawer-close")
         start = gr.Button(label("new_session"), variant="primary", elem_id="new-session")
         search = gr.Textbox(
             label=label("search"),
@@ -159,7 +184,12 @@ def sidebar(label: Label, name: str) -> Sidebar:
             html_attributes=hints("off"),
         )
         conversations = gr.Dropdown(
-            choices=[], label=label("sessions"), filterable=False, elem_id="session-list"
+            choices=[],
+            label=label("sessions"),
+            filterable=False,
+            # All that come: `scripts/recent.js` asks for more.
+            num_choices_shown=MAX_LISTED,
+            elem_id="session-list",
         )
         with gr.Row(elem_classes="tools"):
             rename = gr.Button(label("rename"), size="sm", elem_id="rename-session")
@@ -188,30 +218,45 @@ def sidebar(label: Label, name: str) -> Sidebar:
                 confirm_delete = gr.Button(
                     label("delete_for_good"), size="sm", variant="stop", elem_id="delete-confirm"
                 )
+        found = gr.HTML("", elem_id="search-told", html_template=STATUS)
+        recent = gr.HTML("", elem_id="recent-sessions")
+        go = gr.Button(visible="hidden", elem_id="session-go")
+        come_back = gr.Button(visible="hidden", elem_id="session-back")
+        more = gr.Button(visible="hidden", elem_id="session-more")
+        wanted = gr.Textbox(visible=False)
+        listed = gr.Number(LIST_LIMIT, visible=False)
         owner = gr.Button(label("owner"), size="sm", visible=False, elem_id="owner-open")
         with gr.Row(elem_id="account-row"):
             open_account = gr.Button(label("account"), size="sm", elem_id="account-open")
             account = gr.HTML(elem_id="account-name")
             log_out = gr.Button(label("log_out"), size="sm", elem_id="logout")
     return Sidebar(
-        search,
-        conversations,
-        start,
-        rename,
-        export,
-        delete,
-        rename_row,
-        title,
-        save_title,
-        cancel_title,
-        delete_row,
-        delete_question,
-        confirm_delete,
-        cancel_delete,
-        owner,
-        account,
-        open_account,
-        log_out,
+        search=search,
+        found=found,
+        conversations=conversations,
+        recent=recent,
+        go=go,
+        come_back=come_back,
+        wanted=wanted,
+        more=more,
+        listed=listed,
+        start=start,
+        start_on_phone=start_on_phone,
+        rename=rename,
+        export=export,
+        delete=delete,
+        rename_row=rename_row,
+        title=title,
+        save_title=save_title,
+        cancel_title=cancel_title,
+        delete_row=delete_row,
+        delete_question=delete_question,
+        confirm_delete=confirm_delete,
+        cancel_delete=cancel_delete,
+        owner=owner,
+        account=account,
+        open_account=open_account,
+        log_out=log_out,
     )
 
 
@@ -299,4 +344,4 @@ def hints(autocomplete: str) -> gr.InputHTMLAttributes:
 
 def _banners(label: Label, notices: Sequence[str]) -> None:
     for key in notices:
-        gr.Markdown(label(key), elem_classes="banner")
+        gr.HTML(label(key), elem_classes=["banner", f"banner-{key.replace('_', '-')}"])

@@ -26,6 +26,8 @@ LABELS: dict[str, tuple[str, str]] = {
     "sessions": ("Sessions", "会话"),
     "search": ("Search sessions", "搜索会话"),
     "new_session": ("New session", "新会话"),
+    "open_drawer": ("Open the list of sessions", "打开会话列表"),
+    "close_drawer": ("Close the list of sessions", "关闭会话列表"),
     "rename": ("Rename", "重命名"),
     "delete": ("Delete", "删除"),
     "export": ("Export", "导出"),
@@ -88,28 +90,63 @@ LABELS: dict[str, tuple[str, str]] = {
         'Answers can be wrong.<span class="wide"> Check what matters.</span>',
         '回答<span class="wide">由模型生成，</span>可能有误，请注意甄别。',
     ),
+    # The crosses close them in this browser for good: `scripts/banner.js`.
     "offline": (
-        "Offline demo: no model is connected. Set `ARK_API_KEY` and `ARK_MODEL` in `.env` "
-        "and start again to talk to Doubao.",
-        "离线演示：尚未连接模型。在 `.env` 中设置 `ARK_API_KEY` 和 `ARK_MODEL` "
-        "后重新启动，即可与豆包对话。",
+        "<span>Offline demo: no model is connected. Set <code>ARK_API_KEY</code> and "
+        "<code>ARK_MODEL</code> in <code>.env</code> and start again to talk to Doubao.</span>"
+        '<button type="button" data-close="offline" aria-label="Close">×</button>',
+        "<span>离线演示：尚未连接模型。在 <code>.env</code> 中设置 <code>ARK_API_KEY</code> 和 "
+        "<code>ARK_MODEL</code> 后重新启动，即可与豆包对话。</span>"
+        '<button type="button" data-close="offline" aria-label="关闭">×</button>',
     ),
     "not_kept": (
-        "This hosted demo forgets accounts and sessions when it restarts.",
-        "此在线演示重启后不会保留账号和会话。",
+        "<span>This hosted demo forgets accounts and sessions when it restarts.</span>"
+        '<button type="button" data-close="not-kept" aria-label="Close">×</button>',
+        "<span>此在线演示重启后不会保留账号和会话。</span>"
+        '<button type="button" data-close="not-kept" aria-label="关闭">×</button>',
     ),
 }
 
 PHRASES: dict[str, tuple[str, str]] = {
     "untitled": ("New session", "新会话"),
-    "welcome": ("# What can I do for you?\n{model}", "# 有什么可以帮你？\n{model}"),
-    "example_1": (
-        "Explain recursion with a small Python code example",
-        "用一段 Python 代码解释递归",
+    "recent": ("Recent sessions", "最近的会话"),
+    "running": ("A reply is being written", "正在生成回答"),
+    "group_today": ("Today", "今天"),
+    "group_yesterday": ("Yesterday", "昨天"),
+    "group_week": ("This week", "本周"),
+    "group_older": ("Older", "更早"),
+    "group_open": ("Open now", "当前会话"),
+    "weekdays": ("Mon Tue Wed Thu Fri Sat Sun", "周一 周二 周三 周四 周五 周六 周日"),
+    "all_sessions": ("All sessions", "全部会话"),
+    "searching": ("Searching…", "搜索中…"),
+    "found_none": ("Nothing found", "没有找到相关会话"),
+    "found_one": ("1 session found", "找到 1 个会话"),
+    "found_many": ("{count} sessions found", "找到 {count} 个会话"),
+    "session_gone": (
+        "The session of this address is not here, so this is a new one.",
+        "找不到该地址对应的会话，已为你打开一个新会话。",
     ),
-    "example_2": ("Write a formula for compound interest", "写出复利的公式并解释"),
-    "example_3": ("Compare tea and coffee in a table", "用表格比较茶和咖啡"),
-    "example_4": ("What did I say first?", "我第一句说了什么？"),
+    "hits_count": ("{now} of {all}", "{now} / {all}"),
+    "hits_before": ("Hit before", "上一处"),
+    "hits_next": ("Next hit", "下一处"),
+    "hits_close": ("Hide the hits", "关闭"),
+    "welcome": ("# What can I do for you?\n{model}", "# 有什么可以帮你？\n{model}"),
+    "offline_model": ("Offline demo", "离线演示"),
+    "unnamed_model": ("Doubao", "豆包"),
+    # The offline demo answers each of them to the point.
+    "example_1": (
+        "Write Python code that lists the Fibonacci numbers below 50",
+        "写一段 Python 代码，列出 50 以内的斐波那契数",
+    ),
+    "example_2": (
+        "What is the formula for the roots of a quadratic equation?",
+        "一元二次方程的求根公式是什么？",
+    ),
+    "example_3": (
+        "Compare the planets from Earth to Saturn in a table",
+        "用表格比较从地球到土星的行星",
+    ),
+    "example_4": ("My name is Ada. Please remember it", "我叫小明，请记住"),
     "confirm_delete": (
         "Delete “{title}” with all its messages? This cannot be undone.",
         "删除“{title}”及其全部消息？此操作无法撤销。",

@@ -7,6 +7,7 @@ stored text when somebody copies it.
 """
 
 import asyncio
+import html
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -71,13 +72,14 @@ class GrowingReply:
 
 def status_line(thread: Thread, language: Language) -> str:
     """The line below the prompt. What it says of the shown messages is for the style sheet (which
-    buttons make sense now) and for `scripts/`: the session, the ids of its questions from the top,
-    and that of the newest reply."""
+    buttons make sense now) and for `scripts/`: the session, its title, the ids of its questions
+    from the top, and that of the newest reply."""
     reply = f' data-reply="{thread.messages[-1].id}"' if thread.messages else ""
     running = ' data-running="true"' if thread.running_reply else ""
     earlier = ' data-earlier="true"' if thread.has_earlier else ""
     questions = " ".join(str(message.id) for message in thread.messages if message.role == "user")
-    place = f' data-session="{thread.entry.id}" data-questions="{questions}"'
+    title = html.escape(thread.entry.title)
+    place = f' data-session="{thread.entry.id}" data-title="{title}" data-questions="{questions}"'
     facts = f"{place}{reply}{running}{earlier}"
     return f'<div class="status"{facts}>{_usage(thread, language)}</div>'
 

@@ -121,6 +121,19 @@ class Person:
         self.page.click("#session-list input")
         self.page.get_by_role("option").filter(has_text=title).first.click()
 
+    def start(self) -> None:
+        """A new session, which is empty."""
+        buttons = self.page.locator("#new-session, #new-session-on-phone")
+        buttons.filter(visible=True).click()
+        expect(self.chat).to_contain_text("What can I do for you?")
+
+    def open_drawer(self) -> None:
+        """On a phone the sidebar is a drawer."""
+        opener = self.page.locator("#drawer-open")
+        if opener.is_visible():
+            opener.click()
+            expect(self.page.locator("#drawer-close")).to_be_focused()
+
     @property
     def prompt(self):
         return self.page.locator("#prompt textarea")

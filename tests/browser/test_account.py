@@ -10,6 +10,7 @@ from tests.browser.conftest import PASSWORD
 
 
 def account(person):
+    person.open_drawer()
     person.page.click("#account-open")
     expect(person.page.locator("#account-view")).to_be_visible()
     expect(logins(person).first).to_be_visible()

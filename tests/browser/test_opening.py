@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -167,7 +168,7 @@ def test_logging_in_at_once_is_no_death(ann, someone):
 def test_an_address_that_opens_a_new_session_with_and_without_storage(ann, someone):
     ann.page.goto(f"{ann.url}?new")
     expect(ann.chat).to_contain_text(WELCOME)
-    expect(ann.page).to_have_url(ann.url)
+    expect(ann.page).to_have_url(re.compile(r"/\?session=[0-9a-f-]{36}$"))
     expect(ann.page.locator("#notice")).to_have_count(0)
     ann.ask("echo: a fresh start")
     ann.is_answered()

@@ -479,7 +479,7 @@ def test_without_a_key_the_page_says_so_and_answers(someone, tmp_path):
         ann.is_in()
         expect(ann.page.locator("#conversation")).to_contain_text("ARK_API_KEY")
         expect(ann.chat).to_contain_text("有什么可以帮你")
-        ann.page.get_by_text("用表格比较茶和咖啡").click()
+        ann.page.get_by_text("用表格比较从地球到土星的行星").click()
         expect(ann.replies.last.locator("table")).to_be_visible()
         ann.is_answered()
         ann.page.click("#logout")

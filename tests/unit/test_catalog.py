@@ -3,7 +3,15 @@
 import pytest
 
 from chatbot.budget import prices_are_known, prices_for
-from chatbot.catalog import DEAREST, PRICES, kinds_of, known_name, prices_of, wire_name
+from chatbot.catalog import (
+    DEAREST,
+    PRICES,
+    kinds_of,
+    known_name,
+    label_of,
+    prices_of,
+    wire_name,
+)  # fmt: skip
 from chatbot.config import Settings
 
 # Input tokens; yuan per million of input, cached and output, as the price list has them.
@@ -112,3 +120,19 @@ def test_the_kinds_of_memory_to_try(model, kinds):
 
 def test_every_listed_model_is_known_by_its_own_name():
     assert all(prices_of(name) is prices for name, prices in PRICES.items())
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [
+        ("doubao-seed-2-1-lite-260915", "Doubao Seed 2.1 Lite"),
+        ("ep-20260101-abcde=doubao-seed-2-1-pro-260915", "Doubao Seed 2.1 Pro"),
+        ("doubao-1-5-pro-32k-250115", "Doubao 1.5 Pro 32K"),
+        ("deepseek-v4-1-flash-260910", "DeepSeek V4.1 Flash"),
+        ("ep-20260101-abcde", ""),
+        ("gpt-4o", "gpt-4o"),
+        ("Qwen/Qwen2-7B", "Qwen/Qwen2-7B"),
+    ],
+)
+def test_people_see_a_name_and_no_endpoint(model, label):
+    assert label_of(model) == label

@@ -60,5 +60,6 @@ def test_the_page_has_the_elements_that_tests_and_tools_rely_on(app):
         auth-view login-name login-password login-submit register-name register-password
         register-invite register-submit auth-error chat-view session-list new-session
         rename-session delete-session search-sessions chatbot prompt usage-line account-name logout
+        recent-sessions drawer-open new-session-on-phone
     """
     assert set(wanted.split()) <= there

@@ -231,3 +231,38 @@ async def test_a_search_that_is_given_up_blocks_nobody(when):
     await asyncio.gather(one, two, three, return_exceptions=True)
     assert track.ended[-1] == "three"
     assert track.searches._waiting == {}
+
+
+def test_a_hit_is_the_newest_message_with_the_most_words(storage, ann):
+    def look():
+        head = None
+        made = Conversation.create(user=ann, title="words")
+        for text in ("apples", "a pear and apples", "a PEAR, ａpples", "pears", "plums"):
+            head = Message.create(
+                conversation=made, role="user", content=text, state="complete", parent=head
+            )
+        # Of another version: not shown.
+        Message.create(
+            conversation=made, role="user", content="pear apples plums", state="complete"
+        )
+        Conversation.update(head_id=head.id).where(Conversation.id == made.id).execute()
+        looked_for = ("apples pear", "pears", "words", "plums", "pear plums apples")
+        found = [search.hit(ann, str(made.id), words, 100) for words in looked_for]
+        return head.id, [*found, search.hit(ann, str(made.id), "apples", 2)]
+
+    last, found = storage.write_now(look)
+    assert found == [(last - 2, 2), (last - 1, 1), (None, 0), (last, 0), (last - 2, 2), (None, 0)]
+
+
+def test_every_spelling_that_is_found_has_a_hit(storage, ann):
+    def look():
+        missed = []
+        for text, word in FOUND:
+            made = say(ann, "x0", text)
+            head = Message.select(Message.id).where(Message.conversation == made).scalar()
+            Conversation.update(head_id=head).where(Conversation.id == made.id).execute()
+            if search.hit(ann, str(made.id), word, 9) != (head, 0):
+                missed.append((text, word))
+        return missed
+
+    assert storage.write_now(look) == []

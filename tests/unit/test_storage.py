@@ -302,19 +302,3 @@ def test_prepared_writes_tell_the_new_id_and_how_many_rows_changed(storage, user
     made, changed, rows = storage.write_now(write)
     assert changed == [2, 0, 1, 3]
     assert rows == [(message_id, "c", later) for message_id in made]
-
-
-def test_a_search_keeps_the_open_conversation_of_the_same_person_only(storage, user):
-    def look():
-        other = User.create(name="Bob", name_key="bob", password_hash="x")
-        open_here, _, elsewhere = [
-            Conversation.create(user=owner, title=title).id
-            for owner, title in ((user, "open"), (user, "no"), (other, "no"))
-        ]
-        return open_here, [
-            [row.id for row in search.conversations(user.id, 10, "zebra crossing", str(keep))]
-            for keep in (open_here, elsewhere)
-        ]
-
-    open_here, found = storage.write_now(look)
-    assert found == [[open_here], []]

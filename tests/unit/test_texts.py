@@ -5,6 +5,7 @@ import string
 import pytest
 
 from chatbot import errors
+from chatbot.ark.offline.script import reply_to
 from chatbot.storage.models import State
 from chatbot.ui import routes, texts
 from chatbot.ui.texts import error_text, language_of, reason_text
@@ -78,3 +79,13 @@ def test_a_reason_is_found_by_its_stored_code():
     assert reason_text("rate_limited", "en") == errors.RateLimited.sentence
     assert reason_text("process_died", "zh") == "服务器重启了"
     assert reason_text("a code of a later release", "en") == errors.ChatbotError.sentence
+
+
+def test_the_offline_demo_answers_its_examples_to_the_point():
+    answers = {1: "fibonacci", 2: "sqrt", 3: "|", 4: ("Ada", "小明")}
+    for number, expected in answers.items():
+        for place, language in enumerate(("en", "zh")):
+            asked = texts.text(f"example_{number}", language)
+            wanted = expected if isinstance(expected, str) else expected[place]
+            assert wanted in reply_to([{"role": "user", "content": asked}]).content, asked
+    assert "Saturn" in texts.text("example_3", "en")

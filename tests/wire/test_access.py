@@ -4,6 +4,8 @@ Ann has a session. The others know its ids, and the id of her account and of her
 """
 
 import inspect
+import re
+import uuid
 from dataclasses import dataclass
 
 import gradio as gr
@@ -20,6 +22,7 @@ from chatbot.turns import Turns
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.cookies import NAME as COOKIE
 from chatbot.ui.export import export_route
+from chatbot.ui.hit import hit_route
 from chatbot.ui.routes import PREFIX, routes
 from chatbot.ui.source import source_route
 from tests.conftest import finished
@@ -35,7 +38,7 @@ WRONG_PASSWORD = "Name or password is wrong."
 
 # Every function that Gradio can be asked to run is in one of these.
 FOR_ANYONE = {"view", "follow", "sessions"}
-ABOUT_ONESELF = {"new_session"}
+ABOUT_ONESELF = {"new_session", "open_session"}
 ABOUT_A_SESSION = {
     "select_session", "send", "send_example", "edit", "regenerate", "undo", "choose_option",
     "show_version", "stop", "ask_rename", "rename", "ask_delete", "delete",
@@ -136,7 +139,8 @@ async def house(tmp_path):
     question, reply = (await app.service.open(ann, session, 10)).messages
     values = {
         "wanted": session, "conversation_id": session, "chosen": session, "window": 30,
-        "search": SECRET, "title": "changed", "question": "changed", "shown": str(reply.id),
+        "search": SECRET, "many": 100, "title": "changed", "question": "changed",
+        "shown": str(reply.id),
         "example": gr.SelectData(None, {"index": 0, "value": {"text": "changed"}}),
         "begun_in": session, "question_id": str(question.id), "words": "changed",
         "message_id": str(question.id), "step": "1",
@@ -148,6 +152,7 @@ async def house(tmp_path):
             *routes(app.accounts, app.storage, login_days=7),
             export_route(app.accounts, app.service),
             source_route(app.accounts, app.service),
+            hit_route(app.accounts, app.service),
             *account_routes(app.accounts, SelfService(app.storage, app.service, app.turns)),
         ],
         tokens=tokens, values=values, turns=app.turns, storage=app.storage, service=app.service,
@@ -196,6 +201,17 @@ async def test_events_for_anyone_show_nothing_of_others(house, who):
     assert await house.anns() == before
 
 
+@pytest.mark.parametrize("event", ["view", "open_session"])
+async def test_an_address_does_not_tell_whether_it_is_somebody_elses(house, event):
+    wanted = [house.values["conversation_id"], str(uuid.uuid4()), "nonsense"]
+    await house.call("bob", house.functions["new_session"])
+    told = set()
+    for house.values["wanted"] in wanted:
+        answer = await house.call("bob", house.functions[event])
+        told.add(re.sub(r"\d\d:\d\d", "now", answer))
+    assert len(told) == 1, "a new session, or the one that was never used"
+
+
 @pytest.mark.parametrize("who", ["nobody", "ann", "bob", "zoe"])
 async def test_events_for_owners_are_for_owners(house, who):
     before = await house.anns()
@@ -226,6 +242,7 @@ ROUTES = {
     ("POST", "delete-account"): {"password": PASSWORD + "!"},
     ("POST", "export"): {},
     ("POST", "source"): {"message": ""},
+    ("POST", "hit"): {"search": SECRET},
 }
 
 
@@ -255,7 +272,7 @@ async def test_routes_answer_about_oneself_only(house, who):
     async with house.client(who) as client:
         async for name, fields, answer in house.closed_routes(client):
             assert SECRET not in answer.text, name
-            if name in ("export", "source"):
+            if name in ("export", "source", "hit"):
                 assert answer.json()["error"]["message"] == NOT_THEIRS
             if "password" in fields or "current" in fields:
                 assert answer.json()["error"]["message"] == WRONG_PASSWORD

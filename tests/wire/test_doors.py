@@ -366,7 +366,7 @@ async def test_a_login_that_ends_loses_its_running_streams(tmp_path):
         for one, tab, _ in rows[:-1]:
             # Nobody gets back in with what they still hold.
             view = {"data": [""], "fn_index": one.functions["sessions"], "session_hash": tab.hash}
-            answer = await one.client.post(JOIN, json={**view, "data": ["", None]})
+            answer = await one.client.post(JOIN, json={**view, "data": ["", None, None]})
             assert answer.status_code == 401
     app.close()
 

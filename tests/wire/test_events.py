@@ -47,7 +47,7 @@ async def test_an_event_without_a_place_starts_when_one_is_free(app, monkeypatch
         conversation = await first.new_conversation()
         async with asyncio.TaskGroup() as both:
             asked = both.create_task(first.ask(conversation, "count 20"))
-            listed = both.create_task(second.result("sessions", "", conversation))
+            listed = both.create_task(second.result("sessions", "", conversation, 100))
         assert asked.result().endswith("20")
         assert listed.result()
 
@@ -60,7 +60,7 @@ async def test_an_event_for_which_there_is_no_room_is_refused(app, monkeypatch):
         conversation = await tab.new_conversation()
         asked = tab.event("send", conversation, None, "", "count 40")
         await anext(asked)
-        wanted = {"data": ["", conversation], "fn_index": ann.functions["sessions"]}
+        wanted = {"data": ["", conversation, None], "fn_index": ann.functions["sessions"]}
         answers = [
             await ann.client.post("gradio_api/queue/join", json={**wanted, "session_hash": "x"})
             for _ in range(2)

@@ -4,6 +4,11 @@ window.chatbot.echo = (() => {
   const AFTER = 250;
   let waiting = null;
   let timer = 0;
+  let picked = "";
+  document.addEventListener("click", (event) => {
+    const example = event.target.closest?.("#chatbot .example");
+    if (example) picked = example.textContent.trim();
+  }, true);
 
   // As `typed` in `render/plain.py` has it.
   const asTyped = (words) => {
@@ -15,6 +20,8 @@ window.chatbot.echo = (() => {
   const same = { __type__: "update" };
 
   return {
+    // The example that was clicked last.
+    picked: () => picked,
     // A question was asked, in this session.
     begin: (session, question) => {
       clearTimeout(timer);

@@ -94,7 +94,7 @@ window.chatbot.opening = (() => {
       const fresh = asksForNew();
       if (fresh) died = false;
       begin("");
-      return died || fresh ? NEW : window.chatbot.remembered();
+      return died || fresh ? NEW : window.chatbot.address.asked() || window.chatbot.remembered();
     },
   };
 })();

@@ -2,7 +2,6 @@
 window.chatbot.sessions = (() => {
   // Gradio's: the field that shows the session and opens the list.
   const FIELD = "#session-list input";
-  const WINDOW = 30;
   const KEYS_THAT_OPEN = ["Enter", " ", "ArrowDown", "ArrowUp"];
   const KEYS_IN_IT = ["Enter", "Escape", "ArrowDown", "ArrowUp", "Home", "End"];
   const hidden = { __type__: "update", visible: false };
@@ -38,16 +37,37 @@ window.chatbot.sessions = (() => {
     }
   }, true);
 
+  const turn = async (id, search) => {
+    window.chatbot.drawer.close();
+    setTimeout(window.chatbot.focus.prompt);
+    return [hidden, hidden, await window.chatbot.hits.seek(id, search)];
+  };
+
   return {
     // Gradio's open list trips over choices that get fewer: it is opened anew.
     changed: () => {
       const field = document.querySelector(FIELD);
       if (field && isOpen(field)) open(field);
     },
-    // Rows below the tools are closed, and as many messages are shown as at first.
-    turnTo: () => {
+    open: () => {
+      const field = document.querySelector(FIELD);
+      field?.scrollIntoView({ block: "nearest" });
+      if (field) open(field);
+    },
+    // Another session comes: rows below the tools are closed, and as many messages are shown as at
+    // first, or as it takes to show what was searched for.
+    turn,
+    turnTo: (id, search) => {
+      window.chatbot.address.mine();
+      return turn(id, search);
+    },
+    start: () => {
+      window.chatbot.address.mine();
+      return turn();
+    },
+    closeRows: () => {
       setTimeout(window.chatbot.focus.prompt);
-      return [hidden, hidden, WINDOW];
+      return [hidden, hidden];
     },
   };
 })();

@@ -1,0 +1,25 @@
+"""Where in a session a search has found its words, for the page that opens it there."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from chatbot.accounts import Accounts
+from chatbot.errors import NotLoggedIn
+from chatbot.service import ChatService
+from chatbot.ui.cookies import token_of
+from chatbot.ui.routes import PREFIX, answering, texts_of
+
+
+def hit_route(accounts: Accounts, service: ChatService) -> Route:
+    """POST {"session", "search"}: {"message": id or null, "after"}, if the session is one's own."""
+
+    async def hit(request: Request) -> Response:
+        session, search = await texts_of(request, "session", "search")
+        person = await accounts.person(token_of(request))
+        if person is None:
+            raise NotLoggedIn()
+        message, after = await service.hit(person.id, session, search)
+        return JSONResponse({"message": message, "after": after})
+
+    return Route(f"{PREFIX}/hit", answering(hit), methods=["POST"])

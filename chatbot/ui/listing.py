@@ -1,0 +1,105 @@
+"""The list of sessions as the page shows it: the choices of the dropdown, and the newest of them as
+a plain list of links. What the choices have besides their titles travels with the list, for
+`scripts/recent.js`.
+"""
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import groupby
+
+from chatbot.service import Entry
+from chatbot.ui.texts import Language, text
+
+MAX_LISTED = 10_000
+"""Choices of a page that has asked for more and more of them."""
+PLAIN = 15
+"""Links of the plain list: it is drawn anew whenever a session changes."""
+FOUND = 50
+"""The same for what a search has found."""
+RUNNING = "● "
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Both, of the same sessions; `plain` is HTML."""
+
+    choices: list[tuple[str, str]]
+    plain: str
+
+
+def listing(
+    entries: Sequence[Entry],
+    language: Language,
+    zone: tzinfo,
+    *,
+    kept: Entry | None = None,
+    more: bool = False,
+    found: bool = False,
+) -> Listing:
+    """The list of these sessions, newest first.
+
+    `kept` is the open one where it is not among them: it can be chosen, but is no link. `more`
+    tells that there are others, `found` that a search has found these.
+    """
+    today = datetime.now(UTC).astimezone(zone)
+    shown = [kept, *entries] if kept else list(entries)
+    times = [_time(entry.updated_at.astimezone(zone), today, language) for entry in shown]
+    groups = [text(_group(entry.updated_at.astimezone(zone), today), language) for entry in entries]
+    if kept:
+        groups = [text("group_open", language), *groups]
+    first = [place for place, name in enumerate(groups) if place == 0 or groups[place - 1] != name]
+    facts = {"times": times, "groups": {place: groups[place] for place in first}}
+    links = list(zip(shown, times, groups, strict=True))[len(shown) - len(entries) :]
+    plain = ""
+    for name, of_group in groupby(links[: FOUND if found else PLAIN], key=lambda link: link[2]):
+        lines = "".join(_link(entry, time, language) for entry, time, _ in of_group)
+        plain += f"<h2>{html.escape(name)}</h2><ul>{lines}</ul>"
+    told = html.escape(json.dumps(facts, ensure_ascii=False, separators=(",", ":")))
+    all_of_them = text("all_sessions", language)
+    if len(links) > (FOUND if found else PLAIN):
+        plain += f'<button type="button" class="all">{html.escape(all_of_them)}</button>'
+    marks = f"{' data-more' if more else ''}{' data-found' if found else ''}"
+    name = html.escape(text("recent", language))
+    facts_and_marks = f'aria-label="{name}" data-facts="{told}"{marks}'
+    return Listing(
+        [(title_of(entry, language), entry.id) for entry in shown],
+        f'<div class="listing" role="group" {facts_and_marks}>{plain}</div>',
+    )
+
+
+def title_of(entry: Entry, language: Language) -> str:
+    """What the dropdown calls a session."""
+    return f"{RUNNING if entry.running else ''}{entry.title or text('untitled', language)}"
+
+
+def _link(entry: Entry, time: str, language: Language) -> str:
+    title = html.escape(entry.title or text("untitled", language))
+    running = f'<i title="{text("running", language)}"></i>' if entry.running else ""
+    return (
+        f'<li><a href="?session={entry.id}" data-session="{entry.id}">'
+        f"{running}<bdi>{title}</bdi><time>{time}</time></a></li>"
+    )
+
+
+def _group(moment: datetime, today: datetime) -> str:
+    """The phrase for the days that a moment belongs to; weeks begin on Monday."""
+    days = (today.date() - moment.date()).days
+    if days <= 0:
+        return "group_today"
+    if days == 1:
+        return "group_yesterday"
+    monday = today.date() - timedelta(days=today.weekday())
+    return "group_week" if moment.date() >= monday else "group_older"
+
+
+def _time(moment: datetime, today: datetime, language: Language) -> str:
+    """As short as its group allows."""
+    group = _group(moment, today)
+    if group in ("group_today", "group_yesterday"):
+        return f"{moment:%H:%M}"
+    if group == "group_week":
+        return text("weekdays", language).split()[moment.weekday()]
+    return f"{moment:%m-%d}" if moment.year == today.year else f"{moment:%Y-%m-%d}"

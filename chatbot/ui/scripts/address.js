@@ -1,0 +1,88 @@
+// Each session has an address: back, forward, a bookmark and a second tab find it, and the tab is
+// called by it. Whose it is, the server says; what it does not have comes as a new session.
+window.chatbot.address = (() => {
+  const { say } = window.chatbot.page;
+  const NAME = "session";
+  const LONGEST = 64;
+  const APP = say("app");
+
+  // What an address asks for and has not come yet, and what was asked for before that.
+  let pending = "";
+  const passed = new Set();
+  let first = true;
+  let replacing = false;
+
+  const here = () => (new URL(location.href).searchParams.get(NAME) ?? "").slice(0, LONGEST);
+  const write = (id, replaces) => {
+    const address = new URL(location.href);
+    if (id) address.searchParams.set(NAME, id);
+    else address.searchParams.delete(NAME);
+    address.hash = "";
+    const how = replaces ? "replaceState" : "pushState";
+    try { history[how](history.state, "", address); } catch { /* too many at once: Safari */ }
+  };
+  const settle = () => {
+    pending = "";
+    passed.clear();
+    replacing = false;
+  };
+
+  addEventListener("popstate", () => {
+    const id = here();
+    if (!id || id === (pending || window.chatbot.opened())) return;
+    const button = document.getElementById("session-back");
+    if (button) {
+      if (pending) passed.add(pending);
+      pending = id;
+      button.click();
+    } else if (document.getElementById("owner-view")) location.reload();
+  });
+
+  // The tab, and the bar of a phone, are called by the session that is shown. A new title is known
+  // sooner than it is shown.
+  let renamed = { session: "", before: "", title: "" };
+  const titleOf = ({ session, title }) => {
+    const isKnown = session === renamed.session && title === renamed.before;
+    return (isKnown ? renamed.title : title) || say("untitled");
+  };
+  const call = () => {
+    const status = window.chatbot.status();
+    const title = status.session ? titleOf(status) : "";
+    const tab = title ? `${title} · ${APP}` : APP;
+    if (document.title !== tab) document.title = tab;
+    const bar = document.querySelector("#topbar-title .title");
+    if (bar && bar.textContent !== title) bar.textContent = title;
+  };
+  window.chatbot.watch(call);
+
+  return {
+    // The session that the address of a page asks for.
+    asked: () => (pending = here()),
+    pending: () => pending,
+    // The person has chosen another session: what the address asked for is not wanted any more.
+    mine: settle,
+    // The session that is open now is about to go, and its address with it.
+    over: () => { replacing = true; },
+    // A session is open.
+    came: (id) => {
+      if (passed.delete(id) && id !== pending) return;
+      const isGone = Boolean(pending) && id !== pending;
+      if (here() !== id) write(id, first || replacing || isGone);
+      if (isGone) window.chatbot.told(say("session_gone"));
+      first = false;
+      settle();
+    },
+    // What the address asked for could not be shown.
+    refused: () => {
+      settle();
+      write(window.chatbot.opened(), true);
+    },
+    // The open session has another title.
+    called: (title) => {
+      const { session, title: before } = window.chatbot.status();
+      renamed = { session, before, title: title.trim().replace(/\s+/g, " ") };
+      call();
+    },
+    leave: () => write("", true),
+  };
+})();
