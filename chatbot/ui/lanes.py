@@ -4,9 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
-PAUSE_SECONDS = 0.015
-"""Between two requests of a full lane: a few times what one takes of the processor."""
-
 
 class Lanes:
     """A lane for each subject, in which one request goes at a time, in the order they came."""
@@ -25,8 +22,6 @@ class Lanes:
         try:
             async with lane:
                 yield
-                if self._lanes[subject][1] > 1:
-                    await asyncio.sleep(PAUSE_SECONDS)
         finally:
             lane, users = self._lanes.pop(subject)
             if users > 1:
