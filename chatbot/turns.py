@@ -262,7 +262,9 @@ class Turns:
             outcome = turn.outcome(self.limits.model, kind)
             await self._final.make(turn, outcome, self._closing)
         finally:
-            self._turns.pop(turn.begun.reply_id, None)
+            # SQLite gives the id of a deleted row to a new one, whose turn stays.
+            if self._turns.get(turn.begun.reply_id) is turn:
+                del self._turns[turn.begun.reply_id]
             turn.finished()
 
     def _look_at(self, turn: Turn, reader: asyncio.Task[None]) -> None:

@@ -161,3 +161,11 @@ def test_the_longest_question_fits_into_a_body(inputs, character):
 def test_half_a_character_comes_through_as_it_was(inputs):
     sent = b'{"fn_index": 1, "session_hash": "tab", "data": ["id", null, "", "a\\ud800"]}'
     assert json.loads(inputs.read(sent).body)["data"][3] == "a\ud800"
+
+
+@pytest.mark.parametrize("piece", [b'"', b'"\\', b'\\"', b'"\\"'])
+def test_strings_that_do_not_end_are_looked_through_once(piece):
+    from chatbot.ui.event_inputs import STRING
+
+    # A second look for each quotation mark took minutes.
+    assert len(STRING.sub(b"", piece * 100_000)) <= 100_000
