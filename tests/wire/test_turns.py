@@ -438,3 +438,20 @@ async def test_a_dead_process_blocks_a_conversation_no_longer_than_its_lease(cha
     ]  # fmt: skip
     states = {m.content: m.state for m in await chat.messages(one)}
     assert states["tw"] == "interrupted"
+
+
+async def test_a_turn_stays_although_it_has_the_id_of_one_whose_rows_are_gone(chat, ark):
+    ark.pace = 0.02
+    one = await chat.started()
+    first = await chat.send(one, "count 500")
+    await grown(first)
+    await chat.storage.write(erase.conversation, chat.user_id, one)
+    other = await chat.started()
+    # SQLite gives the id of the deleted reply to this one.
+    second = await chat.send(other, "count 500")
+    first.stop(State.STOPPED)
+    await finished(first)
+    assert chat.turns.get(second.begun.reply_id) is second
+    await chat.service.stop(chat.user_id, other)
+    await finished(second, seconds=5)
+    assert (await chat.messages(other))[-1].state == State.STOPPED
