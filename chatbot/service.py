@@ -134,7 +134,7 @@ class ChatService:
     async def hit(self, user_id: int, conversation_id: str, search: str) -> tuple[int | None, int]:
         """The message that a search has found in a conversation, if it is one, and how many come
         after it. Raises `ConversationNotFound`."""
-        found: tuple[int | None, int] = await self._storage.read(
+        found: tuple[int | None, int] = await self._storage.search(
             hit, user_id, conversation_id, search, HIT_REACH
         )
         return found
