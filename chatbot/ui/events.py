@@ -55,7 +55,7 @@ class Page(gr.Blocks):
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """What answers the two routes of events, for who need not go through the whole web app."""
+    """The endpoints of the two event routes as ASGI apps, without the web app's middleware."""
 
     join: ASGIApp
     data: ASGIApp

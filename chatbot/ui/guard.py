@@ -44,8 +44,8 @@ MOST_FIELDS = 20
 LONGEST_ANONYMOUS = 4 * 1024
 """Of an event without a login."""
 REFUSED_SECONDS = 0.3
-"""So long, on average, waits for its answer who asks too often: a connection that waits asks
-nothing, and costs nothing."""
+"""How long, on average, a request over the pace waits for its refusal: a connection that waits
+sends no further request."""
 NOBODY = "nobody"
 """The lane of all who are not logged in."""
 

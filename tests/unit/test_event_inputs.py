@@ -8,7 +8,7 @@ import pytest
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.errors import BadInput
-from chatbot.ui.event_inputs import EventInputs, table
+from chatbot.ui.event_inputs import STRING, EventInputs, table
 
 NAMES = {
     0: "view", 1: "send", 2: "edit", 3: "set_limit", 4: "pause", 5: "send_example", 6: "undo",
@@ -165,7 +165,5 @@ def test_half_a_character_comes_through_as_it_was(inputs):
 
 @pytest.mark.parametrize("piece", [b'"', b'"\\', b'\\"', b'"\\"'])
 def test_strings_that_do_not_end_are_looked_through_once(piece):
-    from chatbot.ui.event_inputs import STRING
-
     # A second look for each quotation mark took minutes.
     assert len(STRING.sub(b"", piece * 100_000)) <= 100_000
