@@ -428,3 +428,10 @@ def test_an_answer_is_kept_and_forgotten():
     assert "**a**" in kept
     kept.answer("b" * 20)
     assert "**a**" not in kept
+
+
+def test_no_letter_has_more_marks_than_a_browser_can_draw_at_once():
+    marks = "\u0301" * 1_000
+    assert answer(f"a{marks}") == f"<p>a{marks}</p>"
+    assert answer(f"a{marks}\u0301") == f"<p>a{marks}◌\u0301</p>"
+    assert answer("a" + 60 * marks).count("◌") == 59

@@ -16,7 +16,7 @@ from markdown_it.token import Token
 
 from chatbot.ui.render import code, formulas, links, tags
 from chatbot.ui.render.emphasis import use_emphasis
-from chatbot.ui.render.plain import escaped, typed
+from chatbot.ui.render.plain import based, escaped, typed
 
 LONGEST = 100_000
 """Characters of an answer that is parsed; a longer one is plain text."""
@@ -105,7 +105,7 @@ class Writer:
             html = self._block(whole)
             first, last = whole[0].map or (0, 0)
             if html is None or html.count("<") > MOST_TAGS:
-                html = typed("\n".join(self._lines[first:last]))
+                html = typed(based("\n".join(self._lines[first:last])))
             found.append(Block(first, html, before, whole[0]))
             begin = place + 1
         return found
@@ -299,11 +299,11 @@ for _plain in (
 def answer(text: str) -> str:
     """What the Chatbot gets for a finished answer."""
     if len(text) > LONGEST:
-        return typed(text)
+        return typed(based(text))
     blocks = Writer(right_to_left=bool(RIGHT_TO_LEFT.search(text))).blocks(text)
     if not blocks:
         # Definitions of links are nothing to see, but an answer is.
-        return typed(text)
+        return typed(based(text))
     return joined([block.html for block in blocks]).strip("\n")
 
 
