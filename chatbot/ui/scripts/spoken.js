@@ -9,6 +9,9 @@ window.chatbot.spoken = (() => {
   const ROW = ".message-row";
   const PART = "[data-testid=user], [data-testid=bot]";
   const CLEARED = 10000;
+  const AFTER = 300;
+  // Letters of a reply that are told: the browser lays out all of them once more.
+  const LONGEST = 4000;
 
   const give = (element, facts) => {
     for (const [name, value] of Object.entries(facts)) {
@@ -110,7 +113,8 @@ window.chatbot.spoken = (() => {
     const copy = row.cloneNode(true);
     for (const one of copy.querySelectorAll(SILENT)) one.remove();
     const parts = [...copy.querySelectorAll(PART)].map((part) => part.textContent.trim());
-    return [say("author_bot"), ...parts].filter(Boolean).join("\n");
+    const text = [say("author_bot"), ...parts].filter(Boolean).join("\n");
+    return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
   };
 
   let session = "";
@@ -129,11 +133,12 @@ window.chatbot.spoken = (() => {
     if (isRunning) {
       if (isSame && !wasRunning) speak(say("answering"));
     } else if (wasRunning || isNew) {
-      // The row is drawn with the line below the prompt, or a moment later.
-      requestAnimationFrame(() => {
+      // The row is drawn with the line below the prompt, or a moment later. Not in the same task: a
+      // heavy reply keeps the page busy long enough.
+      setTimeout(() => {
         const row = [...document.querySelectorAll(`${BOX} .bot-row`)].at(-1);
         if (row) speak(textOf(row));
-      });
+      }, AFTER);
     }
   };
 
