@@ -3,7 +3,23 @@
 import re
 import sqlite3
 
+import pytest
 from playwright.sync_api import expect
+
+from tests.server import running_server
+
+
+@pytest.fixture(scope="module")
+def small_server(shared_ark, tmp_path_factory):
+    # The table draws only the people that are in view, and the shared server has many.
+    settings = {"TRUSTED_PROXIES": "127.0.0.1", "REGISTRATION": "open"}
+    with running_server(shared_ark, tmp_path_factory.mktemp("owner"), **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def server(small_server):
+    return small_server
 
 
 def promote(server, name):

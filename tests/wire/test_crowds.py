@@ -1,6 +1,7 @@
 """Crowds at the door: thousands of tabs and events of a few, while somebody honest talks on."""
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,7 @@ import httpx
 import pytest
 
 from chatbot.ark.offline import OfflineArk
-from chatbot.ui.tabs import ANONYMOUS, PER_PERSON
+from chatbot.ui.tabs import ANONYMOUS, PER_PERSON, UNREAD_SECONDS
 from tests.page import browser, text_of
 from tests.server import running_server
 
@@ -46,7 +47,12 @@ async def crowd(client, events, headers=lambda _: {}):
     async def send():
         while waiting:
             number, event = waiting.pop()
-            answer = await client.post(JOIN, json=event, headers=headers(number))
+            try:
+                answer = await client.post(JOIN, json=event, headers=headers(number))
+            except httpx.ReadError:
+                # The server had closed a connection that was idle for five seconds.
+                waiting.append((number, event))
+                continue
             told[answer.status_code] += 1
 
     await asyncio.gather(*[send() for _ in range(AT_ONCE)])
@@ -144,9 +150,12 @@ async def test_fourteen_hundred_events_of_one_account_stop_nobody(server, ark):
             }
             for number in range(1400)
         ]  # fmt: skip
+        began = time.monotonic()
         told = await crowd(greedy.client, events)
         assert set(told) == {200, 429}
-        assert told[200] <= PER_PERSON
+        # What nobody reads ends after a while, and makes room for as many others.
+        rounds = 1 + (time.monotonic() - began) // UNREAD_SECONDS
+        assert told[200] <= PER_PERSON * rounds
         await asked.aclose()
 
 
