@@ -22,6 +22,9 @@ BLOCKED_MS = 1_000
 """The longest that one task may keep the main thread."""
 TRIES = 4
 """The machine may be busy with something else."""
+# A task is told some time after it has ended.
+LONGEST_TASK = """() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(
+    () => resolve(Math.max(0, ...tasks)), 300)))"""
 
 WATCH = """
   window.ran = [];
@@ -211,8 +214,6 @@ def test_four_hundred_payloads_do_nothing_in_firefox(house, sessions):
         assert elsewhere(firefox.requests, house.url) == []
 
 
-SHOWN_AT_FIRST = 15
-"""Replies that a page shows of a longer session."""
 HEAVY = {
     "a formula 150 deep": "$" + "x^{" * 150 + "}" * 150 + "$",
     "formulas as deep as may be": " ".join(["$" + "x^{" * 11 + "y" + "}" * 11 + "$"] * 100),
@@ -244,9 +245,11 @@ def test_no_message_keeps_the_page_busy(context, house, monkeypatch):
     person, asked = arrive(context, house)
     page = person.page
     person.is_in()
-    page.click("#new-session")
-    expect(person.chat).to_contain_text("What can I do for you?")
     for number, name in enumerate(HEAVY):
+        # Each in a session of its own: a page of them all is slow by their number.
+        page.click("#new-session")
+        expect(person.replies).to_have_count(0)
+        person.asked_after = ""
         took = []
         while not took or (took[-1] > BLOCKED_MS and len(took) < TRIES):
             page.evaluate("tasks.length = 0")
@@ -256,16 +259,15 @@ def test_no_message_keeps_the_page_busy(context, house, monkeypatch):
             else:
                 person.ask(f"heavy{number}")
             person.is_answered()
-            took.append(page.evaluate("Math.max(0, ...tasks)"))
+            expect(page.locator("#chatbot .caption").last).to_be_visible()
+            took.append(page.evaluate(LONGEST_TASK))
         assert took[-1] <= BLOCKED_MS, name
-    took = []
-    while not took or (took[-1] > BLOCKED_MS and len(took) < TRIES):
-        page.reload()
-        expect(person.replies).to_have_count(SHOWN_AT_FIRST)
-        page.click("#earlier-messages")
-        expect(person.replies).to_have_count(len(HEAVY))
-        expect(page.locator("#chatbot .caption").last).to_be_visible()
-        took.append(page.evaluate("Math.max(0, ...tasks)"))
-    assert took[-1] <= BLOCKED_MS
-    assert page.evaluate(LOOK) == []
+        took = []
+        while not took or (took[-1] > BLOCKED_MS and len(took) < TRIES):
+            page.reload()
+            expect(person.replies).to_have_count(1)
+            expect(page.locator("#chatbot .caption").last).to_be_visible()
+            took.append(page.evaluate(LONGEST_TASK))
+        assert took[-1] <= BLOCKED_MS, f"{name}, after a reload"
+        assert page.evaluate(LOOK) == [], name
     assert elsewhere(asked, house.url) == []
