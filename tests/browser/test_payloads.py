@@ -107,7 +107,7 @@ def sessions() -> list[str]:
 def house(tmp_path_factory):
     settings = {
         "REGISTRATION": "open", "MAX_INPUT_CHARS": "100000", "SENDS_PER_MINUTE": "0",
-        "USER_DAILY_TOKENS": "0", "DAILY_YUAN": "0",
+        "USER_DAILY_TOKENS": "0", "DAILY_YUAN": "0", "MONTHLY_YUAN": "0", "MAX_OUTPUT_TOKENS": "32000",
     }  # fmt: skip
     folder: Path = tmp_path_factory.mktemp("payloads")
     with OfflineArk(pace=0) as ark, running_server(ark, folder, **settings) as server:
