@@ -214,7 +214,7 @@ class ChatService:
 
     async def source(self, user_id: int, message_id: str) -> str:
         """A message as it was written. Raises `ConversationNotFound`."""
-        if not (message_id.isascii() and message_id.isdecimal() and len(message_id) <= ID_DIGITS):
+        if not is_message_id(message_id):
             raise ConversationNotFound()
         return await self._storage.read(Message.text_of, user_id, int(message_id))
 
@@ -287,3 +287,8 @@ def _shown(
     notes: str, *more: Any,
 ) -> Shown:  # fmt: skip
     return Shown(id, role, content, thought, state, error, tuple(notes.split()), *more)
+
+
+def is_message_id(told: str) -> bool:
+    """Whether this can be the id of a message: so many digits fit into the database's integers."""
+    return told.isascii() and told.isdecimal() and len(told) <= ID_DIGITS

@@ -57,7 +57,9 @@ class Tab:
             "session_hash": self.hash,
             "event_data": data,
         }
-        answer = await self._client.post("gradio_api/queue/join", json=join)
+        # With half of a surrogate pair, too, for which httpx's own JSON has no bytes.
+        sent = {"content": json.dumps(join), "headers": {"Content-Type": "application/json"}}
+        answer = await self._client.post("gradio_api/queue/join", **sent)
         answer.raise_for_status()
         event_id = answer.json()["event_id"]
         shown = None

@@ -28,6 +28,8 @@ class Door(Enum):
     START = "what Gradio asks itself while it starts"
 
 
+LONGEST_FILE = 200
+"""Characters of a file's address; no file system has names of more than 255."""
 # A segment begins with a letter or digit, so none is `..`.
 FILES = re.compile(r"/(?:assets|static)(?:/[A-Za-z0-9_][A-Za-z0-9_.@~-]*)+")
 HEARTBEAT = re.compile(rf"{API}/heartbeat/([A-Za-z0-9_-]{{1,64}})")
@@ -57,7 +59,7 @@ class Doors:
         door = self._fixed.get((method, path))
         if door is not None:
             return door
-        if method == "GET" and FILES.fullmatch(path):
+        if method == "GET" and len(path) <= LONGEST_FILE and FILES.fullmatch(path):
             return Door.FILE
         if method == "GET" and HEARTBEAT.fullmatch(path):
             return Door.HEARTBEAT

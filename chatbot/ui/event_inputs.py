@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatbot.errors import BadInput
+from chatbot.storage.fields import storable
 
 SESSION_HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LARGEST_NUMBER = 2**53
@@ -40,9 +41,12 @@ class Event:
 
 def text(longest: int) -> Check:
     def check(value: Any) -> Any:
-        if value is not None and not (isinstance(value, str) and len(value) <= longest):
+        if value is None:
+            return None
+        if not (isinstance(value, str) and len(value) <= longest):
             raise BadInput()
-        return value
+        # Half a surrogate pair is JSON, but no database and no log takes it.
+        return storable(value)
 
     return check
 

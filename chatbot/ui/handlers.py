@@ -17,7 +17,7 @@ import gradio as gr
 from chatbot.accounts import Accounts
 from chatbot.catalog import OFFLINE_MODEL, label_of
 from chatbot.errors import ChangedElsewhere, ConversationNotFound, SearchNotDone, SearchReplaced
-from chatbot.service import LIST_LIMIT, ChatService
+from chatbot.service import LIST_LIMIT, ChatService, is_message_id
 from chatbot.throttle import Sends
 from chatbot.turn import Turn
 from chatbot.ui.listing import MAX_LISTED, Listing, listing
@@ -469,7 +469,6 @@ def _window(told: object) -> int:
 
 
 def _message_id(told: object) -> int:
-    try:
-        return int(str(told))
-    except ValueError:
-        raise ChangedElsewhere() from None
+    if not is_message_id(str(told)):
+        raise ChangedElsewhere()
+    return int(str(told))

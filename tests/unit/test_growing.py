@@ -5,10 +5,12 @@
 
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatbot.ui.render import Growing, answer
+from chatbot.ui.render.answer import Writer
 
 PIECES = [
     "word", " ", "\n", "\n\n", "# ", "- ", "1. ", "2) ", "  ", "    ", "> ", "*", "**", "_", "__", "~~", "~", "`",
@@ -51,8 +53,42 @@ def test_growing_letter_by_letter(text):
         assert fits(shown, answer(text)), repr(text)
 
 
+def test_code_whose_first_line_ends_in_blanks_grows():
+    growing = Growing()
+    for so_far in ("a\n\n``` \n", "a\n\n``` \nw"):
+        assert fits(growing.html(so_far), answer(so_far))
+
+
 def test_code_after_a_reference_grows_inside_its_block():
     growing = Growing()
     for so_far in ("[x]: http:", "[x]: http://a.b\n```py\n", "[x]: http://a.b\n```py\nw"):
         shown = growing.html(so_far)
     assert fits(shown, answer(so_far))
+
+
+@pytest.mark.parametrize(
+    "piece", ["* a\n", "a|b\n-|-\n", "word " * 20, "- [ ] x\n  - y\n", "[x]: http://a.b\nx\n\n"]
+)
+def test_little_is_read_again(monkeypatch, piece):
+    read = 0
+    blocks = Writer.blocks
+
+    def counted(writer, text):
+        nonlocal read
+        read += len(text)
+        return blocks(writer, text)
+
+    monkeypatch.setattr(Writer, "blocks", counted)
+    text = (piece * 30_000)[:30_000]
+    growing = Growing()
+    for place in range(50, len(text) + 1, 50):
+        growing.html(text[:place])
+    assert read < 150 * len(text)
+
+
+def test_a_list_too_long_to_be_drawn_grows_as_text():
+    text = "* a\n" * 10_000
+    growing = Growing()
+    growing.html(text)
+    shown = growing.html(text + "* <b>\n\n* c")
+    assert fits(shown, answer(text + "* <b>\n\n* c"))

@@ -180,6 +180,7 @@ REFUSED = [
     ("GET", "/assets/..%5c..%5cwindows"),
     ("GET", "/assets/a%00.js"),
     ("GET", "/assets/a%0a.js"),
+    ("GET", f"/assets/{'a' * 5000}"),
     ("GET", "/ASSETS/a.js"),
     ("GET", "/%61ssets2/a.js"),
 ]

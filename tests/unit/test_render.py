@@ -121,6 +121,9 @@ def test_emphasis(text, shown):
         ("![](http://a.b/c.png)", '<a href="http://a.b/c.png">http://a.b/c.png</a>'),
         ("[![p](http://a.b/i.png)](http://c.d)", '<a href="http://c.d">p</a>'),
         ("`https://a.b` xhttps://a.b", "<code>https://a.b</code> xhttps://a.b"),
+        ("[x](https://a.bank@b.c/d)", '[x](<a href="https://a.bank">https://a.bank</a>@b.c/d)'),
+        ("[x](https://a.bank:p@b.c)", '[x](<a href="https://a.bank">https://a.bank</a>:p@b.c)'),
+        ("[x](https://b.c/@d?e@f)", '<a href="https://b.c/@d?e@f">x</a>'),
     ],
 )  # fmt: skip
 def test_links(text, shown):
@@ -244,6 +247,9 @@ def test_code_holds_no_formula(text):
         (r"\includegraphics{http://a.b/c.png}", False),
         (r"\htmlStyle{position:fixed}{x}", False),
         (r"\rule{9999em}{9999em}", False),
+        (r"\rule{99em}{9 em}", False),
+        (r"\rule[1em]{1pt}{10.5cm}", False),
+        (r"\rule{99pt}{0.5em} + 12", True),
         (r"\hspace{-500px}x", False),
         ("{unbalanced", False),
         ("un}balanced", False),

@@ -18,7 +18,7 @@ from chatbot.config import Settings
 from chatbot.storage.fields import now
 from chatbot.storage.models import Login, User
 from chatbot.ui import tabs
-from tests.page import PASSWORD, ROUTES, browser, text_of
+from tests.page import PASSWORD, ROUTES, Refused, browser, text_of
 from tests.server import ROOT
 
 pytestmark = pytest.mark.anyio
@@ -384,3 +384,22 @@ async def watch(one, tab, conversation):
             if line.startswith("data:"):
                 last = json.loads(line[5:])
     return last
+
+
+async def test_what_no_button_sends_is_refused_without_a_word_in_the_log(app, caplog):
+    server = Launched(app)
+    async with browser(server, "odd one") as one:
+        tab = one.tab()
+        talk = await tab.new_conversation()
+        assert await tab.ask(talk, "echo: \ud800") == "\ufffd"
+        for number in ("9" * 60, "9" * 18, "-1", "\u0663", "1.5", "", None):
+            for event in ("regenerate", "undo", "choose_option"):
+                with pytest.raises(Refused):
+                    await tab.result(event, talk, None, "", number)
+            with pytest.raises(Refused):
+                await tab.result("show_version", talk, None, number, "1")
+        await tab.result("sessions", "\ud800", talk, None)
+        await tab.result("rename", talk, "a \ud800 title", "\udfff")
+        with pytest.raises(Refused):
+            await tab.result("select_session", "\ud800", None)
+    assert not [record for record in caplog.records if record.exc_info]

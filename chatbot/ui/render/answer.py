@@ -22,6 +22,8 @@ LONGEST = 100_000
 """Characters of an answer that is parsed; a longer one is plain text."""
 LONGEST_BLOCK = 20_000
 """Characters of a paragraph, list or table; a longer one is plain text."""
+MOST_TOKENS = 10_000
+"""Of one block, as the parser counts: five for an item of a list, three for a cell of a table."""
 DEEPEST = 24
 """Lists and quotes in each other, two levels each."""
 MOST_TAGS = 10_000
@@ -73,6 +75,8 @@ class Block:
     bounds: Bounds
     """As they were before it."""
     opening: Token
+    is_plain: bool
+    """Whether it goes beyond a bound and so is plain text."""
 
 
 class Writer:
@@ -104,9 +108,10 @@ class Writer:
             before = copy(self.bounds)
             html = self._block(whole)
             first, last = whole[0].map or (0, 0)
-            if html is None or html.count("<") > MOST_TAGS:
+            is_plain = html is None or html.count("<") > MOST_TAGS
+            if html is None or is_plain:
                 html = typed(based("\n".join(self._lines[first:last])))
-            found.append(Block(first, html, before, whole[0]))
+            found.append(Block(first, html, before, whole[0], is_plain))
             begin = place + 1
         return found
 
@@ -119,7 +124,11 @@ class Writer:
         """One block; None where it goes beyond a bound."""
         if tokens[0].type not in ("fence", "code_block", "formula"):
             size = sum([len(token.content) for token in tokens])
-            if size > LONGEST_BLOCK or max([token.level for token in tokens]) > DEEPEST:
+            if (
+                size > LONGEST_BLOCK
+                or len(tokens) > MOST_TOKENS
+                or max([token.level for token in tokens]) > DEEPEST
+            ):
                 return None
         if tokens[0].type == "table_open":
             _mark_long_cells(tokens)

@@ -37,6 +37,8 @@ REFUSED = re.compile(
 )
 # Lengths of a hundred and more, in whatever unit.
 HUGE = re.compile(r"\d{3}[\d.]*\s*(?:em|ex|mu|pt|px|pc|mm|cm|in|bp|dd|cc|nd|nc|sp)(?![A-Za-z])")
+# Black rectangles of ten and more large units.
+BLACK = re.compile(r"\\rule(?![A-Za-z])[^\\]*?\d{2}[\d.]*\s*(?:em|ex|pc|cm|in|cc|nc)(?![A-Za-z])")
 PIECE = re.compile(r"\\([A-Za-z]+)|\\.|[^\\\s]", re.DOTALL)
 LONGEST_RUN = 40
 """Commands in a row, for those of KaTeX's functions that are not named here."""
@@ -103,7 +105,7 @@ def bearable(formula: str) -> bool:
     """Whether the page may draw it."""
     if len(formula) > LONGEST or not formula.strip():
         return False
-    if REFUSED.search(formula) or HUGE.search(formula):
+    if any(bad.search(formula) for bad in (REFUSED, HUGE, BLACK)):
         return False
     return not any("\ufdd0" <= mark <= "\ufdef" for mark in formula) and _depth(formula) <= DEEPEST
 

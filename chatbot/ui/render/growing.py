@@ -20,6 +20,7 @@ from chatbot.ui.render.answer import (
     joined,
 )
 from chatbot.ui.render.code import TAB_KEEPER
+from chatbot.ui.render.plain import as_typed
 
 ENDS = re.compile(r"(?:</(?:p|div|h[1-6]|li|ul|ol|blockquote|details)>)+\Z")
 ENDS_CHARS = 1_000
@@ -35,8 +36,12 @@ CLOSED = ("fence", "code_block", "formula", "details_open")
 BLANK = " \t\n"
 TABS = re.compile(r"(?<=\n)(?= *\t)")
 MADE_BY_LAST_LINE = ("formula", "table_open", "details_open")
-REREAD, LONG = 400, 8_000
-"""A long last block is read again when it has grown by this fraction of its length."""
+LONG, MANY_LINES = 8_000, 200
+"""Characters and lines of a last block that is not read again for each word."""
+REREAD = 40_000
+"""Such a block of n lines is read again when it has grown by n / 40,000 of its length."""
+REREAD_PLAIN = 0.5
+"""The same for one that is too long to be more than plain text."""
 REREAD_CODE = 500
 """Code is read again after so many characters: it may have become too much to be coloured."""
 
@@ -59,10 +64,8 @@ class Growing:
         added = text[len(seen) :]
         if not text.startswith(seen) or (not self._right_to_left and RIGHT_TO_LEFT.search(added)):
             self._begin(text)
-        elif self._adds(added):
+        elif self._adds(added) or self._waits():
             return self._read_html + self._more()
-        elif self._waits():
-            return self._read_html
         self._read_all()
         return self._read_html + self._more()
 
@@ -77,7 +80,7 @@ class Growing:
         self._right_to_left = bool(RIGHT_TO_LEFT.search(text))
         self._writer = Writer(right_to_left=self._right_to_left)
         self._open = ""
-        """What the text ends in: a `line` of text, or `code`."""
+        """What the text ends in: a `line` of text, `code`, or a block that is `plain` text."""
         self._has_references = False
 
     def _adds(self, added: str) -> bool:
@@ -95,14 +98,21 @@ class Growing:
         more = self._seen[self._read :]
         if self._open == "line":
             return more.rstrip(" ")
+        if self._open == "plain":
+            return as_typed(more.rstrip(BLANK))
         return TABS.sub(TAB_KEEPER, more.rstrip(BLANK)) if self._open == "code" else ""
 
     def _waits(self) -> bool:
         """Whether to read is too early, because there is much to read."""
         grown, last = len(self._seen) - self._read, len(self._seen) - self._sealed_chars
-        if self._has_references:
-            last *= REREAD // 10
-        return not self._open and last > LONG and grown < last / REREAD
+        if self._open == "plain":
+            return grown < last * REREAD_PLAIN
+        lines = self._seen.count("\n", self._sealed_chars)
+        if self._open or (last <= LONG and lines <= MANY_LINES):
+            return False
+        # With references all of the answer is read again.
+        times = 40 if self._has_references else 1
+        return grown < last * min(max(lines, 100) * times / REREAD, REREAD_PLAIN)
 
     def _read_all(self) -> None:
         text = self._seen
@@ -137,15 +147,19 @@ class Growing:
             last = self._seen[self._sealed_chars :]
         html = joined([self._sealed, *[block.html for block in blocks]]).strip("\n")
         if blocks and blocks[-1].opening.type == "fence":
-            source = last[_line_start(last, blocks[-1].begin) :]
+            begin = _line_start(last, blocks[-1].begin)
+            source = last[begin:]
             if "\n" in source and not closes(blocks[-1].opening, source):
-                self._end_in_code(html)
+                self._end_in_code(html, self._sealed_chars + begin + source.index("\n"))
                 return
         self._read_html = _unended(html)
-        if WORD.search(last) and WORD.search(self._read_html) and html.endswith(">"):
+        if blocks and blocks[-1].is_plain:
+            # If it ends, the next reading finds out.
+            self._read, self._open = len(self._seen.rstrip(BLANK)), "plain"
+        elif WORD.search(last) and WORD.search(self._read_html) and html.endswith(">"):
             self._open = "line"
 
-    def _end_in_code(self, html: str) -> None:
+    def _end_in_code(self, html: str, begin: int) -> None:
         fence = html[html.rfind("\n") + 1 :]
         if not fence.startswith("```") or fence.strip("`"):
             # Too much to be coloured, so it is HTML.
@@ -153,7 +167,7 @@ class Growing:
             return
         # Blanks and empty lines at the end are code when something follows.
         self._read_html = html[: -len(fence)].rstrip(BLANK + TAB_KEEPER)
-        self._read = len(self._seen.rstrip(BLANK))
+        self._read = max(len(self._seen.rstrip(BLANK)), begin)
         self._open = "code"
 
 

@@ -11,7 +11,8 @@ from markdown_it.rules_inline import StateInline
 
 MOST = 300
 """Links in one message; what is beyond is text."""
-ALLOWED = re.compile(r"https?://[^\s/\\?#]|mailto:[^\s/\\?#]", re.IGNORECASE)
+# Not with a name before the host: `https://a.bank@b.c` leads to b.c.
+ALLOWED = re.compile(r"https?://[^\s/\\?#@]+(?![^/\\?#]*@)|mailto:[^\s/\\?#]", re.IGNORECASE)
 SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])https?$", re.IGNORECASE)
 # A bare address ends before white space, quotes, angle brackets and the punctuation of Chinese.
 ENDS = r"\s<>\"`，。！？；：、（）《》〈〉【】「」『』〔〕“”‘’…—～·\u3000\uff5e\ufdd0-\ufdd3"

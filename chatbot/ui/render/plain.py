@@ -43,7 +43,12 @@ def based(text: str) -> str:
 def typed(text: str, message_id: int | None = None) -> str:
     """What a person wrote, as HTML, with the message's id; `typed_text` gets it back."""
     mark = f" m{message_id}" if message_id is not None else ""
-    return f'<div class="typed{mark}">{text.translate(AS_TYPED)}</div>'
+    return f'<div class="typed{mark}">{as_typed(text)}</div>'
+
+
+def as_typed(text: str) -> str:
+    """What stands inside of `typed`."""
+    return text.translate(AS_TYPED)
 
 
 def typed_text(value: str) -> str:
