@@ -10,6 +10,10 @@ from chatbot.ark.chunks import MOST_TOKENS, CallStarts, Chunk, Tokens, counted
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.usage import Used
 
+FEWEST = 64
+"""A told number is believed from this part of the estimate on. Estimates of ordinary texts are up
+to four times what a tokenizer makes of them, those of a run of blanks some fifty times."""
+
 
 @dataclass(slots=True)
 class Call:
@@ -31,9 +35,8 @@ class Call:
         told = self.told or Tokens()
         if not (self.applied or self.said or self.told):
             return Used()
-        # No prompt has 0 tokens.
         prompt, cached = counted(told.prompt), 0
-        if prompt:
+        if prompt and prompt * FEWEST >= self.starts.prompt_tokens:
             # More cached tokens than tokens cannot be; then all count in full.
             cached = counted(told.cached) or 0
             cached = cached if cached <= prompt else 0
@@ -44,9 +47,16 @@ class Call:
         if completion is not None and reasoning > completion:
             # Some servers tell the thoughts beside the answer, not within it.
             completion = min(completion + reasoning, MOST_TOKENS)
-        if completion is None or not self.whole or (self.said and not completion):
+        if completion is None or not self.whole or self._said_more(completion):
             completion = max(completion or 0, self._unseen())
         return Used(prompt, cached, completion, min(reasoning, completion))
+
+    def _said_more(self, completion: int) -> bool:
+        """Whether so few tokens cannot be what came."""
+        # In characters first: most are far from it, and they are counted faster.
+        characters = sum(map(len, self.said))
+        few = completion * FEWEST < 4 * characters
+        return few and completion * FEWEST < estimate_tokens("".join(self.said))
 
     def _unseen(self) -> int:
         """The most completion tokens there can be, by what came."""
@@ -74,7 +84,7 @@ class Calls:
         call = self._calls[-1]
         said = [piece for piece in (chunk.thought, chunk.text) if piece]
         call.said += said
-        call.told = chunk.tokens or call.told
+        call.told = _larger(call.told, chunk.tokens)
         # Some servers count with every piece; the last count comes with none.
         call.whole = bool(chunk.finish) or (not said and (call.whole or chunk.tokens is not None))
 
@@ -94,6 +104,18 @@ class Calls:
     def held(self) -> int:
         """The most tokens that a memory holds after the last call."""
         return self._calls[-1].used().total if self._calls else 0
+
+
+def _larger(told: Tokens | None, again: Tokens | None) -> Tokens | None:
+    """What was told of a call, twice: the larger numbers count."""
+    if told is None or again is None:
+        return again or told
+    prompt, completion = (
+        max((number for number in map(counted, twice) if number is not None), default=None)
+        for twice in ((told.prompt, again.prompt), (told.completion, again.completion))
+    )
+    reasoning = max(counted(told.reasoning) or 0, counted(again.reasoning) or 0)
+    return Tokens(prompt, again.cached, completion, reasoning)
 
 
 def most_of(call: CallStarts) -> Used:

@@ -200,6 +200,8 @@ def test_more_than_was_set_aside_is_paid_when_it_is_told():
         (Tokens(0, 0, 50, 0), Used(MOST_ASK, 0, 50, 0)),
         (Tokens(2_000, 0, 0, 0), Used(2_000, 0, estimate_tokens("words"), 0)),
         (Tokens(MOST_TOKENS + 1, 0, 50, 0), Used(MOST_ASK, 0, 50, 0)),
+        # Fewer tokens than any tokenizer makes of so much.
+        (Tokens(1, 0, 50, 0), Used(MOST_ASK, 0, 50, 0)),
     ],
 )
 def test_numbers_that_contradict_themselves(usage, used):
@@ -218,6 +220,25 @@ def test_a_count_that_comes_with_every_piece_is_not_the_last():
     turn.take(Chunk(text=PIECES[4]))
     [bill] = turn.used()
     assert bill == Used(2_000, 0, estimate_tokens("".join(PIECES[:5])))
+
+
+def test_so_much_text_is_more_than_a_token():
+    turn = Calls()
+    turn.start(CallStarts(MOST_ASK, LIMIT))
+    text = "".join(PIECES) * 5
+    turn.take(Chunk(text=text))
+    turn.take(Chunk(finish="stop", tokens=Tokens(2_000, 0, 1)))
+    assert turn.used() == [Used(2_000, 0, estimate_tokens(text))]
+
+
+def test_of_what_is_told_twice_the_larger_counts():
+    turn = Calls()
+    turn.start(CallStarts(MOST_ASK, LIMIT))
+    turn.take(Chunk(text="words", finish="stop", tokens=Tokens(2_000, 100, 50, 40)))
+    turn.take(Chunk(tokens=Tokens(1_500, 200, 10)))
+    assert turn.used() == [Used(2_000, 200, 50, 40)]
+    turn.take(Chunk(tokens=Tokens(None, 0, MOST_TOKENS + 1)))
+    assert turn.used() == [Used(2_000, 0, 50, 40)]
 
 
 @pytest.mark.parametrize("number", [*HOSTILE, MOST_TOKENS + 1], ids=repr)
