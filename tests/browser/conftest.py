@@ -12,9 +12,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 from chatbot.ark.offline import OfflineArk
 from tests.server import Server, free_port, running_server
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+WHOLE_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# The one without windows takes a quarter less of the processor.
+CHROMIUM = shutil.which("chromium-headless-shell") or WHOLE_CHROMIUM
 ARGUMENTS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions",
     "--no-first-run", "--mute-audio",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from playwright.sync_api import BrowserContext, Page, Playwright, Response, expe
 
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
-from tests.browser.conftest import ARGUMENTS, CHROMIUM, PASSWORD, Person
+from tests.browser.conftest import ARGUMENTS, PASSWORD, WHOLE_CHROMIUM, Person
 from tests.server import free_port
 
 ROUTES = "gradio_api/chatbot"
@@ -146,6 +146,8 @@ def web(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def start(playwright: Playwright, web: Web, tmp_path: Path) -> Iterator[Callable[..., object]]:
     """Starts a browser whose profile has these settings."""
+    if WHOLE_CHROMIUM is None:
+        pytest.skip("the one without windows has no settings: apt-get install chromium")
     running: list[BrowserContext] = []
 
     def started(profile: dict[str, object]) -> BrowserContext:
@@ -155,7 +157,7 @@ def start(playwright: Playwright, web: Web, tmp_path: Path) -> Iterator[Callable
         running.append(
             playwright.chromium.launch_persistent_context(
                 folder,
-                executable_path=CHROMIUM,
+                executable_path=WHOLE_CHROMIUM,
                 args=[
                     *ARGUMENTS, "--ignore-certificate-errors", "--no-proxy-server",
                     "--host-resolver-rules=MAP *.test 127.0.0.1",

@@ -61,7 +61,8 @@ window.chatbot.scroll = (() => {
   const inBox = (event) => box?.contains(event.target);
 
   document.addEventListener("scroll", (event) => {
-    if (event.target !== box) return;
+    // An event comes after its jump: what the page itself has done is no move of the reader's.
+    if (event.target !== box || box.scrollTop === top) return;
     const up = box.scrollTop < top;
     if (anchor) {
       // What follows would be taken for the reader's own.
