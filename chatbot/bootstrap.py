@@ -184,7 +184,9 @@ class App:
             inputs=EventInputs(handlers, max_input_chars=settings.max_input_chars),
             # Whoever may have many replies written may watch them, too.
             tabs=Tabs(
-                self.sessions.free, per_person=max(PER_PERSON, 2 * settings.max_turns_per_user)
+                self.sessions.free,
+                self.sessions.begin,
+                per_person=max(PER_PERSON, 2 * settings.max_turns_per_user),
             ),
             anonymous_pace=ANONYMOUS_PACE(),
             person_pace=PERSON_PACE(),

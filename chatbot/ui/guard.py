@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -48,6 +49,9 @@ REFUSED_SECONDS = 0.3
 sends no further request."""
 NOBODY = "nobody"
 """The lane of all who are not logged in."""
+IN_A_ROW = partial(Pace, burst=10, per_second=20)
+"""A person's events beyond so many at once go so fast; a page that is opened has three."""
+OF_NOBODY_IN_A_ROW = partial(Pace, burst=10, per_second=50)
 
 # Model output may hold styles, forms and remote images (a leak by image address): what it must
 # not reach is closed here. Gradio itself needs the inline and eval parts.
@@ -76,7 +80,8 @@ class Rules:
     anonymous_pace: Pace
     person_pace: Pace
     frame_ancestors: str = "'self'"
-    lanes: Lanes = field(default_factory=Lanes)
+    lanes: Lanes = field(default_factory=lambda: Lanes(IN_A_ROW()))
+    lane_of_nobody: Lanes = field(default_factory=lambda: Lanes(OF_NOBODY_IN_A_ROW()))
 
     async def watch(self) -> None:
         """For ever: end the tabs of logins that have ended, whoever ended them."""
@@ -182,7 +187,8 @@ class Guard:
         headers = MutableHeaders(scope=scope)
         headers["content-length"] = str(len(event.body))
         headers["content-type"] = "application/json"
-        lane = rules.lanes.go(caller.person.id if caller.person else NOBODY)
+        person = caller.person
+        lane = rules.lanes.go(person.id) if person else rules.lane_of_nobody.go(NOBODY)
         return _Join(self._joined, event.body, running, lane)
 
     def _answers(self, scope: Scope, session_hash: str) -> Passed:

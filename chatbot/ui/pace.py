@@ -24,12 +24,20 @@ class Pace:
 
     def take(self, subject: Hashable) -> None:
         """Count one request of this subject. Raises `TooManyRequests`; then it is not counted."""
+        left = self._count(subject, lowest=0)
+        if left < 0:
+            raise TooManyRequests(seconds=math.ceil(-left / self._per_second))
+
+    def wait(self, subject: Hashable) -> float:
+        """Count one request of this subject; the seconds after which it is its turn."""
+        return max(0.0, -self._count(subject, lowest=-math.inf) / self._per_second)
+
+    def _count(self, subject: Hashable, lowest: float) -> float:
+        """What is left after one request more; not counted where that is too little."""
         moment = self._clock()
         left, since = self._left.pop(subject, (self._burst, moment))
         left = min(self._burst, left + (moment - since) * self._per_second)
-        taken = left >= 1
-        self._left[subject] = (left - 1 if taken else left, moment)
+        self._left[subject] = (left - 1 if left - 1 >= lowest else left, moment)
         if len(self._left) > MOST:
             self._left.popitem(last=False)
-        if not taken:
-            raise TooManyRequests(seconds=math.ceil((1 - left) / self._per_second))
+        return left - 1

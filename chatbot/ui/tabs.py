@@ -19,7 +19,8 @@ CALLER, RUNNING = "chatbot.caller", "chatbot.running"
 PER_PERSON = 40
 """Tabs of one person, and events of theirs that run at once."""
 PER_NETWORK = 100
-"""Tabs of one address without a login: a class that opens the login page together."""
+"""Tabs of one address without a login, and their events: a class that opens the login page
+together."""
 ANONYMOUS = 500
 IN_ALL = 1_500
 """Fewer than Gradio holds streams for (2,000), so that it never drops one that is in use."""
@@ -108,11 +109,18 @@ class Tab:
 
 
 class Tabs:
-    """The tabs of this process. `free` gives back what Gradio keeps for one; `per_person`: tabs,
-    and running events. Lives in one event loop."""
+    """The tabs of this process. `begin` makes what Gradio keeps for one, `free` gives it back;
+    `per_person`: tabs, and running events. Lives in one event loop."""
 
-    def __init__(self, free: Callable[[str], None], *, per_person: int = PER_PERSON) -> None:
+    def __init__(
+        self,
+        free: Callable[[str], None],
+        begin: Callable[[str], None] = lambda _: None,
+        *,
+        per_person: int = PER_PERSON,
+    ) -> None:
         self._free = free
+        self._begin = begin
         self._per_person = per_person
         # The least recently used come first.
         self._tabs: dict[str, Tab] = {}
@@ -126,7 +134,8 @@ class Tabs:
         """Begin an event. Raises `TabLost` or `TooManyRequests`."""
         tab = self.enter(session_hash, caller)
         group = self._groups[caller.group].values()
-        if sum(len(other.running) for other in group) >= self._per_person:
+        most = self._per_person if caller.person else PER_NETWORK
+        if sum(len(other.running) for other in group) >= most:
             raise TooManyRequests(seconds=RETRY_SECONDS)
         running = Running(tab)
         tab.running.add(running)
@@ -139,6 +148,7 @@ class Tabs:
             self._make_room(caller)
             tab = Tab(caller)
             self._add(session_hash, tab)
+            self._begin(session_hash)
         elif tab.caller.key != caller.key:
             if tab.caller.person is not None or caller.person is None:
                 raise TabLost()

@@ -18,6 +18,7 @@ from chatbot.storage.models import Login
 from chatbot.ui import guard
 from chatbot.ui.guard import Guard
 from chatbot.ui.lanes import Lanes
+from chatbot.ui.pace import Pace
 from chatbot.ui.routes import routes
 from tests.guarded import guarded, rules
 
@@ -566,7 +567,7 @@ async def test_who_is_refused_waits_for_the_answer(accounts, storage, monkeypatc
 
 
 async def test_events_of_one_caller_go_one_after_the_other():
-    lanes, gone, first = Lanes(), [], asyncio.Event()
+    lanes, gone, first = Lanes(Pace(burst=10, per_second=1)), [], asyncio.Event()
 
     async def go(subject, name):
         async with lanes.go(subject):
@@ -581,6 +582,25 @@ async def test_events_of_one_caller_go_one_after_the_other():
         first.set()
     assert gone == ["a", "c", "b", "d"]
     assert not len(lanes)
+
+
+async def test_many_events_of_one_caller_are_spread_over_time():
+    moment = 0.0
+    lanes = Lanes(Pace(burst=2, per_second=4, clock=lambda: moment))
+    gone = []
+
+    async def go(subject):
+        async with lanes.go(subject):
+            gone.append((subject, moment))
+
+    async with asyncio.TaskGroup() as all_of_them:
+        for subject in (1, 1, 1, 2, 1):
+            all_of_them.create_task(go(subject))
+        # The clock goes on while the third one waits, and so does the other caller.
+        await asyncio.sleep(0.1)
+        assert gone == [(1, 0), (1, 0), (2, 0)]
+        moment = 100.0
+    assert gone[3:] == [(1, 100), (1, 100)]
 
 
 async def test_a_stream_of_a_tab_that_is_not_known_is_over_at_once(client):

@@ -279,6 +279,7 @@ def test_a_bucket_fills_again_with_time():
     pace.take("ann")
     with pytest.raises(TooManyRequests):
         pace.take("ann")
+    assert [pace.wait("zoe") for _ in range(5)] == [0, 0, 0, 2, 4]
     moment += 3600
     for _ in range(3):
         pace.take("ann")
