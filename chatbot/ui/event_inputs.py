@@ -30,13 +30,22 @@ Check = Callable[[Any], Any]
 """Returns the value that is passed on. Raises `BadInput`."""
 
 
+EVENT = "chatbot.event"
+"""Where in a request's scope the fields of its event are, checked."""
+
+
 @dataclass(frozen=True)
 class Event:
-    """One event as it came, checked; `body` is what Gradio is given."""
+    """One event as it came, checked; Gradio is given these fields and no other."""
 
     name: str
     session_hash: str
-    body: bytes
+    fields: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """The fields as JSON."""
+        return json.dumps(self.fields).encode()
 
 
 def text(longest: int) -> Check:
@@ -139,9 +148,9 @@ class EventInputs:
 
     def read(self, body: bytes) -> Event:
         """The event in this JSON. Raises `BadInput`, whatever it is."""
-        fields = _parsed(body)
-        index, session_hash = fields.get("fn_index"), fields.get("session_hash")
-        data, trigger = fields.get("data"), fields.get("trigger_id")
+        sent = _parsed(body)
+        index, session_hash = sent.get("fn_index"), sent.get("session_hash")
+        data, trigger = sent.get("data"), sent.get("trigger_id")
         name = self._names.get(index) if type(index) is int else None
         if name is None or not isinstance(data, list):
             raise BadInput()
@@ -150,14 +159,14 @@ class EventInputs:
         checks, about = self._table[name]
         if len(data) != len(checks) or not (trigger is None or type(trigger) is int):
             raise BadInput()
-        passed = {
+        fields = {
             "data": [check(value) for check, value in zip(checks, data, strict=True)],
             "fn_index": index,
             "session_hash": session_hash,
-            "event_data": about(fields.get("event_data")) if about else None,
+            "event_data": about(sent.get("event_data")) if about else None,
             "trigger_id": trigger,
         }
-        return Event(name, session_hash, json.dumps(passed).encode())
+        return Event(name, session_hash, fields)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chatbot.ui.event_inputs import EVENT
+
 LOOK_SECONDS = 0.05
 """How often Gradio's queue looks for events that could not start at once: all places were taken."""
 HEAD_START_SECONDS = 0.0025
@@ -73,7 +75,8 @@ def shorten(app: Any) -> Shortcuts:
         if queue.stopped:
             raise HTTPException(503)
         try:
-            body = PredictBodyInternal.model_validate({**await request.json(), "request": request})
+            fields = request.scope.get(EVENT) or await request.json()
+            body = PredictBodyInternal.model_validate({**fields, "request": request})
         # Not JSON, not an event, nested too deeply, or not all of it.
         except (TypeError, ValueError, RecursionError, ClientDisconnect):
             raise HTTPException(422) from None

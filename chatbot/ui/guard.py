@@ -26,7 +26,7 @@ from chatbot.throttle import network_of
 from chatbot.ui.answers import event_refusal, refusal, session_not_found
 from chatbot.ui.cookies import token_of
 from chatbot.ui.doors import Door, Doors, path_of
-from chatbot.ui.event_inputs import SESSION_HASH, EventInputs
+from chatbot.ui.event_inputs import EVENT, SESSION_HASH, Event, EventInputs
 from chatbot.ui.events import Shortcuts
 from chatbot.ui.lanes import Lanes
 from chatbot.ui.origins import Origins
@@ -183,13 +183,12 @@ class Guard:
             rules.tabs.find(event.session_hash, "", caller.key)
             raise NotLoggedIn()
         running = rules.tabs.join(event.session_hash, caller)
-        scope[CALLER], scope[RUNNING] = caller, running
-        headers = MutableHeaders(scope=scope)
-        headers["content-length"] = str(len(event.body))
-        headers["content-type"] = "application/json"
+        scope[CALLER], scope[RUNNING], scope[EVENT] = caller, running, event.fields
+        # Of the body as it came, which nobody reads any more.
+        del MutableHeaders(scope=scope)["content-length"]
         person = caller.person
         lane = rules.lanes.go(person.id) if person else rules.lane_of_nobody.go(NOBODY)
-        return _Join(self._joined, event.body, running, lane)
+        return _Join(self._joined, event, running, lane)
 
     def _answers(self, scope: Scope, session_hash: str) -> Passed:
         tab = self._find(scope, session_hash)
@@ -236,10 +235,10 @@ class _Join:
     """Gradio's answer to an event, in its turn; the event ends here if Gradio does not take it."""
 
     def __init__(
-        self, app: ASGIApp, body: bytes, running: Running, lane: AbstractAsyncContextManager[None]
+        self, app: ASGIApp, event: Event, running: Running, lane: AbstractAsyncContextManager[None]
     ) -> None:
         self._app = app
-        self._body = body
+        self._event = event
         self._running = running
         self._lane = lane
 
@@ -251,7 +250,7 @@ class _Join:
             if given:
                 return await receive()
             given = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
+            return {"type": "http.request", "body": self._event.body, "more_body": False}
 
         async def send_and_look(message: Message) -> None:
             nonlocal taken
