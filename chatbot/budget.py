@@ -60,6 +60,8 @@ class Today:
 
     tokens: int
     micro_yuan: int
+    reserved: int
+    """Tokens that are set aside for the replies being written, beside those that are used."""
     limit: int
     """Tokens; 0 for no limit."""
 
@@ -172,8 +174,9 @@ class Budget:
 
     def today(self, user_id: int) -> Today:
         """What a person has used and reserved since the day began."""
-        tokens, micro_yuan, limit = Usage.of_person(user_id, self.day())
-        return Today(tokens, micro_yuan, self.user_daily_tokens if limit is None else limit)
+        tokens, micro_yuan, reserved, limit = Usage.of_person(user_id, self.day())
+        limit = self.user_daily_tokens if limit is None else limit
+        return Today(tokens, micro_yuan, reserved, limit)
 
     def day(self) -> datetime:
         """When the present day of the budget began."""
@@ -188,7 +191,7 @@ class Budget:
         day, month = self.day(), self.month()
         tomorrow = day + timedelta(days=1)
         today = self.today(user_id)
-        if today.limit and today.tokens + tokens > today.limit:
+        if today.limit and today.tokens + today.reserved + tokens > today.limit:
             raise BudgetUsedUp(resets=tomorrow)
         if not (self.daily_yuan or self.monthly_yuan):
             return

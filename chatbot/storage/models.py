@@ -518,12 +518,13 @@ class Usage(Table):
         return ReplyUsage(*(min(int(one or 0), MOST_NUMBER) for one in sums))
 
     @classmethod
-    def of_person(cls, user_id: int, since: datetime) -> tuple[int, int, int | None]:
-        """Tokens and micro-yuan that one person has used or reserved since then, and the
-        `daily_tokens` they may use. For an account made since then on a network, what accounts
+    def of_person(cls, user_id: int, since: datetime) -> tuple[int, int, int, int | None]:
+        """Tokens and micro-yuan that one person has used since then, tokens that are reserved, and
+        the `daily_tokens` they may use. For an account made since then on a network, what accounts
         deleted there had used before counts as well."""
-        [(tokens, micro_yuan, limit)] = _used_by(user_id, since)
-        return int(tokens or 0), int(micro_yuan or 0), limit
+        [(tokens, micro_yuan, all_tokens, limit)] = _used_by(user_id, since)
+        tokens = int(tokens or 0)
+        return tokens, int(micro_yuan or 0), int(all_tokens or 0) - tokens, limit
 
     @classmethod
     def micro_yuan_since(cls, day: datetime, month: datetime) -> tuple[int, int]:
@@ -570,7 +571,8 @@ def _of_reply(conversation_id: Any, reply_id: Any) -> Any:
 
 @prepared
 def _used_by(user_id: Any, since: Any) -> Any:
-    tokens = fn.SUM(Usage.prompt_tokens + Usage.completion_tokens)
+    tokens = Usage.prompt_tokens + Usage.completion_tokens
+    used = [fn.SUM(Case(None, [(Usage.settled, one)], 0)) for one in (tokens, Usage.micro_yuan)]
     limit = User.select(User.daily_tokens).where(User.id == user_id)
     # Who deletes an account and makes another goes on with what the first has used that day.
     made_at = User.select(User.created_at).where(User.id == user_id)
@@ -579,7 +581,7 @@ def _used_by(user_id: Any, since: Any) -> Any:
     )
     before = Usage.user_id.is_null() & Usage.network.in_(network) & (Usage.at <= made_at)
     counted = ((Usage.user_id == user_id) | before) & (Usage.at >= since)
-    return Usage.select(tokens, fn.SUM(Usage.micro_yuan), limit).where(counted).tuples()
+    return Usage.select(*used, fn.SUM(tokens), limit).where(counted).tuples()
 
 
 @prepared

@@ -110,8 +110,7 @@ def _usage(thread: Thread, language: Language) -> str:
                 saved=yuan(totals.saved_micro_yuan),
             )
         )
-    # While a reply is written, the day holds what was set aside for it.
-    if today.tokens and thread.running_reply is None:
+    if today.tokens:
         day = text("usage_today", language, tokens=f"{today.tokens:,}", yuan=yuan(today.micro_yuan))
         more.append(day)
     if not more:
@@ -126,17 +125,15 @@ def _usage(thread: Thread, language: Language) -> str:
 
 
 def _took(reply: Shown, language: Language) -> str:
-    """Tokens, cost and first word of one reply."""
-    first = "–" if reply.first_token_ms is None else f"{reply.first_token_ms / 1000:.1f}"
-    return text(
-        "usage_took",
-        language,
-        prompt=f"{reply.prompt_tokens or 0:,}",
-        cached=f"{reply.cached_tokens or 0:,}",
-        completion=f"{reply.completion_tokens or 0:,}",
-        yuan=yuan(reply.micro_yuan or 0),
-        first=first,
-    )
+    """Tokens, cost and first word of one reply, as far as there were any."""
+    prompt, cached = f"{reply.prompt_tokens or 0:,}", f"{reply.cached_tokens or 0:,}"
+    parts = [text("took_in", language, prompt=prompt, cached=cached)]
+    if reply.completion_tokens:
+        parts.append(text("took_out", language, completion=f"{reply.completion_tokens:,}"))
+    parts.append(f"¥{yuan(reply.micro_yuan or 0)}")
+    if reply.first_token_ms is not None:
+        parts.append(text("took_first", language, first=f"{reply.first_token_ms / 1000:.1f}"))
+    return text("comma", language).join(parts)
 
 
 def yuan(micro_yuan: int) -> str:

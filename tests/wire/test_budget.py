@@ -162,6 +162,28 @@ async def test_what_was_stopped_is_paid_for_by_estimate(open_chat, ark):
         assert reply.completion_tokens == row.completion_tokens
 
 
+async def test_what_another_session_has_set_aside_is_held_but_not_used(open_chat, ark):
+    async with open_chat(budget=replace(TIGHT, user_daily_tokens=1_800)) as chat:
+        await chat.ask(await chat.started(), "echo: a")
+        (row,) = await ledger(chat)
+        used = (row.prompt_tokens + row.completion_tokens, row.micro_yuan)
+
+        ark.fail_next(Fault.silence(after=5))
+        one = await chat.started()
+        turn = await chat.send(one, "count 50")
+        await grown(turn)
+        today = await chat.storage.read(chat.turns.budget.today, chat.user_id)
+        assert (today.tokens, today.micro_yuan) == used
+        assert today.reserved > LIMITS.max_output_tokens
+        with pytest.raises(BudgetUsedUp):
+            await chat.send(await chat.started(), "echo: b")
+        await chat.service.stop(chat.user_id, one)
+        await finished(turn)
+        today = await chat.storage.read(chat.turns.budget.today, chat.user_id)
+        assert today.reserved == 0
+        assert today.tokens > used[0]
+
+
 async def test_what_ark_refused_costs_nothing(open_chat, ark):
     async with open_chat(budget=TIGHT, memory="chat") as chat:
         one = await chat.started()
