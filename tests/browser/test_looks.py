@@ -1,5 +1,7 @@
 """How an answer looks and is copied on a phone, over plain http and not on localhost."""
 
+import itertools
+
 import pytest
 from playwright.sync_api import expect
 
@@ -187,3 +189,27 @@ def test_small_looks(ann):
         "(one) => [getComputedStyle(one)].flatMap((s) => [s.borderTopColor, s.borderBottomColor])"
     )
     assert key[0] == key[1]
+
+
+@pytest.mark.parametrize(("touch", "apart"), [(False, 32), (True, 40)])
+def test_the_buttons_of_a_message_are_apart_and_differ(ann, touch, apart):
+    pointer = ann.page.context.new_cdp_session(ann.page)
+    pointer.send("Emulation.setTouchEmulationEnabled", {"enabled": touch})
+    ann.page.wait_for_function(f"matchMedia('(pointer: coarse)').matches === {str(touch).lower()}")
+    for who in ("user", "bot"):
+        buttons = ann.page.locator(f"#chatbot .{who}-row + .message-buttons button")
+        boxes = [button.bounding_box() for button in buttons.all()]
+        assert len(boxes) == {"user": 2, "bot": 3}[who]
+        assert all(on["x"] - back["x"] >= apart for back, on in itertools.pairwise(boxes))
+        assert all(min(box["width"], box["height"]) >= apart for box in boxes)
+    # The caption stands beside them, at their height.
+    caption, last = ann.page.locator("#chatbot small.caption").bounding_box(), boxes[-1]
+    assert caption["x"] >= last["x"] + last["width"] - 8
+    middle = last["y"] + last["height"] / 2
+    assert caption["y"] + caption["height"] / 2 == pytest.approx(middle, abs=3)
+    retry, undo = (
+        ann.page.get_by_role("button", name=name, exact=True) for name in ("Retry", "Undo")
+    )
+    expect(retry.locator("svg")).to_be_visible()
+    expect(undo.locator("svg")).to_be_hidden()
+    assert "url(" in undo.evaluate("(one) => getComputedStyle(one, '::before').maskImage")
