@@ -35,7 +35,10 @@ def said(today=NOTHING, language="en", **facts):
             {"completion_tokens": 0, "first_token_ms": None},
             "Last reply: 1,200 tokens in (0 cached), ¥0.0059",
         ),
-        ({"completion_tokens": None}, "Last reply: 1,200 tokens in (0 cached), ¥0.0059, first word 0.4 s"),
+        (
+            {"completion_tokens": None},
+            "Last reply: 1,200 tokens in (0 cached), ¥0.0059, first word 0.4 s",
+        ),
         (
             {"completion_tokens": 0, "language": "zh"},
             "上一条回复：输入 1,200 tokens（缓存 0），¥0.0059，首字 0.4 秒",
