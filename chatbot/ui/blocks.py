@@ -24,7 +24,7 @@ SCRIPTS = [
         for noun in (
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
             "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
-            "sessions", "recent", "banner",
+            "sessions", "recent", "banner", "forms",
         )
     ),
     "account.js",
@@ -103,15 +103,14 @@ def _wire(
     opened = demo.load(**view)
     opened.then(**follow)
     opened.then(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation, login.error])
-    gr.on(
-        [login.log_in.click, login.login_name.submit, login.login_password.submit],
+    # Enter clicks, too: `scripts/forms.js`.
+    login.log_in.click(
         **page_only,
         js=JS_LOG_IN,
         inputs=[login.login_name, login.login_password],
         outputs=[login.error, login.login_password],
     ).then(**view).then(**follow)
-    gr.on(
-        [login.register.click, login.register_password.submit, login.invitation.submit],
+    login.register.click(
         **page_only,
         js=JS_REGISTER,
         inputs=[login.register_name, login.register_password, login.invitation],
@@ -289,8 +288,7 @@ def _wire_account(side: Sidebar, page: AccountPanel) -> None:
         js="() => chatbot.account.close()",
         outputs=blank,
     )  # fmt: skip
-    gr.on(
-        [page.change_password.click, page.new_password.submit],
+    page.change_password.click(
         **page_only,
         js="(current, next) => chatbot.account.changePassword(current, next)",
         inputs=[page.current_password, page.new_password],

@@ -156,3 +156,56 @@ def test_the_account_page_fits_its_window(someone, width, height):
     box = ann.page.locator("#delete-account").bounding_box()
     assert box
     assert box["y"] + box["height"] <= height
+
+
+FIELDS = """(id) => [...document.getElementById(id).elements]
+  .filter((one) => one.tagName === "INPUT").map((one) => `${one.name}: ${one.autocomplete}`)"""
+
+
+def test_password_managers_find_forms_that_do_what_their_buttons_do(someone):
+    ann = someone()
+    page, sent = ann.page, []
+    page.on("request", lambda request: sent.append((request.url, request.post_data or "")))
+
+    def asked(route):
+        return [url for url, _ in sent if url.endswith(f"/chatbot/{route}")]
+
+    ann.open()
+    page.evaluate("window.same = true")
+    page.locator("#auth-view button[role=tab]").nth(1).click()
+    expect(page.locator("#register-password input")).to_have_attribute("form", "register-form")
+    assert page.evaluate(FIELDS, "register-form") == [
+        "register-name: username", "register-password: new-password", "register-invite: off"
+    ]  # fmt: skip
+    ann.fill("register-name", ann.name)
+    ann.fill("register-password", "short")
+    page.locator("#register-password input").press("Enter")
+    expect(ann.error).to_contain_text("8 to 128")
+    ann.fill("register-password", PASSWORD)
+    # As a password manager does it.
+    page.evaluate("document.getElementById('register-form').requestSubmit()")
+    ann.is_in()
+    assert len(asked("register")) == 2
+
+    assert page.evaluate(FIELDS, "password-form") == [
+        "username: username", "current-password: current-password", "next-password: new-password"
+    ]  # fmt: skip
+    assert page.evaluate("document.getElementById('password-form').username.value") == ann.name
+    last = page.locator("#delete-password input")
+    expect(last).to_have_attribute("autocomplete", "current-password")
+
+    assert page.evaluate("window.same"), "the page is the one that was opened"
+    page.click("#logout")
+    ann.is_out()
+    page.evaluate("window.same = true")
+    expect(page.locator("#login-password input")).to_have_attribute("form", "login-form")
+    assert page.evaluate(FIELDS, "login-form") == [
+        "login-name: username", "login-password: current-password"
+    ]  # fmt: skip
+    ann.fill("login-name", ann.name)
+    ann.fill("login-password", PASSWORD)
+    page.locator("#login-password input").press("Enter")
+    ann.is_in()
+    assert len(asked("login")) == 1
+    assert page.evaluate("window.same")
+    assert not [url for url, body in sent if "/queue/" in url and PASSWORD in body]

@@ -1,0 +1,75 @@
+// Password managers look for forms: fields that belong to one, named by their use, and a button that
+// submits it. Gradio knows no forms, and empties what a password field says of itself. A form stands
+// beside Gradio's elements, which name it as theirs; to submit it is to click its button, and the page
+// never goes anywhere.
+window.chatbot.forms = (() => {
+  const FORMS = {
+    "login-form": {
+      fields: { "login-name": "username", "login-password": "current-password" },
+      button: "login-submit",
+    },
+    "register-form": {
+      fields: { "register-name": "username", "register-password": "new-password", "register-invite": "off" },
+      button: "register-submit",
+    },
+    // Whose password it is stands in no field.
+    "password-form": {
+      fields: { "current-password": "current-password", "next-password": "new-password" },
+      button: "change-password",
+      ofAccount: true,
+    },
+  };
+  // To delete the account takes a click, not an Enter.
+  const ALONE = { "delete-password": "current-password" };
+
+  const give = (element, facts) => {
+    for (const [name, value] of Object.entries(facts)) {
+      if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+    }
+  };
+
+  const made = (id, button, ofAccount) => {
+    const form = document.createElement("form");
+    form.id = id;
+    form.noValidate = true;
+    form.hidden = true;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      // A click submits, too, and has been heard already.
+      if (!event.submitter) document.getElementById(button)?.click();
+    });
+    if (ofAccount) {
+      const name = document.createElement("input");
+      give(name, { type: "text", name: "username", autocomplete: "username", readonly: "" });
+      form.append(name);
+    }
+    // In front of all: a form's fields are in the order of the page, and whose comes before what.
+    document.body.prepend(form);
+    return form;
+  };
+
+  const field = (id) => document.querySelector(`#${id} input`);
+  window.chatbot.watch(() => {
+    for (const [id, { fields, button, ofAccount }] of Object.entries(FORMS)) {
+      const submit = document.getElementById(button);
+      if (!submit) continue;
+      const form = document.getElementById(id) ?? made(id, button, ofAccount);
+      give(submit, { form: id, type: "submit" });
+      for (const [name, autocomplete] of Object.entries(fields)) {
+        const input = field(name);
+        if (input) give(input, { form: id, name, autocomplete });
+      }
+      const account = ofAccount && document.getElementById("account-name")?.textContent.trim();
+      if (account && form.elements.username.value !== account) form.elements.username.value = account;
+    }
+    for (const [name, autocomplete] of Object.entries(ALONE)) {
+      const input = field(name);
+      if (input) give(input, { autocomplete });
+    }
+  });
+
+  // Gradio would keep Enter from submitting.
+  document.addEventListener("keypress", (event) => {
+    if (event.key === "Enter" && event.target.form?.id in FORMS) event.stopImmediatePropagation();
+  }, true);
+})();
