@@ -113,16 +113,16 @@ def _small(body: bytes) -> bytes:
 def _with_head(body: bytes, title: str, description: str, origin: str, root: str) -> bytes:
     """Gradio's page with a head of this app's own, and all its parts named at once."""
     facts = {
-        "og:type": "website",
-        "og:title": title,
-        "og:description": description,
-        "og:image": f"{origin}/preview.png",
-        "twitter:card": "summary_large_image",
+        'name="description"': description,
+        'property="og:type"': "website",
+        'property="og:title"': title,
+        'property="og:description"': description,
+        'property="og:image"': f"{origin}/preview.png",
+        'name="twitter:card"': "summary_large_image",
     }
-    tags = [f'<meta name="description" content="{html.escape(description)}">']
-    tags += [
-        f'<meta property="{name}" content="{html.escape(value)}">' for name, value in facts.items()
-    ]
+    # Gradio gives the page its title by a script, which no preview of a link runs.
+    tags = [f"<title>{html.escape(title)}</title>"]
+    tags += [f'<meta {name} content="{html.escape(value)}">' for name, value in facts.items()]
     tags += [
         f'<link rel="icon" type="image/svg+xml" href="{root}/icon.svg">',
         f'<link rel="manifest" href="{root}/manifest.json">',
