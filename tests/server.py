@@ -1,20 +1,40 @@
 """The app as a process of its own: `python app.py`, started, stopped, killed and started again."""
 
 import contextlib
+import io
+import multiprocessing
 import os
+import runpy
 import signal
 import socket
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from chatbot.ark.offline import OfflineArk
 from tests.discretion import indiscretions
 
 ROOT = Path(__file__).parents[1]
+# A process that has imported what the app imports, and is copied for each start: importing takes
+# two of the three seconds of a start.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["chatbot.bootstrap"])
+
+
+def run(flags: list[str], environment: dict[str, str], printed: Connection, log: Path) -> None:
+    """Become `python app.py`, in a process of its own."""
+    os.dup2(printed.fileno(), sys.stdout.fileno())
+    with log.open("a") as told:
+        os.dup2(told.fileno(), sys.stderr.fileno())
+    os.chdir(ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["app.py", *flags]
+    runpy.run_path("app.py", run_name="__main__")
 
 
 @dataclass
@@ -25,30 +45,31 @@ class Server:
     environment: dict[str, str]
     flags: list[str] = field(default_factory=list)
     url: str = ""
-    process: subprocess.Popen[str] | None = None
+    process: ForkServerProcess | None = None
+    output: io.TextIOWrapper | None = None
 
     def start(self, port: int = 0) -> None:
         port = port or free_port()
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("GRADIO_")
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *self.flags],
-            cwd=ROOT,
-            env={
-                **inherited,
-                "DATABASE_URL": f"sqlite:///{self.folder / 'chat.db'}",
-                "BCRYPT_COST": "4",
-                "PYTHONUNBUFFERED": "1",
-                "LOG_LEVEL": "DEBUG",
-                **self.environment,
-            },
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "log.txt").open("a"),
-            text=True,
+        environment = {
+            **inherited,
+            "DATABASE_URL": f"sqlite:///{self.folder / 'chat.db'}",
+            "BCRYPT_COST": "4",
+            "LOG_LEVEL": "DEBUG",
+            **self.environment,
+        }
+        reading, writing = PROCESSES.Pipe(duplex=False)
+        self.process = PROCESSES.Process(
+            target=run,
+            args=(["--port", str(port), *self.flags], environment, writing, self.log_file),
         )
-        assert self.process.stdout
-        for line in self.process.stdout:
+        self.process.start()
+        writing.close()
+        self.output = os.fdopen(os.dup(reading.fileno()), encoding="utf-8")
+        reading.close()
+        for line in self.output:
             if line.startswith("Open "):
                 self.url = line.split()[1]
                 break
@@ -60,23 +81,29 @@ class Server:
         return int(self.url.rstrip("/").rpartition(":")[2])
 
     @property
+    def log_file(self) -> Path:
+        return self.folder / "log.txt"
+
+    @property
     def log(self) -> str:
-        return (self.folder / "log.txt").read_text()
+        return self.log_file.read_text()
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Send this signal; returns the exit code."""
         assert self.process
-        self.process.send_signal(how)
-        code = self.process.wait(20)
-        if self.process.stdout:
-            self.process.stdout.close()
-        return code
+        assert self.process.pid
+        assert self.output
+        os.kill(self.process.pid, how)
+        self.process.join(20)
+        self.output.close()
+        assert self.process.exitcode is not None, "it did not end"
+        return self.process.exitcode
 
     def printed(self, until: str) -> str:
         """What it printed after its address, up to the line that starts so."""
-        assert self.process
-        assert self.process.stdout
+        assert self.output
         lines = []
-        for line in self.process.stdout:
+        for line in self.output:
             lines.append(line)
             if line.startswith(until):
                 break
@@ -107,6 +134,6 @@ def running_server(
     try:
         yield server
     finally:
-        if server.process and server.process.poll() is None:
+        if server.process and server.process.is_alive():
             server.end(signal.SIGKILL)
     assert indiscretions(server.log, ark) == []

@@ -23,25 +23,33 @@ def has_ipv6():
     return True
 
 
-def refused(*flags, **environment):
-    """Exit code and what was printed, of a start that must fail."""
-    done = subprocess.run(
+def started(*flags, **environment):
+    """`python app.py`, in a Python that has imported nothing yet."""
+    return subprocess.Popen(
         [sys.executable, "app.py", "--port", str(free_port()), *flags],
         cwd=ROOT,
         env={**environment, "PATH": "/usr/bin:/bin", "ARK_API_KEY": ""},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
-        check=False,
     )
-    return done.returncode, done.stdout + done.stderr
+
+
+def refused(*flags, **environment):
+    """Exit code and what was printed, of a start that must fail."""
+    with started(*flags, **environment) as app:
+        printed, _ = app.communicate(timeout=60)
+        return app.returncode, printed
 
 
 def test_it_starts_offline_and_ends_with_ctrl_c(tmp_path):
-    with running_server(None, tmp_path) as server:
-        assert "ok" in server.health()
-        assert server.end(signal.SIGINT) == 0
-        assert "Traceback" not in server.log
+    with started(DATABASE_URL=f"sqlite:///{tmp_path}/chat.db") as app:
+        printed = next(line for line in app.stdout if line.startswith("Open "))
+        assert "ok" in httpx.get(f"{printed.split()[1]}{ROUTES}/health").text
+        app.send_signal(signal.SIGINT)
+        rest, _ = app.communicate(timeout=20)
+        assert app.returncode == 0
+        assert "Traceback" not in rest
 
 
 def test_a_setting_that_is_wrong_is_named(tmp_path):
