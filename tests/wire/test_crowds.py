@@ -1,6 +1,8 @@
 """Crowds at the door: thousands of tabs and events of a few, while somebody honest talks on."""
 
 import asyncio
+import json
+import re
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.anyio
 
 JOIN, DATA = "gradio_api/queue/join", "gradio_api/queue/data"
 AT_ONCE = 100
+LENGTH = re.compile(r"\ncontent-length: (\d+)")
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +44,35 @@ def server(crowded_ark, tmp_path_factory):
 
 
 async def crowd(client, events, headers=lambda _: {}):
-    """Send these events, some at a time; how often each status was the answer."""
+    """Send these events, some at a time; how often each status was the answer.
+
+    By hand, because httpx takes more of the processor for a request than the server does.
+    """
     told, waiting = Counter(), list(enumerate(events))[::-1]
+    url, cookies = client.base_url, "; ".join(f"{k}={v}" for k, v in client.cookies.items())
+    known = {"Host": url.netloc.decode(), "Cookie": cookies, **client.headers}
 
     async def send():
+        reader = writer = None
         while waiting:
             number, event = waiting.pop()
+            body = json.dumps(event).encode()
+            about = {**known, **headers(number), "Content-Length": len(body)}
+            lines = [f"POST {url.path}{JOIN} HTTP/1.1", *[f"{k}: {v}" for k, v in about.items()]]
             try:
-                answer = await client.post(JOIN, json=event, headers=headers(number))
-            except httpx.ReadError:
+                if writer is None:
+                    reader, writer = await asyncio.open_connection(url.host, url.port)
+                writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                await reader.readexactly(int(LENGTH.search(head)[1]))
+            except (ConnectionError, asyncio.IncompleteReadError):
                 # The server had closed a connection that was idle for five seconds.
                 waiting.append((number, event))
+                writer = None
                 continue
-            told[answer.status_code] += 1
+            told[int(head.split()[1])] += 1
+        if writer is not None:
+            writer.close()
 
     await asyncio.gather(*[send() for _ in range(AT_ONCE)])
     return told
@@ -161,18 +180,16 @@ async def test_fourteen_hundred_events_of_one_account_stop_nobody(server, ark):
 
 async def test_a_refusal_tells_when_to_come_again(server):
     async with browser(server, "hasty", address="203.0.113.3") as hasty:
-        events = [view(hasty.functions, "tab") for _ in range(300)]
-        assert 429 in await crowd(hasty.client, events)
-        told = None
-        while told is None or told.status_code != 429:
-            told = await hasty.client.post(JOIN, json=view(hasty.functions, "tab"))
+        event = view(hasty.functions, "tab")
+        answers = await asyncio.gather(*[hasty.client.post(JOIN, json=event) for _ in range(150)])
+        told = next(answer for answer in answers if answer.status_code == 429)
         assert told.json()["error"]["code"] == "too_many_requests"
         assert told.json()["detail"].startswith("Too many requests")
         assert int(told.headers["retry-after"]) >= 1
         async with asyncio.timeout(60):
             while told.status_code == 429:
                 await asyncio.sleep(0.1)
-                told = await hasty.client.post(JOIN, json=view(hasty.functions, "tab"))
+                told = await hasty.client.post(JOIN, json=event)
         assert told.is_success
 
 
