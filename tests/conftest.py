@@ -1,6 +1,7 @@
 """What all tests share: a database of their own, a local Ark, and the app's services over both."""
 
 import asyncio
+import os
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -40,6 +41,11 @@ LIMITS = Limits(
     max_turns=100,
     max_turns_per_user=2,
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `-n auto`: twice as many as processors, because many tests wait for a page."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -57,9 +58,13 @@ def shared_ark() -> Iterator[OfflineArk]:
 def shared_server(
     shared_ark: OfflineArk, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    # So that each of many newcomers can have an address of their own.
-    proxied = {"TRUSTED_PROXIES": "127.0.0.1", "REGISTRATION": "open"}
-    with running_server(shared_ark, tmp_path_factory.mktemp("server"), **proxied) as server:
+    settings = {
+        # So that each of many newcomers can have an address of their own.
+        "TRUSTED_PROXIES": "127.0.0.1", "REGISTRATION": "open",
+        # Who is here for many tests asks for much.
+        "SENDS_PER_MINUTE": "0", "USER_DAILY_TOKENS": "100000000",
+    }  # fmt: skip
+    with running_server(shared_ark, tmp_path_factory.mktemp("server"), **settings) as server:
         yield server
 
 
@@ -186,11 +191,41 @@ class Person:
         )
 
 
+@pytest.fixture(scope="module")
+def resident(
+    browser: Browser, shared_server: Server, request: pytest.FixtureRequest
+) -> Iterator[Person]:
+    with arriving(browser, shared_server, request) as arrive:
+        person = arrive().open().register()
+        person.is_in()
+        yield person
+
+
+@pytest.fixture
+def ann(resident: Person) -> Iterator[Person]:
+    """Somebody with an empty session, and with those of the tests of the same file before."""
+    resident.start()
+    for close in resident.page.locator(".toast-close").all():
+        close.click()
+    yield resident
+    if resident.page.locator("#prompt .stop-button").is_visible():
+        resident.stop()
+        resident.is_answered()
+
+
 @pytest.fixture
 def someone(
     browser: Browser, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Person]]:
     """Opens the app as a new person in a browser of their own."""
+    with arriving(browser, server, request) as arrive:
+        yield arrive
+
+
+@contextmanager
+def arriving(
+    browser: Browser, server: Server, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Person]]:
     contexts: list[BrowserContext] = []
     names = iter(range(1000))
 
@@ -206,6 +241,8 @@ def someone(
         name = f"{request.node.name[:20]}-{next(names)}-{free_port()}"
         return Person(context.new_page(), url or server.url, beside.name if beside else name)
 
-    yield arrive
-    for context in contexts:
-        context.close()
+    try:
+        yield arrive
+    finally:
+        for context in contexts:
+            context.close()

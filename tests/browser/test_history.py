@@ -21,9 +21,7 @@ def turn_back(person, number=0) -> None:
     pagers(person).nth(number).get_by_role("link", name="‹").click()
 
 
-def test_a_reply_is_regenerated_and_both_versions_can_be_seen(someone, ark):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_reply_is_regenerated_and_both_versions_can_be_seen(ann, ark):
     ark.fail_next(Fault.length(after=4))
     ann.ask("count 30")
     expect(ann.replies.last).to_contain_text("Cut off")
@@ -41,9 +39,7 @@ def test_a_reply_is_regenerated_and_both_versions_can_be_seen(someone, ark):
     expect(pagers(ann)).to_contain_text(["‹ 1/2 ›"])
 
 
-def test_an_edited_question_keeps_the_old_branch(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_an_edited_question_keeps_the_old_branch(ann):
     ann.ask("echo: the first way")
     ann.is_answered()
     ann.ask("echo: and further")
@@ -63,9 +59,7 @@ def test_an_edited_question_keeps_the_old_branch(someone):
     expect(ann.replies.last).to_contain_text("the first way")
 
 
-def test_undo_gives_the_question_back(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_undo_gives_the_question_back(ann):
     ann.ask("echo: keep me")
     ann.is_answered()
     ann.ask("echo: take me back")
@@ -78,9 +72,7 @@ def test_undo_gives_the_question_back(someone):
     expect(ann.replies.last).to_contain_text("keep me")
 
 
-def test_a_stopped_reply_is_continued(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_stopped_reply_is_continued(ann):
     ann.ask("count 300")
     expect(ann.replies.last).to_contain_text("1 2 3")
     ann.stop()
@@ -108,9 +100,7 @@ def test_a_change_in_another_tab_is_told_not_overwritten(someone):
     expect(two.replies.last).to_contain_text("second")
 
 
-def test_a_session_is_exported_as_a_file(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_session_is_exported_as_a_file(ann):
     ann.ask("echo: worth keeping")
     ann.is_answered()
     with ann.page.expect_download() as download:

@@ -46,9 +46,7 @@ def captions(person):
     return person.page.locator("#chatbot small.caption")
 
 
-def test_each_message_has_the_pager_of_its_versions(someone, fast):
-    ann = someone().open().register()
-    ann.is_in()
+def test_each_message_has_the_pager_of_its_versions(ann, fast):
     for number in range(4):
         ann.ask(f"echo: turn {number}")
         ann.is_answered()
@@ -210,9 +208,7 @@ def test_on_a_phone_enter_makes_a_line(someone, fast):
     expect(ann.replies.last).to_contain_text("two")
 
 
-def test_a_slow_network_shows_the_question_at_once(someone, ark):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_slow_network_shows_the_question_at_once(ann, ark):
     held = []
     ann.page.route("**/queue/join*", lambda route: held.append(route))
     ann.prompt.fill("echo: a *star* and\n$x$")

@@ -66,9 +66,7 @@ def test_register_ask_reload_log_out_and_come_back(someone, ark):
     expect(ann.replies.last).to_contain_text("echo: Hello")
 
 
-def test_the_words_appear_as_they_come(someone, ark):
-    ann = someone().open().register()
-    ann.is_in()
+def test_the_words_appear_as_they_come(ann, ark):
     ark.fail_next(Fault.silence(after=5))
     ann.ask("count 40")
     expect(ann.replies.last).to_contain_text("1 2 3")
@@ -82,9 +80,7 @@ def test_the_words_appear_as_they_come(someone, ark):
     expect(ann.prompt).to_have_value("next question")
 
 
-def test_markdown_code_formulas_and_tables_are_rendered(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_markdown_code_formulas_and_tables_are_rendered(ann):
     ann.ask("show me some code")
     ann.is_answered()
     code = ann.replies.last.locator("pre code")
@@ -117,9 +113,7 @@ def test_no_button_covers_a_caption(someone, locale):
         caption.click(trial=True, position={"x": 3, "y": 6})
 
 
-def test_a_copied_message_has_no_caption(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_copied_message_has_no_caption(ann):
     ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ann.ask("echo: only this")
     ann.is_answered()
@@ -130,18 +124,14 @@ def test_a_copied_message_has_no_caption(someone):
     )
 
 
-def test_a_new_session_has_its_title_while_the_answer_is_written(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_new_session_has_its_title_while_the_answer_is_written(ann):
     ann.ask("count 3000")
     expect(ann.session).to_have_value(re.compile("^● count 3000"))
     ann.stop()
     expect(ann.session).to_have_value(re.compile("^count 3000"))
 
 
-def test_a_reload_in_mid_answer_sees_it_go_on(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_reload_in_mid_answer_sees_it_go_on(ann):
     ann.ask("count 3000")
     expect(ann.replies.last).to_contain_text("1 2 3 4 5")
     ann.page.reload()
@@ -152,9 +142,7 @@ def test_a_reload_in_mid_answer_sees_it_go_on(someone):
     expect(ann.replies.last).to_contain_text("Stopped")
 
 
-def test_what_is_being_typed_survives_a_reload(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_what_is_being_typed_survives_a_reload(ann):
     ann.prompt.press_sequentially("half a thought")
     ann.page.reload()
     ann.is_in()
@@ -366,9 +354,7 @@ def test_a_session_deleted_in_another_tab_keeps_what_was_typed(someone):
         (Fault.http(429, "SetLimitExceeded"), "安心体验模式"),
     ],
 )
-def test_what_ark_refuses_is_told_and_the_text_comes_back(someone, ark, fault, told):
-    ann = someone().open().register()
-    ann.is_in()
+def test_what_ark_refuses_is_told_and_the_text_comes_back(ann, ark, fault, told):
     ark.fail_next(fault.on("responses"))
     ann.ask("a question that took long to type")
     expect(ann.replies.last).to_contain_text(told)
@@ -381,9 +367,7 @@ def test_what_ark_refuses_is_told_and_the_text_comes_back(someone, ark, fault, t
     ).to_have_count(1)
 
 
-def test_a_reply_cut_off_by_the_provider_keeps_its_text(someone, ark):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_reply_cut_off_by_the_provider_keeps_its_text(ann, ark):
     ark.fail_next(Fault.drop(after=6))
     ann.ask("count 50")
     expect(ann.replies.last).to_contain_text("Interrupted")
@@ -393,9 +377,7 @@ def test_a_reply_cut_off_by_the_provider_keeps_its_text(someone, ark):
     expect(ann.replies.last).to_contain_text("content check")
 
 
-def test_empty_and_enormous_messages(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_empty_and_enormous_messages(ann):
     ann.ask("   ")
     expect(ann.toast).to_contain_text("Type a message first")
     ann.ask("x" * 20_001)
@@ -407,9 +389,7 @@ def test_empty_and_enormous_messages(someone):
     assert ann.page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-def test_a_double_click_sends_once_and_complains_about_nothing(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_double_click_sends_once_and_complains_about_nothing(ann):
     ann.prompt.fill("echo: twice")
     ann.page.locator("#prompt .submit-button").dblclick()
     expect(ann.replies.first).to_contain_text("twice")
@@ -418,9 +398,7 @@ def test_a_double_click_sends_once_and_complains_about_nothing(someone):
     expect(ann.toast).to_have_count(0)
 
 
-def test_enter_of_an_input_method_does_not_send(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_enter_of_an_input_method_does_not_send(ann):
     ann.prompt.fill("nihao")
     ann.prompt.evaluate(
         "box => box.dispatchEvent(new KeyboardEvent('keydown',"
