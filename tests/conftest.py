@@ -1,8 +1,8 @@
 """What all tests share: a database of their own, a local Ark, and the app's services over both."""
 
 import asyncio
-import os
 import logging
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
