@@ -6,9 +6,9 @@ window.chatbot.address = (() => {
   const LONGEST = 64;
   const APP = say("app");
 
-  // What an address asks for and has not come yet, and what was asked for before that.
+  // What an address asks for and has not come yet. One at a time: what is asked for at once may
+  // come in another order.
   let pending = "";
-  const passed = new Set();
   let first = true;
   let replacing = false;
 
@@ -23,20 +23,21 @@ window.chatbot.address = (() => {
   };
   const settle = () => {
     pending = "";
-    passed.clear();
     replacing = false;
   };
 
-  addEventListener("popstate", () => {
+  const ask = () => {
     const id = here();
-    if (!id || id === (pending || window.chatbot.opened())) return;
+    if (!id || pending || id === window.chatbot.opened()) return;
     const button = document.getElementById("session-back");
     if (button) {
-      if (pending) passed.add(pending);
       pending = id;
       button.click();
     } else if (document.getElementById("owner-view")) location.reload();
-  });
+  };
+  addEventListener("popstate", ask);
+  // Whether back and forward have led elsewhere while something was on its way.
+  const hasMoved = () => Boolean(pending) && here() !== pending;
 
   // The tab, and the bar of a phone, are called by the session that is shown. A new title is known
   // sooner than it is shown.
@@ -65,17 +66,18 @@ window.chatbot.address = (() => {
     over: () => { replacing = true; },
     // A session is open.
     came: (id) => {
-      if (passed.delete(id) && id !== pending) return;
       const isGone = Boolean(pending) && id !== pending;
-      if (here() !== id) write(id, first || replacing || isGone);
+      if (hasMoved()) setTimeout(ask);
+      else if (here() !== id) write(id, first || replacing || isGone);
       if (isGone) window.chatbot.told(say("session_gone"));
       first = false;
       settle();
     },
     // What the address asked for could not be shown.
     refused: () => {
+      if (hasMoved()) setTimeout(ask);
+      else write(window.chatbot.opened(), true);
       settle();
-      write(window.chatbot.opened(), true);
     },
     // The open session has another title.
     called: (title) => {
