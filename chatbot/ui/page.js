@@ -72,6 +72,7 @@ window.chatbot = (() => {
   const keep = (key, text) => { try { sessionStorage.setItem(key, text); } catch { /* no storage */ } };
   const kept = (key) => { try { return sessionStorage.getItem(key) || ""; } catch { return ""; } };
 
+  // Of a box that may be typed in meanwhile: its text comes back late, and would undo that.
   const same = { __type__: "update" };
 
   const OPEN = "chatbot_open_session";
@@ -96,7 +97,7 @@ window.chatbot = (() => {
     // Another session is open: its draft comes into the box, and that of the one before is kept.
     remember: (id, typed) => {
       const before = kept(OPEN);
-      if (id === opened) return typed;
+      if (id === opened) return same;
       if (!id) return "";
       if (opened) window.chatbot.drafts.keep(before, typed);
       opened = id;
@@ -172,7 +173,8 @@ window.chatbot = (() => {
     // of an answer came, and what was typed meanwhile stays.
     typed: (signal, typed) => {
       const { sent, returned } = JSON.parse(signal || "{}");
-      if (!sent && !returned) return typed;
+      const before = typed;
+      if (!sent && !returned) return same;
       if (sent && sent !== lastSent) {
         lastSent = sent;
         askedAt = 0;
@@ -182,7 +184,7 @@ window.chatbot = (() => {
       }
       typed = typed || returned || "";
       window.chatbot.drafts.keep(kept(OPEN), typed);
-      return typed;
+      return typed === before ? same : typed;
     },
     // The list as it is after a turn, unless another session or another search is open by now.
     listed: (signal, id, search) => {
