@@ -74,6 +74,14 @@ def ark(shared_ark: OfflineArk) -> OfflineArk:
 
 
 @pytest.fixture
+def fast(ark: OfflineArk) -> Iterator[None]:
+    """Replies come at once."""
+    pace, ark.pace = ark.pace, 0
+    yield
+    ark.pace = pace
+
+
+@pytest.fixture
 def server(shared_server: Server) -> Server:
     return shared_server
 

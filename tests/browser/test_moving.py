@@ -12,13 +12,6 @@ from tests.browser.test_reading import BOX, DESKTOP, LEFT, PHONE, begin_edit
 NEW = "What can I do for you?"
 
 
-@pytest.fixture
-def fast(ark):
-    pace, ark.pace = ark.pace, 0
-    yield
-    ark.pace = pace
-
-
 def lengthen(server, session: str, turns: int) -> None:
     """Give a session of one turn so many: copies with numbers of their own."""
     with closing(sqlite3.connect(server.folder / "chat.db", timeout=20)) as database, database:

@@ -59,7 +59,7 @@ WAYS_UP = {
 def test_the_reader_owns_the_scroll(someone, ark):
     ann = someone().open().register()
     ann.is_in()
-    pace, ark.pace = ark.pace, 0.002
+    pace, ark.pace = ark.pace, 0.005
     try:
         ann.ask("count 20000")
         newest = ann.page.locator("#to-newest")
@@ -106,7 +106,7 @@ def test_a_finger_owns_the_scroll_too(someone, ark):
     ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).open().register()
     ann.is_in()
     ann.prompt.fill("count 20000")
-    pace, ark.pace = ark.pace, 0.002
+    pace, ark.pace = ark.pace, 0.005
     try:
         ann.page.locator("#prompt .submit-button").tap()
         ann.page.wait_for_function(f"{BOX}.scrollHeight > 1200")
@@ -183,6 +183,7 @@ def test_an_edit_is_refused_where_another_tab_has_gone_on(someone):
     expect(one.toast).to_contain_text("changed in another tab")
     # The page shows what there is by now, and has the words for another try.
     expect(one.replies.last).to_contain_text("meanwhile")
+    one.page.click(".toast-close")
     begin_edit(one)
     expect(edit_box(one)).to_have_value("echo: instead")
 

@@ -9,10 +9,8 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_moving import NEW, fast, lengthen
+from tests.browser.test_moving import NEW, lengthen
 from tests.browser.test_reading import DESKTOP, PHONE, begin_edit
-
-__all__ = ["fast"]
 
 TABLET = {"width": 768, "height": 1024}
 GONE = "The session of this address is not here, so this is a new one."

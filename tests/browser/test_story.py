@@ -80,7 +80,7 @@ def test_the_words_appear_as_they_come(ann, ark):
     expect(ann.prompt).to_have_value("next question")
 
 
-def test_markdown_code_formulas_and_tables_are_rendered(ann):
+def test_markdown_code_formulas_and_tables_are_rendered(ann, fast):
     ann.ask("show me some code")
     ann.is_answered()
     code = ann.replies.last.locator("pre code")
@@ -410,22 +410,18 @@ def test_enter_of_an_input_method_does_not_send(ann):
     assert ann.page.locator("#chatbot [data-testid=user]").filter(has_text="nihao").count() == 1
 
 
-def test_a_long_session_shows_its_end_first_and_the_rest_on_request(someone, ark):
-    ark.pace, pace = 0, ark.pace
-    try:
-        ann = someone().open().register()
-        ann.is_in()
-        for number in range(17):
-            ann.ask(f"echo: number {number:02}")
-            expect(ann.replies.filter(has_text=f"number {number:02}")).to_be_visible()
-            ann.is_answered()
-        expect(ann.chat).not_to_contain_text("number 00")
-        expect(ann.chat).to_contain_text("number 02")
-        ann.page.click("#earlier-messages")
-        expect(ann.chat).to_contain_text("number 00")
-        expect(ann.page.locator("#earlier-messages")).to_be_hidden()
-    finally:
-        ark.pace = pace
+def test_a_long_session_shows_its_end_first_and_the_rest_on_request(someone, fast):
+    ann = someone().open().register()
+    ann.is_in()
+    for number in range(17):
+        ann.ask(f"echo: number {number:02}")
+        expect(ann.replies.filter(has_text=f"number {number:02}")).to_be_visible()
+        ann.is_answered()
+    expect(ann.chat).not_to_contain_text("number 00")
+    expect(ann.chat).to_contain_text("number 02")
+    ann.page.click("#earlier-messages")
+    expect(ann.chat).to_contain_text("number 00")
+    expect(ann.page.locator("#earlier-messages")).to_be_hidden()
 
 
 def test_a_restart_keeps_the_login_the_sessions_and_the_memory(someone, ark, tmp_path):
