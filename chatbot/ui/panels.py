@@ -17,6 +17,9 @@ Label = Callable[[str], Any]
 ALERT = '<div role="alert">${value}</div>'
 STATUS = '<div role="status">${value}</div>'
 """The same without haste."""
+# Not `visible="hidden"`: Gradio shows those when a view around them has been left and comes back.
+UNSEEN = ["unseen"]
+"""On the page for scripts only; the style sheet hides it."""
 
 
 def _as_sent(_: gr.Dropdown, payload: Any) -> Any:
@@ -220,9 +223,9 @@ def sidebar(label: Label, name: str) -> Sidebar:
                 )
         found = gr.HTML("", elem_id="search-told", html_template=STATUS)
         recent = gr.HTML("", elem_id="recent-sessions")
-        go = gr.Button(visible="hidden", elem_id="session-go")
-        come_back = gr.Button(visible="hidden", elem_id="session-back")
-        more = gr.Button(visible="hidden", elem_id="session-more")
+        go = gr.Button(elem_classes=UNSEEN, elem_id="session-go")
+        come_back = gr.Button(elem_classes=UNSEEN, elem_id="session-back")
+        more = gr.Button(elem_classes=UNSEEN, elem_id="session-more")
         wanted = gr.Textbox(visible=False)
         listed = gr.Number(LIST_LIMIT, visible=False)
         owner = gr.Button(label("owner"), size="sm", visible=False, elem_id="owner-open")
@@ -308,11 +311,11 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
         with gr.Row(elem_id="footnotes"):
             status = gr.HTML(elem_id="usage-line")
             gr.HTML(label("disclaimer"), elem_id="disclaimer")
-        signal = gr.Textbox(visible="hidden", elem_id="signal")
+        signal = gr.Textbox(elem_classes=UNSEEN, elem_id="signal")
         shown = gr.Textbox(visible=False)
-        edit_send = gr.Button(visible="hidden", elem_id="edit-send")
-        version_go = gr.Button(visible="hidden", elem_id="version-go")
-        echo = gr.Button(visible="hidden", elem_id="echo")
+        edit_send = gr.Button(elem_classes=UNSEEN, elem_id="edit-send")
+        version_go = gr.Button(elem_classes=UNSEEN, elem_id="version-go")
+        echo = gr.Button(elem_classes=UNSEEN, elem_id="echo")
         place, question, words, version_of, version_step = (
             gr.Textbox(visible=False) for _ in range(5)
         )
