@@ -84,7 +84,8 @@ window.chatbot = (() => {
     // What `account.js` builds on.
     page: { api, ask, say, escaped, download },
     enter: async (what, body) => {
-      const problem = await post(what, body);
+      const { problem, code } = await ask(what, body);
+      window.chatbot.faults.show(code);
       return problem ? escaped(problem) : keptOut();
     },
     // The page starts anew, so that nothing of whoever was here is left in it.
