@@ -24,7 +24,7 @@ SCRIPTS = [
         for noun in (
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
             "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
-            "sessions", "recent", "banner", "forms", "faults",
+            "sessions", "recent", "banner", "forms", "faults", "wide",
         )
     ),
     "account.js",

@@ -1,0 +1,20 @@
+// Wide code and tables scroll; who has only a keyboard scrolls them with the arrow keys, once the Tab
+// key has led there. What is not wide is no stop.
+(() => {
+  const WIDE = "#chatbot .md pre, #chatbot .md .table";
+  // To measure costs: it is done when the page has stood still, not while a reply grows.
+  const STILL = 300;
+  let due;
+  const measure = () => {
+    for (const box of document.querySelectorAll(WIDE)) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  };
+  const later = () => {
+    clearTimeout(due);
+    due = setTimeout(measure, STILL);
+  };
+  window.chatbot.watch(later);
+  window.addEventListener("resize", later);
+})();
