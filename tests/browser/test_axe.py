@@ -163,6 +163,8 @@ def test_a_session_and_what_opens_in_it(inside):
 def test_the_dropdown_is_one_stop_and_shows_its_active_option(inside):
     page, boss = inside.page, inside
     boss.start()
+    boss.ask("echo: a second session")
+    boss.is_answered()
     options = page.get_by_role("option")
     page.locator("#search-sessions input").focus()
     page.keyboard.press("Tab")
