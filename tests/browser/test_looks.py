@@ -51,6 +51,17 @@ all:
 graph TD
 A --> B
 ```
+
+1. 第一步
+
+   先安装 $x^2$。
+
+   再运行。
+
+```mermaid
+graph TD
+A[开始 (x)] --> B{{
+```
 """
 
 
@@ -76,7 +87,9 @@ def ann(playwright, tmp_path_factory):
         ann.prompt.fill("everything")
         page.click("#prompt .submit-button")
         ann.is_answered()
-        expect(page.locator("#chatbot .mermaid svg")).to_be_visible()
+        # One is drawn, and of the other Mermaid says that it cannot be.
+        expect(page.locator("#chatbot .mermaid svg")).to_have_count(2)
+        expect(page.locator("#chatbot .mermaid svg").filter(visible=True)).to_have_count(1)
         yield ann
         chromium.close()
 
@@ -107,9 +120,11 @@ def test_code_is_copied_to_the_character(ann):
 
 def test_a_code_block_has_its_language_and_two_buttons_above_it(ann):
     heads = ann.page.locator("#chatbot .code_head:visible")
-    expect(heads).to_have_text(["TypeScript", "make", ""])
+    expect(heads).to_have_text(["TypeScript", "make", "", "Mermaid"])
     blocks = ann.page.locator("#chatbot .code_wrap:visible")
     for head, block in zip(heads.all(), blocks.all(), strict=True):
+        # Or a click on one of the two would scroll to it.
+        head.scroll_into_view_if_needed()
         copy, wrap = block.locator("button"), head.get_by_role("button", name="Wrap lines")
         expect(copy).to_have_accessible_name("Copy code")
         box, code = head.bounding_box(), block.locator("pre").bounding_box()
@@ -189,6 +204,19 @@ def test_small_looks(ann):
         "(one) => [getComputedStyle(one)].flatMap((s) => [s.borderTopColor, s.borderBottomColor])"
     )
     assert key[0] == key[1]
+
+
+def test_the_paragraphs_of_a_list_are_paragraphs(ann):
+    step = ann.page.locator("#chatbot .bot li").filter(has_text="第一步")
+    tops = [paragraph.bounding_box()["y"] for paragraph in step.locator("p").all()]
+    assert len(tops) == 3
+    assert all(below - above >= 20 for above, below in itertools.pairwise(tops))
+    expect(step.locator(".katex")).to_be_visible()
+
+
+def test_a_diagram_that_cannot_be_drawn_is_its_source(ann):
+    expect(ann.page.locator("code").filter(has_text="A[开始 (x)] --> B{")).to_be_visible()
+    expect(ann.page.get_by_text("Syntax error").filter(visible=True)).to_have_count(0)
 
 
 @pytest.mark.parametrize(("touch", "apart"), [(False, 32), (True, 40)])
