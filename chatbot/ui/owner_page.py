@@ -4,6 +4,7 @@ Every handler here is for accounts with the admin flag; nobody else gets a look 
 """
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from chatbot.accounts import Accounts
 from chatbot.owner import DayRow, InvitationRow, Owner, PersonRow
+from chatbot.ui.charts import day_chart, name_chart
 from chatbot.ui.panels import Label
 from chatbot.ui.texts import reason_text, text
 from chatbot.ui.transcript import clock_time, yuan
@@ -30,12 +32,7 @@ class OwnerPanel:
     close: gr.Button
     paused: gr.Checkbox
     summary: gr.HTML
-    tokens: gr.BarPlot
-    cost: gr.BarPlot
-    cached: gr.LinePlot
-    active: gr.LinePlot
-    first_token: gr.LinePlot
-    codes: gr.BarPlot
+    charts: gr.HTML
     people: gr.Dataframe
     person: gr.Dropdown
     limit: gr.Number
@@ -59,12 +56,7 @@ class OwnerPanel:
         return [
             self.paused,
             self.summary,
-            self.tokens,
-            self.cost,
-            self.cached,
-            self.active,
-            self.first_token,
-            self.codes,
+            self.charts,
             self.people,
             self.person,
             self.invitations,
@@ -83,7 +75,7 @@ def owner_panel(label: Label) -> OwnerPanel:
             made["paused"] = gr.Checkbox(label=label("pause"), elem_id="owner-pause")
         with gr.Tabs():
             with gr.Tab(label("owner_use")):
-                _plots(label, made)
+                made["charts"] = gr.HTML(elem_id="owner-charts")
             with gr.Tab(label("owner_people")):
                 _people(label, made)
             with gr.Tab(label("owner_invitations")):
@@ -92,24 +84,6 @@ def owner_panel(label: Label) -> OwnerPanel:
                 made["errors"] = gr.Dataframe(interactive=False, elem_id="owner-errors")
     names = {field.name for field in fields(OwnerPanel)} - {"view"}
     return OwnerPanel(view=view, **{name: made[name] for name in names})
-
-
-def _plots(label: Label, made: dict[str, Any]) -> None:
-    def bars(title: str, y: str, **more: Any) -> gr.BarPlot:
-        return gr.BarPlot(x="day", y=y, x_bin="1d", title=title, height=220, **more)
-
-    def lines(title: str, y: str, **more: Any) -> gr.LinePlot:
-        return gr.LinePlot(x="day", y=y, title=title, height=220, **more)
-
-    with gr.Row():
-        made["tokens"] = bars("Tokens", "tokens", color="kind")
-        made["cost"] = bars("¥", "yuan")
-    with gr.Row():
-        made["cached"] = lines("Cached %", "percent", y_lim=[0, 100])
-        made["active"] = lines("People", "people")
-    with gr.Row():
-        made["first_token"] = lines("First token, ms", "ms", color="kind")
-        made["codes"] = gr.BarPlot(x="code", y="count", title="Errors", height=220)
 
 
 def _people(label: Label, made: dict[str, Any]) -> None:
@@ -214,8 +188,7 @@ class OwnerHandlers:
         return (
             await self.owner.paused(),
             _summary(days, storage, visit),
-            *_days(days),
-            pd.DataFrame({"code": list(codes), "count": list(codes.values())}),
+            _charts(days, codes, visit),
             _people_table(people, visit),
             gr.update(choices=[(person.name, person.id) for person in people], value=None),
             _invitations_table(invitations, visit),
@@ -258,40 +231,38 @@ def _summary(days: list[DayRow], storage: int, visit: Visit) -> str:
     return html.escape(told)
 
 
-def _days(days: list[DayRow]) -> tuple[pd.DataFrame, ...]:
-    """The tables behind the plots by day: tokens, yuan, cached share, people, first token."""
+def _charts(days: list[DayRow], codes: dict[str, int], visit: Visit) -> str:
+    """What was used on each day of the budget, and which errors there were."""
 
-    def table(rows: list[tuple[DayRow, str, float | None]], value: str) -> pd.DataFrame:
-        columns = {
-            "day": [pd.Timestamp(day.day) for day, _, _ in rows],
-            "kind": [kind for _, kind, _ in rows],
-            value: [amount for _, _, amount in rows],
-        }
-        return pd.DataFrame(columns)
+    def say(key: str) -> str:
+        return text(f"chart_{key}", visit.language)
 
-    tokens = [
-        (day, kind, float(amount))
-        for day in days
-        for kind, amount in (
-            ("in", day.prompt - day.cached),
-            ("cached", day.cached),
-            ("out", day.completion),
+    def by_day(
+        key: str, parts: Callable[[DayRow], tuple[float, ...]], *kinds: str, **more: Any
+    ) -> str:
+        bars = [(day.day, parts(day)) for day in days]
+        return day_chart(say(key), bars, say("nothing"), [say(kind) for kind in kinds], **more)
+
+    return "".join(
+        (
+            by_day(
+                "tokens",
+                lambda day: (day.prompt - day.cached, day.cached, day.completion),
+                "in", "in_cached", "out",
+            ),
+            by_day("cost", lambda day: (day.micro_yuan / 1_000_000,)),
+            by_day(
+                "cached", lambda day: (100 * day.cached / max(day.prompt, 1),), most=100
+            ),
+            by_day("people", lambda day: (day.people,)),
+            by_day(
+                "first",
+                lambda day: (day.first_token_p50 or 0, day.first_token_p95 or 0),
+                "p50", "p95", within=True,
+            ),
+            name_chart(say("errors"), codes, say("no_errors")),
         )
-    ]
-    cached = [(day, "", 100 * day.cached / day.prompt if day.prompt else None) for day in days]
-    first: list[tuple[DayRow, str, float | None]] = [
-        (day, kind, value)
-        for day in days
-        for kind, value in (("p50", day.first_token_p50), ("p95", day.first_token_p95))
-        if value is not None
-    ]
-    return (
-        table(list(tokens), "tokens"),
-        table([(day, "", day.micro_yuan / 1_000_000) for day in days], "yuan"),
-        table(cached, "percent"),
-        table([(day, "", float(day.people)) for day in days], "people"),
-        table(first, "ms"),
-    )
+    )  # fmt: skip
 
 
 def _people_table(people: list[PersonRow], visit: Visit) -> pd.DataFrame:
