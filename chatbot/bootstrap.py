@@ -86,7 +86,12 @@ class App:
 
     def __post_init__(self) -> None:
         self.routes = [
-            *routes(self.accounts, self.storage, login_days=self.settings.login_days),
+            *routes(
+                self.accounts,
+                self.storage,
+                login_days=self.settings.login_days,
+                paused=Owner(self.storage, self.accounts, self.turns.budget).paused,
+            ),
             export_route(self.accounts, self.service),
             source_route(self.accounts, self.service),
             hit_route(self.accounts, self.service),

@@ -122,6 +122,7 @@ window.chatbot = (() => {
     // session. The login is renewed by asking who we are.
     arrived: async () => {
       const me = await ask("me", undefined, "GET");
+      window.chatbot.pause.told(me);
       const ended = me.user === null && kept(OPEN);
       const code = new URLSearchParams(location.search).get("invite") || "";
       if (code) document.querySelector("#auth-view button[role=tab]:nth-of-type(2)")?.click();
@@ -138,7 +139,9 @@ window.chatbot = (() => {
     },
     invitationLink: (code) => {
       const text = new DOMParser().parseFromString(code, "text/html").body.textContent;
-      return text ? `<code>${escaped(`${location.origin}${location.pathname}?invite=${text}`)}</code>` : "";
+      if (!text) return "";
+      const link = escaped(`${location.origin}${location.pathname}?invite=${text}`);
+      return `<code>${link}</code><button type="button" data-copy>${say("copy_link")}</button>`;
     },
     // A turn begins here: what it brings is to be seen, and no edit outlives it.
     own: () => {

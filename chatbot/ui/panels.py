@@ -271,6 +271,9 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             html_template="<h1>${value}</h1>",
             elem_id="conversation-title",
         )
+        gr.HTML(
+            label("paused_now"), html_template=STATUS, elem_id="paused-now", elem_classes="banner"
+        )
         _banners(label, notices)
         earlier = gr.Button(label("earlier"), size="sm", elem_id="earlier-messages")
         chatbot = gr.Chatbot(

@@ -27,9 +27,19 @@ MAX_BODY = 16 * 1024
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(accounts: Accounts, storage: Storage, *, login_days: float) -> list[Route]:
+async def _never() -> bool:
+    return False
+
+
+def routes(
+    accounts: Accounts,
+    storage: Storage,
+    *,
+    login_days: float,
+    paused: Callable[[], Awaitable[bool]] = _never,
+) -> list[Route]:
     """The routes to hand to the web app, in front of its own."""
-    handle = _Handlers(accounts, storage, round(login_days * 24 * 3600))
+    handle = _Handlers(accounts, storage, round(login_days * 24 * 3600), paused)
     table: list[tuple[str, str, Handler]] = [
         ("POST", "register", handle.register),
         ("POST", "login", handle.log_in),
@@ -45,10 +55,17 @@ def routes(accounts: Accounts, storage: Storage, *, login_days: float) -> list[R
 
 
 class _Handlers:
-    def __init__(self, accounts: Accounts, storage: Storage, max_age: int) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        storage: Storage,
+        max_age: int,
+        paused: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._accounts = accounts
         self._storage = storage
         self._max_age = max_age
+        self._paused = paused
 
     async def register(self, request: Request) -> Response:
         name, password, invite = await texts_of(request, "name", "password", invite="")
@@ -84,7 +101,9 @@ class _Handlers:
     async def me(self, request: Request) -> Response:
         token = token_of(request)
         person = await self._accounts.person(token)
-        response = _user(person)
+        # So that nobody types a question that will be refused.
+        paused = person is not None and await self._paused()
+        response = _user(person, **({"paused": True} if paused else {}))
         if token and person:
             # The login was renewed, so the browser should not forget it earlier.
             set_login_cookie(response, request, token, self._max_age)
@@ -118,9 +137,9 @@ def answering(handler: Handler) -> Handler:
     return answer
 
 
-def _user(person: Person | None) -> Response:
+def _user(person: Person | None, **more: bool) -> Response:
     shown = person and {"name": person.name, "is_admin": person.is_admin}
-    return JSONResponse({"user": shown})
+    return JSONResponse({"user": shown, **more})
 
 
 async def texts_of(request: Request, *required: str, **optional: str) -> list[str]:

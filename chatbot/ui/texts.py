@@ -42,6 +42,10 @@ LABELS: dict[str, tuple[str, str]] = {
     "owner": ("Owner", "管理"),
     "back": ("Back", "返回"),
     "pause": ("Pause: no new replies", "暂停：不再生成新回答"),
+    "paused_now": (
+        "The owner has paused this demo: there are no new replies for now. Your sessions are safe.",
+        "演示的主人已暂停服务，暂时不会生成新回答。你的会话都在。",
+    ),
     "owner_use": ("Use", "用量"),
     "owner_people": ("People", "用户"),
     "owner_invitations": ("Invitations", "邀请"),
@@ -108,6 +112,20 @@ LABELS: dict[str, tuple[str, str]] = {
 }
 
 PHRASES: dict[str, tuple[str, str]] = {
+    "copy_link": ("Copy", "复制"),
+    "chart_tokens": ("Tokens", "Tokens"),
+    "chart_cost": ("Cost, ¥", "费用（¥）"),
+    "chart_cached": ("Input from the cache, %", "缓存命中（%）"),
+    "chart_people": ("People", "活跃用户"),
+    "chart_first": ("First word, ms", "首字时间（毫秒）"),
+    "chart_errors": ("Errors in 30 days", "30 天内的错误"),
+    "chart_in": ("in", "输入"),
+    "chart_in_cached": ("in, cached", "输入（缓存）"),
+    "chart_out": ("out", "输出"),
+    "chart_p50": ("half of the replies", "半数回答"),
+    "chart_p95": ("19 of 20 replies", "95% 的回答"),
+    "chart_nothing": ("Nothing to show for the last 30 days yet.", "最近 30 天还没有数据。"),
+    "chart_no_errors": ("No reply has failed in the last 30 days.", "最近 30 天没有回答出错。"),
     "untitled": ("New session", "新会话"),
     "recent": ("Recent sessions", "最近的会话"),
     "running": ("A reply is being written", "正在生成回答"),

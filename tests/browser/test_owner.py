@@ -44,6 +44,15 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
     ann.page.reload()
     ann.page.click("#owner-open")
     expect(ann.page.locator("#owner-summary")).to_contain_text(re.compile("Today: [1-9]"))
+    charts = ann.page.locator("#owner-charts .chart")
+    expect(charts.locator("figcaption")).to_have_text([
+        "Tokens", "Cost, ¥", "Input from the cache, %", "People", "First word, ms",
+        "Errors in 30 days",
+    ])  # fmt: skip
+    expect(charts.first.get_by_role("img")).to_have_accessible_name(
+        re.compile(r"^Tokens\. \d\d-\d\d: \d+ in, \d+ in, cached, \d+ out$")
+    )
+    expect(charts.last).to_contain_text("No reply has failed")
     ann.page.get_by_role("tab", name="People").click()
     expect(ann.page.locator("#owner-people")).to_contain_text(bob.name)
 
@@ -51,6 +60,9 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
     ann.page.click("#owner-invite")
     link = ann.page.locator("#owner-invited code")
     expect(link).to_contain_text("/?invite=")
+    copy = ann.page.locator("#owner-invited button")
+    copy.click()
+    expect(copy).to_have_attribute("data-copied", "")
     guest = someone(link.inner_text()).open()
     expect(guest.page.locator("#register-invite input")).to_have_value(
         link.inner_text().rpartition("=")[2]
@@ -58,6 +70,10 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
 
     ann.page.click("#owner-pause input")
     try:
+        bob.page.reload()
+        bob.is_in()
+        paused = bob.page.locator("#paused-now")
+        expect(paused).to_contain_text("has paused this demo")
         bob.ask("echo: while paused")
         expect(bob.toast).to_contain_text("paused by its owner")
         expect(bob.prompt).to_have_value("echo: while paused")
@@ -65,6 +81,7 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
         ann.page.click("#owner-pause input")
     while is_paused(server):
         ann.page.wait_for_timeout(50)
+    expect(paused).to_be_hidden()
     bob.prompt.press("Enter")
     expect(bob.replies.last).to_contain_text("while paused")
 

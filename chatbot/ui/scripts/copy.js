@@ -52,6 +52,8 @@ window.chatbot.copy = (() => {
   };
 
   document.addEventListener("click", async (event) => {
+    const beside = event.target.closest?.("[data-copy]");
+    if (beside && await write(beside.previousElementSibling.textContent)) told(beside);
     const button = event.target.closest?.("#chatbot button");
     if (!button) return;
     const buttons = button.closest(".message-buttons");

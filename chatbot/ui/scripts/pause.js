@@ -1,0 +1,22 @@
+// While the owner has paused the demo, a line above the conversation says so before anybody types.
+// Looked up when the page opens and when the prompt is entered; once it is there, until it ends.
+window.chatbot.pause = (() => {
+  const { ask } = window.chatbot.page;
+  const AGAIN = 5000;
+  let looked = 0;
+  let timer = 0;
+
+  const told = (me) => {
+    looked = Date.now();
+    const root = document.documentElement;
+    if (!me.problem) root.toggleAttribute("data-paused", me.paused === true);
+    clearTimeout(timer);
+    if (root.hasAttribute("data-paused")) timer = setTimeout(look, AGAIN);
+  };
+  const look = async () => told(await ask("me", undefined, "GET"));
+
+  document.addEventListener("focusin", (event) => {
+    if (event.target.closest?.("#prompt") && Date.now() - looked > AGAIN) look();
+  });
+  return { told };
+})();
