@@ -1,13 +1,28 @@
 """What a refused request is answered with: every `ChatbotError` as the same JSON."""
 
+import html
 import json
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from chatbot.errors import BodyTooLarge, ChatbotError, TooManyAttempts, TooManyRequests
-from chatbot.ui.texts import error_text, language_of
+from chatbot.errors import BodyTooLarge, ChatbotError, TooManyAttempts, TooManyRequests, UnknownHost
+from chatbot.ui.texts import error_text, language_of, text
 
+HINT = """\
+<!doctype html>
+<html lang="{language}"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{
+  max-width: 34em; margin: 15vh auto; padding: 0 20px;
+  font: 16px/1.6 system-ui, sans-serif;
+}}
+h1 {{ font-size: 22px; }}
+</style>
+<h1>{title}</h1><p>{hint}</p></html>
+"""
 # Gradio's page takes it for a server that has forgotten it, and loads itself again.
 SESSION_NOT_FOUND = {
     "msg": "unexpected_error",
@@ -23,6 +38,16 @@ def refusal(error: ChatbotError, headers: Headers) -> Response:
     message = error_text(error, language_of(headers.get("accept-language")))
     response = JSONResponse({"error": {"code": error.code, "message": message}}, error.status)
     return _with_headers(response, error)
+
+
+def page_refusal(error: ChatbotError, headers: Headers) -> Response:
+    """The same for who opens the page: a short page, with what the owner can set."""
+    if not isinstance(error, UnknownHost):
+        return refusal(error, headers)
+    language = language_of(headers.get("accept-language"))
+    title, hint = (html.escape(text(key, language)) for key in ("host_title", "host_hint"))
+    page = HINT.format(language=language, title=title, hint=hint)
+    return _with_headers(HTMLResponse(page, error.status), error)
 
 
 def event_refusal(error: ChatbotError, headers: Headers) -> Response:

@@ -24,7 +24,7 @@ SCRIPTS = [
         for noun in (
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
             "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
-            "sessions", "recent", "banner", "forms", "faults", "wide", "pause",
+            "sessions", "recent", "banner", "forms", "faults", "wide", "pause", "host",
         )
     ),
     "account.js",
@@ -341,7 +341,7 @@ def head() -> str:
         "connection_lost", "login_ended", "not_opened", "wrap_lines", "copy_code", "author_user",
         "author_bot", "answering", "sessions_label", "conversation", "messages", "ask_label",
         "copy_label", "session_gone", "hits_before", "hits_next", "hits_close", "untitled",
-        "copy_link",
+        "copy_link", "proxy_hint",
     )  # fmt: skip
     languages: tuple[texts.Language, ...] = ("en", "zh")
     table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}

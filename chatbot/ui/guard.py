@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chatbot.accounts import Accounts, login_key
 from chatbot.errors import BadInput, BodyTooLarge, ChatbotError, NotLoggedIn, TooManyRequests
 from chatbot.throttle import network_of
-from chatbot.ui.answers import event_refusal, refusal, session_not_found
+from chatbot.ui.answers import event_refusal, page_refusal, refusal, session_not_found
 from chatbot.ui.cookies import token_of
 from chatbot.ui.doors import Door, Doors, path_of
 from chatbot.ui.event_inputs import EVENT, SESSION_HASH, Event, EventInputs
@@ -62,6 +62,7 @@ POLICY = (
 )
 
 # nginx and others like it hold a stream back until it ends, to pack or to encrypt it in one piece.
+ANSWERS = {Door.JOIN: event_refusal, Door.PAGE: page_refusal}
 STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache, no-transform"}
 
 Passed = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -124,7 +125,7 @@ class Guard:
             if isinstance(error, TooManyRequests):
                 # Not all at the same moment.
                 await asyncio.sleep(REFUSED_SECONDS * random.uniform(0.5, 1.5))
-            answer = event_refusal if door is Door.JOIN else refusal
+            answer = ANSWERS.get(door, refusal) if door else refusal
             await answer(error, Headers(scope=scope))(scope, receive, send)
         except ClientDisconnect:
             return

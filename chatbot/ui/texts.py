@@ -112,6 +112,22 @@ LABELS: dict[str, tuple[str, str]] = {
 }
 
 PHRASES: dict[str, tuple[str, str]] = {
+    "host_title": ("This app does not know the name it was asked by", "本应用不认识这个域名"),
+    "host_hint": (
+        "Its owner can add the name to ALLOWED_HOSTS in .env and start the app again. Behind a "
+        "proxy, also name the proxy in TRUSTED_PROXIES, and let it hand on the Host header or send "
+        "X-Forwarded-Host.",
+        "请演示的主人把该域名加入 .env 中的 ALLOWED_HOSTS，然后重新启动。若在反向代理之后，还请在 "
+        "TRUSTED_PROXIES 中写明代理地址，并让代理传递 Host 或 X-Forwarded-Host 请求头。",
+    ),
+    "proxy_hint": (
+        "A proxy in front of this app changes the Host header, so the page cannot reach its "
+        "server. Its owner can let the proxy hand on Host (nginx: proxy_set_header Host "
+        "$http_host), or send X-Forwarded-Host and be named in TRUSTED_PROXIES.",
+        "本应用前面的反向代理改写了 Host 请求头，页面无法连接服务器。"
+        "请演示的主人让代理原样传递 Host（nginx：proxy_set_header Host $http_host），"
+        "或发送 X-Forwarded-Host 并在 TRUSTED_PROXIES 中写明代理地址。",
+    ),
     "copy_link": ("Copy", "复制"),
     "chart_tokens": ("Tokens", "Tokens"),
     "chart_cost": ("Cost, ¥", "费用（¥）"),

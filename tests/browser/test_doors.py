@@ -84,3 +84,21 @@ def test_two_tabs_of_one_browser_follow_its_login(someone):
     second.click("#logout")
     expect(second.locator("#auth-view")).to_be_visible()
     ann.is_out()
+
+
+def test_behind_a_proxy_that_changes_the_host_a_hint_says_what_to_set(someone):
+    ann = someone(locale="zh-CN")
+    outside = "http://lan.test/"
+
+    def proxied(route):
+        route.fulfill(response=route.fetch(url=route.request.url.replace(outside, ann.url)))
+
+    ann.page.route(f"{outside}**", proxied)
+    ann.page.goto(outside)
+    hint = ann.page.locator("#proxy-hint")
+    expect(hint).to_be_visible()
+    expect(hint).to_contain_text("proxy_set_header Host")
+    expect(hint).to_contain_text("反向代理")
+    # By its own name there is none.
+    ann.open().is_out()
+    expect(hint).to_have_count(0)

@@ -383,6 +383,24 @@ async def test_the_app_answers_to_its_own_names_only(accounts, storage, settings
             assert (answer.status_code, code(answer)) == (403, "unknown_host")
 
 
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [("en", "does not know the name"), ("zh-CN,zh;q=0.9", "不认识这个域名")],
+)
+async def test_who_opens_the_page_by_an_unknown_name_reads_what_to_set(
+    accounts, storage, language, title
+):
+    async with browser(app_of(accounts, storage, allowed_hosts="chat.test")) as client:
+        answer = await client.get("/", headers={"host": "x.test", "accept-language": language})
+        assert answer.status_code == 403
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "frame-ancestors" in answer.headers["content-security-policy"]
+        assert title in answer.text
+        assert "ALLOWED_HOSTS" in answer.text
+        assert "TRUSTED_PROXIES" in answer.text
+        assert "x.test" not in answer.text
+
+
 async def test_two_names_at_once_are_none(app):
     async with browser(app) as client:
         answer = await client.get(f"{API}/me", headers=[("host", "a.test"), ("host", "b.test")])
