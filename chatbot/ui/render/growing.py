@@ -149,7 +149,10 @@ class Growing:
         if blocks and blocks[-1].opening.type == "fence":
             begin = _line_start(last, blocks[-1].begin)
             source = last[begin:]
-            if "\n" in source and not closes(blocks[-1].opening, source):
+            is_open = "\n" in source and not closes(blocks[-1].opening, source)
+            before = len(blocks) - 1
+            # What stands before may still become a formula that ends in the middle of the code.
+            if is_open and _before_opener(blocks, before, last) == before:
                 self._end_in_code(html, self._sealed_chars + begin + source.index("\n"))
                 return
         self._read_html = _unended(html)
