@@ -92,8 +92,13 @@ class Server:
         """Send this signal; returns the exit code."""
         assert self.process
         assert self.process.pid
-        assert self.output
         os.kill(self.process.pid, how)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end; returns the exit code."""
+        assert self.process
+        assert self.output
         self.process.join(20)
         self.output.close()
         assert self.process.exitcode is not None, "it did not end"

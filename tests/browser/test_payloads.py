@@ -47,7 +47,7 @@ LOOK = r"""(() => {
   if (document.querySelector("#evil, #auth-view")) wrong.push("an id from a message");
   const tags = new Set(`P DIV SPAN UL OL LI BLOCKQUOTE H1 H2 H3 H4 H5 H6 TABLE THEAD TBODY TR TH TD DETAILS
     SUMMARY EM STRONG S CODE PRE SUB SUP KBD MARK U A BUTTON BR HR SMALL`.split(/\s+/));
-  const attributes = new Set("class href target rel align start dir title open aria-label aria-pressed data-copied data-processed data-wrap".split(" "));
+  const attributes = new Set("class href target rel align start dir title open aria-label aria-pressed data-copied data-processed data-wrap tabindex".split(" "));
   const classes = /^(md|prose|chatbot|typed|m\d+|table|long|task|box|caption|digits-\d+|code_head|code_wrap|wrap_code_button|copy_code_button|copy-text|check|language-.+|mermaid|katex.*|token|svelte-.*)$/;
   for (const one of document.querySelectorAll("#chatbot .md *")) {
     for (const { name } of one.attributes) if (/^on/i.test(name)) wrong.push(`${one.tagName} ${name}`);

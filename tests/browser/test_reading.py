@@ -57,7 +57,8 @@ WAYS_UP = {
 
 
 def test_the_reader_owns_the_scroll(someone, ark):
-    ann = someone().open().register()
+    # Narrow, so that it grows fast.
+    ann = someone(viewport={"width": 500, "height": 700}).open().register()
     ann.is_in()
     pace, ark.pace = ark.pace, 0.005
     try:
@@ -68,7 +69,7 @@ def test_the_reader_owns_the_scroll(someone, ark):
         assert left(ann) < 40, "the end is followed"
         expect(newest).to_be_hidden()
         for name, up in WAYS_UP.items():
-            ann.page.mouse.move(640, 300)
+            ann.page.mouse.move(250, 300)
             up(ann)
             # There to be clicked when the end is far enough below.
             expect(newest, name).to_be_visible()
@@ -91,7 +92,7 @@ def test_the_reader_owns_the_scroll(someone, ark):
         ann.stop()
         ann.is_answered()
         # A question of one's own is seen, wherever one was reading.
-        ann.page.mouse.move(640, 300)
+        ann.page.mouse.move(250, 300)
         ann.page.mouse.wheel(0, -1500)
         ann.page.wait_for_function(f"{LEFT} > 1000")
         ann.ask("echo: down here")
@@ -135,9 +136,7 @@ def begin_edit(person, number=0) -> None:
     expect(edit_box(person)).to_be_focused()
 
 
-def test_an_edit_belongs_to_its_session(someone, ark):
-    ann = someone().open().register()
-    ann.is_in()
+def test_an_edit_belongs_to_its_session(ann, fast):
     for words in ("the first", "the second"):
         ann.page.click("#new-session")
         expect(ann.chat).to_contain_text("What can I do for you?")

@@ -320,7 +320,7 @@ def test_a_proxy_that_no_client_can_use_is_named_without_its_password(typed):
     assert told.startswith("https_proxy: ")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["NO_PROXY", "no_proxy", "ALL_PROXY", "http_proxy", "HTTPS_PROXY"]),

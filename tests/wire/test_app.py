@@ -11,7 +11,7 @@ import pytest
 
 from chatbot.throttle import PER_ADDRESS
 from tests.page import PASSWORD, ROUTES, browser
-from tests.server import ROOT, free_port, running_server
+from tests.server import ROOT, Server, free_port, running_server
 
 
 def has_ipv6():
@@ -35,11 +35,12 @@ def started(*flags, **environment):
     )
 
 
-def refused(*flags, **environment):
+def refused(folder, *flags, **environment):
     """Exit code and what was printed, of a start that must fail."""
-    with started(*flags, **environment) as app:
-        printed, _ = app.communicate(timeout=60)
-        return app.returncode, printed
+    server = Server(folder, {"ARK_API_KEY": "", **environment}, list(flags))
+    with pytest.raises(AssertionError, match="did not start"):
+        server.start()
+    return server.ended(), server.log
 
 
 def test_it_starts_offline_and_ends_with_ctrl_c(tmp_path):
@@ -53,15 +54,17 @@ def test_it_starts_offline_and_ends_with_ctrl_c(tmp_path):
 
 
 def test_a_setting_that_is_wrong_is_named(tmp_path):
-    code, told = refused(ARK_CONTEXT_TTL="60", DATABASE_URL=f"sqlite:///{tmp_path}/chat.db")
+    code, told = refused(
+        tmp_path, ARK_CONTEXT_TTL="60", DATABASE_URL=f"sqlite:///{tmp_path}/chat.db"
+    )
     assert code == 2
     assert "ARK_CONTEXT_TTL" in told
     assert "3600" in told
     assert "Traceback" not in told
 
 
-def test_a_folder_that_cannot_be_written_is_named():
-    code, told = refused(DATABASE_URL="sqlite:////proc/nowhere/chat.db")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    code, told = refused(tmp_path, DATABASE_URL="sqlite:////proc/nowhere/chat.db")
     assert code == 2
     assert "/proc/nowhere" in told
     assert "Traceback" not in told
@@ -72,7 +75,7 @@ def test_a_port_in_use_is_told(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        code, told = refused("--port", port, DATABASE_URL=f"sqlite:///{tmp_path}/chat.db")
+        code, told = refused(tmp_path, "--port", port, DATABASE_URL=f"sqlite:///{tmp_path}/chat.db")
     assert code == 2
     assert port in told
     assert "Traceback" not in told
@@ -92,7 +95,7 @@ def test_a_port_in_use_is_told(tmp_path):
 )
 def test_no_setting_ends_in_a_traceback(tmp_path, flags, environment, told):
     url = f"sqlite:///{tmp_path}/chat.db"
-    code, printed = refused(*flags, **{"DATABASE_URL": url, **environment})
+    code, printed = refused(tmp_path, *flags, **{"DATABASE_URL": url, **environment})
     assert code == 2
     assert f"Cannot start: {told}" in printed
     assert "Traceback" not in printed
