@@ -22,8 +22,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HERE = Path(__file__).parent
 WORTH_IT = 1024
 TEXTS = ("text/", "application/json", "application/javascript")
-PARTS = 200
-"""Files that a page consists of, at most."""
 FOR_GOOD = "public, max-age=31536000, immutable"
 # Gradio's own: texts about itself, a manifest of its own, and a link to an icon if there is one.
 GRADIOS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
@@ -106,8 +104,7 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": body})
 
 
-# All files of the page, which are the same for everybody: packing them takes 70 ms.
-@lru_cache(maxsize=PARTS)
+@lru_cache(maxsize=8)
 def _small(body: bytes) -> bytes:
     return gzip.compress(body, 6, mtime=0)
 
