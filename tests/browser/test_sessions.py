@@ -333,6 +333,7 @@ def test_an_example_is_shown_at_once_and_the_welcome_only_where_it_belongs(someo
     ann.page.route("**/queue/join*", lambda route: held.append(route))
     ann.prompt.fill("a draft")
     example = ann.page.locator("#chatbot .example").first
+    expect(example).not_to_be_empty()
     words = example.inner_text()
     example.click()
     question = ann.page.locator("#chatbot .user-row")

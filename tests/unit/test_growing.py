@@ -87,11 +87,11 @@ def test_little_is_read_again(monkeypatch, piece):
         return blocks(writer, text)
 
     monkeypatch.setattr(Writer, "blocks", counted)
-    text = (piece * 30_000)[:30_000]
+    text = (piece * 20_000)[:20_000]
     growing = Growing()
-    for place in range(50, len(text) + 1, 50):
+    for place in range(100, len(text) + 1, 100):
         growing.html(text[:place])
-    assert read < 150 * len(text)
+    assert read < 60 * len(text)
 
 
 def test_a_list_too_long_to_be_drawn_grows_as_text():
