@@ -35,7 +35,8 @@ def new(
         raise typer.BadParameter("more than 0", param_hint="--days")
     code = at_desk(lambda desk: desk.owner.invite(uses=uses, days=days, daily_tokens=daily_tokens))
     values = {"code": code, "uses": uses, "days": days, "daily_tokens": daily_tokens}
-    told = f"Put this behind the app's address ({uses} accounts, {days:g} days): /?invite={code}"
+    accounts = "1 account" if uses == 1 else f"{uses} accounts"
+    told = f"Put this behind the app's address ({accounts}, {days:g} days): /?invite={code}"
     answer(as_json, values, told)
 
 

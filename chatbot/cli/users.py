@@ -23,7 +23,7 @@ from chatbot.owner import PersonRow
 app = typer.Typer(help="People's accounts.", no_args_is_help=True)
 
 COMMON = "common"
-HEADS = ["id", "name", "is", "made", "seen", "tokens today", "yuan this month", "tokens a day"]
+HEADS = ["id", "name", "kind", "made", "seen", "tokens today", "yuan this month", "tokens a day"]
 
 
 @app.command("list")

@@ -188,7 +188,7 @@ def test_chinese_names_stand_in_line():
     add("李雷雷")
     add("Ann")
     heads, *rows = run("users", "list").splitlines()
-    place = heads.index("is")
+    place = heads.index("kind")
     assert rows[0].startswith(" 1  李雷雷  -")
     assert rows[1][place] == "-"
 
