@@ -126,7 +126,7 @@ window.chatbot = (() => {
       const ended = me.user === null && kept(OPEN);
       const code = new URLSearchParams(location.search).get("invite") || "";
       if (code) document.querySelector("#auth-view button[role=tab]:nth-of-type(2)")?.click();
-      return [code, ended ? escaped(say("login_ended")) : ""];
+      return [code || same, ended ? escaped(say("login_ended")) : same];
     },
     // The newest reply this tab shows, so that the server can tell when another tab moved on.
     acting: (place) => {

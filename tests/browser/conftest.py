@@ -96,7 +96,9 @@ class Person:
     asked_after: str = ""
 
     def open(self) -> "Person":
-        self.page.goto(self.url)
+        # The last that the page asks for when it opens.
+        with self.page.expect_response(lambda answer: answer.url.endswith("/chatbot/me")):
+            self.page.goto(self.url)
         expect(self.page.locator("#auth-view, #chat-view").filter(visible=True)).to_be_visible()
         return self
 

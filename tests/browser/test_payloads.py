@@ -241,6 +241,10 @@ HEAVY = {
 }
 
 
+# A whole page load costs two seconds, and a message is drawn the same way when it is opened again.
+RELOADED = ("a formula 150 deep", "beginnings of formulas", "code in one line")
+
+
 def begin(person: Person) -> None:
     """A new session, which is empty."""
     person.page.click("#new-session")
@@ -272,9 +276,12 @@ def test_no_message_keeps_the_page_busy(context, house, monkeypatch):
         assert took[-1] <= BLOCKED_MS, name
         took = []
         while not took or (took[-1] > BLOCKED_MS and len(took) < TRIES):
-            begin(person)
-            page.evaluate("tasks.length = 0")
-            page.go_back()
+            if name in RELOADED:
+                page.reload()
+            else:
+                begin(person)
+                page.evaluate("tasks.length = 0")
+                page.go_back()
             expect(person.replies).to_have_count(1)
             expect(page.locator("#chatbot .caption").last).to_be_visible()
             took.append(page.evaluate(LONGEST_TASK))

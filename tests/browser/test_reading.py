@@ -34,23 +34,17 @@ def drag_scrollbar(person) -> None:
     mouse.up()
 
 
-def mark_words(person) -> None:
-    person.page.evaluate(
-        "getSelection().selectAllChildren(document.querySelector('#chatbot .bot-row p'))"
-    )
-
-
-# The jump's own event comes only after this.
-MARKED_IN_A_JUMP = f"""{BOX}.scrollTop -= 40;
-chatbot.scroll.toEnd();
-getSelection().selectAllChildren(document.querySelector("#chatbot .bot-row p"));
+# Told at once: a moment later the paragraph may have been drawn anew, and nothing is marked.
+MARKED = """getSelection().selectAllChildren(document.querySelector("#chatbot .bot-row p"));
 document.dispatchEvent(new Event("selectionchange"));"""
+# The jump's own event comes only after this.
+MARKED_IN_A_JUMP = f"{BOX}.scrollTop -= 40; chatbot.scroll.toEnd(); {MARKED}"
 
 WAYS_UP = {
     "wheel": lambda ann: ann.page.mouse.wheel(0, -60),
     "page up in the prompt": lambda ann: ann.prompt.press("PageUp"),
     "arrow": lambda ann: ann.page.locator("#chatbot .bubble-wrap").press("ArrowUp"),
-    "marking": mark_words,
+    "marking": lambda ann: ann.page.evaluate(MARKED),
     "marking while the page jumps": lambda ann: ann.page.evaluate(MARKED_IN_A_JUMP),
     "by a script": lambda ann: ann.page.evaluate(f"{BOX}.scrollBy(0, -200)"),
 }
