@@ -11,8 +11,8 @@ from chatbot.ark.tokens import estimate_tokens
 from chatbot.usage import Used
 
 FEWEST = 64
-"""A told number is believed from this part of the estimate on. Estimates of ordinary texts are up
-to four times what a tokenizer makes of them, those of a run of blanks some fifty times."""
+"""A told number below a 64th of the estimate is not believed. An estimate is up to four times the
+real count for ordinary text, and some fifty times for a run of blanks."""
 
 
 @dataclass(slots=True)

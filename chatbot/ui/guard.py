@@ -50,8 +50,9 @@ sends no further request."""
 NOBODY = "nobody"
 """The lane of all who are not logged in."""
 IN_A_ROW = partial(Pace, burst=10, per_second=20)
-"""A person's events beyond so many at once go so fast; a page that is opened has three."""
+"""Events of one person: ten at once, then 20 a second. Opening a page takes three."""
 OF_NOBODY_IN_A_ROW = partial(Pace, burst=10, per_second=50)
+"""Events of all who are not logged in, together."""
 
 # Model output may hold styles, forms and remote images (a leak by image address): what it must
 # not reach is closed here. Gradio itself needs the inline and eval parts.

@@ -14,8 +14,6 @@ from copy import copy
 from datetime import datetime
 from typing import Any
 
-from gradio.state_holder import SessionState
-
 log = logging.getLogger("chatbot.ui")
 
 OF_A_TAB = {"blocks_config", "config_values", "state_data", "_state_ttl"}
@@ -48,9 +46,7 @@ class Sessions:
             log.warning("Gradio keeps its sessions elsewhere: what closed tabs leave is not freed")
             return
         self._app = app
-        empty = SessionState(app.get_blocks())
-        if set(vars(empty)) == OF_A_TAB | OF_ALL:
-            self._empty = empty
+        self._empty = _empty_state(app.get_blocks())
 
     def begin(self, session_hash: str) -> None:
         """Make what Gradio would make at the first event of this tab."""
@@ -79,3 +75,14 @@ class Sessions:
         holder.time_last_used.pop(session_hash, None)
         queue.pending_messages_per_session.pop(session_hash, None)
         queue.pending_event_ids_session.pop(session_hash, None)
+
+
+def _empty_state(blocks: Any) -> Any:
+    """What Gradio makes for a new tab; None where it is not what this file knows."""
+    try:
+        from gradio.state_holder import SessionState
+
+        empty = SessionState(blocks)
+    except (ImportError, TypeError):
+        return None
+    return empty if set(vars(empty)) == OF_A_TAB | OF_ALL else None
