@@ -17,7 +17,7 @@ from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.storage.fields import now
 from chatbot.storage.models import Login, User
-from chatbot.ui import tabs
+from chatbot.ui import sessions, tabs
 from tests.page import PASSWORD, ROUTES, Refused, browser, text_of
 from tests.server import ROOT
 
@@ -403,3 +403,15 @@ async def test_what_no_button_sends_is_refused_without_a_word_in_the_log(app, ca
         with pytest.raises(Refused):
             await tab.result("select_session", "\ud800", None)
     assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_each_tab_has_a_state_of_its_own(app, monkeypatch):
+    app.launch()
+    for tab in "ab":
+        app.sessions.begin(tab)
+    one, other = (app.demo.state_holder.session_data[tab] for tab in "ab")
+    for name in sessions.OF_A_TAB:
+        assert getattr(one, name) is not getattr(other, name), name
+    # Where Gradio's class is another one, Gradio makes its own.
+    monkeypatch.setattr(sessions, "OF_ALL", set())
+    assert sessions._empty_state(app.demo) is None
