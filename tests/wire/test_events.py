@@ -116,6 +116,22 @@ async def test_a_gradio_without_these_routes_is_told_at_the_start(app, monkeypat
         events.shorten(served)
 
 
+async def test_a_port_that_was_taken_for_a_moment_is_tried_again(app, monkeypatch):
+    faster = socket.create_server(("127.0.0.1", 0))
+    port = faster.getsockname()[1]
+    asked = []
+
+    def gone_at_the_second_look(host, wanted):
+        if asked:
+            faster.close()
+        asked.append(wanted)
+        return port
+
+    monkeypatch.setattr(bootstrap, "port_for", gone_at_the_second_look)
+    assert Launched(app).url.endswith(f":{port}/")
+    assert len(asked) == 2
+
+
 async def test_a_port_that_somebody_took_meanwhile_gives_way(app, monkeypatch):
     with closing(socket.create_server(("127.0.0.1", 0))) as faster:
         found = iter([faster.getsockname()[1]])
