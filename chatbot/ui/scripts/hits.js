@@ -51,8 +51,20 @@ window.chatbot.hits = (() => {
     return made.sort(([one], [other]) => one - other).map(([, range]) => range);
   };
 
+  // Only while something is marked: with a rule for marks in the page Chromium styles all messages
+  // anew with each frame of a reply, which keeps it a tenth longer busy.
+  const look = new CSSStyleSheet();
+  look.replaceSync(`
+    #chatbot ::highlight(hit) { background: #ffe9a8; color: #1f2329; }
+    #chatbot ::highlight(hit-now) { background: #ffb454; color: #1f2329; }
+  `);
+  const dress = (isMarked) => {
+    const others = document.adoptedStyleSheets.filter((sheet) => sheet !== look);
+    document.adoptedStyleSheets = isMarked ? [...others, look] : others;
+  };
   const paint = () => {
     if (!window.CSS?.highlights) return;
+    dress(true);
     CSS.highlights.set("hit", new Highlight(...ranges));
     CSS.highlights.set("hit-now", new Highlight(...(ranges[now] ? [ranges[now]] : [])));
   };
@@ -104,6 +116,7 @@ window.chatbot.hits = (() => {
     ranges = [];
     now = -1;
     bar?.remove();
+    dress(false);
     window.CSS?.highlights?.delete("hit");
     window.CSS?.highlights?.delete("hit-now");
   };
