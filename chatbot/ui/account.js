@@ -1,14 +1,14 @@
-// The account page: opened and closed here, its passwords sent from here, its logins listed here.
+// The account page, which is in the page while it is open: opened and closed here, its passwords sent from here, its logins listed here.
 window.chatbot.account = (() => {
   const { ask, say, escaped, download } = window.chatbot.page;
   const view = () => document.getElementById("account-view");
-  const isOpen = () => view()?.hasAttribute("data-open");
   const told = (answer) => answer.problem
     ? escaped(answer.code === "login_refused" ? say("wrong_password") : answer.problem)
     : "";
   const done = (key) => `<span class="done">${escaped(say(key))}</span>`;
-  // For the panel: what its sections have to tell, and its password boxes, all empty.
-  const BLANK = Array(6).fill("");
+  // For the panel: whether it is there; then what its sections have to tell, and its password
+  // boxes, all empty.
+  const panel = (visible) => [{ __type__: "update", visible }, ...Array(6).fill("")];
 
   const element = (tag, kind, ...content) => {
     const made = document.createElement(tag);
@@ -47,18 +47,24 @@ window.chatbot.account = (() => {
   };
   const look = async () => list(await ask("logins", undefined, "GET"));
 
-  const close = () => {
-    if (isOpen()) {
-      view().removeAttribute("data-open");
-      list({ logins: [] });
+  let wasOpen = false;
+  window.chatbot.watch(() => {
+    const isOpen = Boolean(view());
+    if (isOpen === wasOpen) return;
+    wasOpen = isOpen;
+    if (!isOpen) {
       document.getElementById("account-open")?.focus();
+      return;
     }
-    return BLANK;
-  };
+    const name = document.getElementById("account-name")?.textContent.trim() ?? "";
+    view().querySelector("#account-title h2")?.setAttribute("data-name", name);
+    document.getElementById("account-close")?.focus();
+    look();
+  });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !event.isComposing && isOpen()) {
-      document.getElementById("account-close").click();
+    if (event.key === "Escape" && !event.isComposing) {
+      document.getElementById("account-close")?.click();
     }
   });
   document.addEventListener("click", (event) => {
@@ -66,16 +72,8 @@ window.chatbot.account = (() => {
   });
 
   return {
-    close,
-    open: () => {
-      const name = document.getElementById("account-name")?.textContent.trim() ?? "";
-      view().querySelector("#account-title h2")?.setAttribute("data-name", name);
-      view().toggleAttribute("data-open", true);
-      view().scrollTo({ top: 0 });
-      document.getElementById("account-close")?.focus();
-      look();
-      return BLANK;
-    },
+    open: () => panel(true),
+    close: () => panel(false),
     changePassword: async (current, next) => {
       const answer = await ask("password", { current, new: next });
       if (answer.problem) return [told(answer), current, next];

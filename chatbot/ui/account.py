@@ -1,6 +1,7 @@
 """The account page, built by one function and handed out by name. No events here.
 
-It lies beside the conversation in the page at all times; `account.js` opens and closes it.
+`account.js` opens and closes it. It is in the page only while it is open: with each frame of a reply
+Gradio copies what it knows of every part of the page that is shown.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from chatbot.ui.panels import ALERT, Label, hints
 
 @dataclass(frozen=True)
 class AccountPanel:
+    view: gr.Column
     close: gr.Button
     log_out: gr.Button
     """For a phone, where the sidebar has none."""
@@ -29,7 +31,7 @@ class AccountPanel:
 
 def account_panel(label: Label) -> AccountPanel:
     """Password, logins, data and the way out, each in a section of its own."""
-    with gr.Column(elem_id="account-view", scale=1):
+    with gr.Column(visible=False, elem_id="account-view", scale=1) as view:
         with gr.Row(elem_id="account-head"):
             gr.HTML(label("account"), html_template="<h2>${value}</h2>", elem_id="account-title")
             log_out = gr.Button(label("log_out"), size="sm", elem_id="account-logout")
@@ -59,6 +61,7 @@ def account_panel(label: Label) -> AccountPanel:
                 label("delete_my_account"), size="sm", variant="stop", elem_id="delete-account"
             )
     return AccountPanel(
+        view,
         close,
         log_out,
         current_password,

@@ -272,11 +272,11 @@ def _wire(
 
 def _wire_account(side: Sidebar, page: AccountPanel) -> None:
     page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
-    blank = [
-        page.current_password, page.new_password, page.password_told, page.export_told,
+    all_of_it = [
+        page.view, page.current_password, page.new_password, page.password_told, page.export_told,
         page.delete_password, page.delete_told,
     ]  # fmt: skip
-    side.open_account.click(**page_only, js="() => chatbot.account.open()", outputs=blank)
+    side.open_account.click(**page_only, js="() => chatbot.account.open()", outputs=all_of_it)
     leave: list[Any] = [side.log_out.click, page.log_out.click]
     gr.on(leave, **page_only, js=JS_LOG_OUT)
     gr.on(
@@ -286,7 +286,7 @@ def _wire_account(side: Sidebar, page: AccountPanel) -> None:
         ],
         **page_only,
         js="() => chatbot.account.close()",
-        outputs=blank,
+        outputs=all_of_it,
     )  # fmt: skip
     page.change_password.click(
         **page_only,

@@ -187,6 +187,8 @@ def test_password_managers_find_forms_that_do_what_their_buttons_do(someone):
     ann.is_in()
     assert len(asked("register")) == 2
 
+    account(ann)
+    expect(page.locator("#current-password input")).to_have_attribute("form", "password-form")
     assert page.evaluate(FIELDS, "password-form") == [
         "username: username", "current-password: current-password", "next-password: new-password"
     ]  # fmt: skip

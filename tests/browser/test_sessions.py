@@ -15,6 +15,8 @@ from tests.browser.test_reading import DESKTOP, PHONE, begin_edit
 TABLET = {"width": 768, "height": 1024}
 GONE = "The session of this address is not here, so this is a new one."
 HOUR = 3_600_000
+GROUND = """(mark) => getComputedStyle(
+  document.querySelector("#chatbot .message-row .md > *"), `::highlight(${mark})`).backgroundColor"""
 TITLES = ["a title that is much longer than a line of the list, and then some", "مرحبا بالعالم"]
 
 
@@ -238,6 +240,7 @@ def test_a_search_counts_what_it_finds_and_opens_it_at_the_hit(someone, fast, se
         expect(hit).to_be_in_viewport()
         marked = "[...CSS.highlights.get('hit-now')].map((range) => range.toString()).join()"
         assert ann.page.evaluate(marked) in ("number", "010")
+        assert ann.page.evaluate(GROUND, "hit-now") == "rgb(255, 180, 84)"
         expect(ann.page.locator("#hits")).to_have_text(re.compile(r"^\d+ of \d+"))
 
     links(ann).first.click()
@@ -251,6 +254,8 @@ def test_a_search_counts_what_it_finds_and_opens_it_at_the_hit(someone, fast, se
     ann.page.get_by_role("button", name="Hide the hits").click()
     expect(ann.page.locator("#hits")).to_have_count(0)
     assert not ann.page.evaluate("CSS.highlights.has('hit')")
+    # A rule for marks keeps the page busy while a reply grows, so it has gone with them.
+    assert ann.page.evaluate(GROUND, "hit-now") == "rgba(0, 0, 0, 0)"
 
     # By the dropdown as well, and by the newer session's words after it.
     ann.open_drawer()
