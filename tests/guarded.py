@@ -16,7 +16,7 @@ from chatbot.ui.pace import Pace
 from chatbot.ui.proxies import Proxies
 from chatbot.ui.tabs import Tabs
 
-FUNCTIONS = {0: "view", 1: "follow", 2: "send", 3: "edit", 4: "set_limit"}
+FUNCTIONS = {0: "view", 1: "follow", 2: "send", 3: "edit", 4: "act"}
 
 
 def rules(

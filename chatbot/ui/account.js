@@ -57,7 +57,7 @@ window.chatbot.account = (() => {
       return;
     }
     const name = document.getElementById("account-name")?.textContent.trim() ?? "";
-    view().querySelector("#account-title h2")?.setAttribute("data-name", name);
+    view().querySelector("#account-title h1")?.setAttribute("data-name", name);
     document.getElementById("account-close")?.focus();
     look();
   });

@@ -1,7 +1,7 @@
 """The account page, built by one function and handed out by name. No events here.
 
-`account.js` opens and closes it. It is in the page only while it is open: with each frame of a reply
-Gradio copies what it knows of every part of the page that is shown.
+`account.js` opens and closes it. It is in the page only while it is open: with each frame of a
+reply Gradio copies what it knows of every part of the page that is shown.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def account_panel(label: Label) -> AccountPanel:
     """Password, logins, data and the way out, each in a section of its own."""
     with gr.Column(visible=False, elem_id="account-view", scale=1) as view:
         with gr.Row(elem_id="account-head"):
-            gr.HTML(label("account"), html_template="<h2>${value}</h2>", elem_id="account-title")
+            gr.HTML(label("account"), html_template="<h1>${value}</h1>", elem_id="account-title")
             log_out = gr.Button(label("log_out"), size="sm", elem_id="account-logout")
             close = gr.Button(label("back_to_chat"), size="sm", elem_id="account-close")
         with gr.Column(elem_classes="section"):
@@ -78,7 +78,7 @@ def account_panel(label: Label) -> AccountPanel:
 
 
 def _heading(label: Label, title: str, hint: str) -> None:
-    gr.HTML(label(title), html_template="<h3>${value}</h3>")
+    gr.HTML(label(title), html_template="<h2>${value}</h2>")
     gr.HTML(label(hint), html_template="<p>${value}</p>")
 
 

@@ -24,7 +24,7 @@ SCRIPTS = [
         for noun in (
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
             "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
-            "sessions", "recent", "banner", "forms", "faults", "wide", "pause", "host",
+            "sessions", "recent", "banner", "forms", "faults", "wide", "pause", "host", "owner",
         )
     ),
     "account.js",
@@ -311,14 +311,16 @@ def _wire_owner(handle: OwnerHandlers, chat_view: gr.Row, side: Sidebar, page: O
         "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
     }  # fmt: skip
     views = [chat_view, page.view]
-    person = [page.person]
     side.owner.click(handle.open_owner, None, [*views, *page.shown], **quiet)
     page.close.click(handle.close_owner, None, views, **quiet)
     page.paused.input(handle.pause, [page.paused], page.shown, **quiet)
-    page.set_limit.click(handle.set_limit, [page.person, page.limit], page.shown, **quiet)
-    page.disable.click(handle.disable, person, page.shown, **quiet)
-    page.enable.click(handle.enable, person, page.shown, **quiet)
-    page.reset.click(handle.reset_password, person, [page.told], **quiet)
+    page.act.click(
+        handle.act,
+        js="() => chatbot.owner.taken()",
+        inputs=[page.what, page.row, page.tokens],
+        outputs=[page.told, *page.shown],
+        **quiet,
+    )
     page.invite.click(
         handle.invite, [page.uses, page.days, page.tokens_each], [page.invited, *page.shown],
         **quiet,
@@ -329,7 +331,6 @@ def _wire_owner(handle: OwnerHandlers, chat_view: gr.Row, side: Sidebar, page: O
         outputs=[page.invited],
         api_visibility="private",
     )  # fmt: skip
-    page.revoke.click(handle.revoke, [page.invitation], page.shown, **quiet)
 
 
 def head() -> str:
@@ -341,7 +342,7 @@ def head() -> str:
         "connection_lost", "login_ended", "not_opened", "wrap_lines", "copy_code", "author_user",
         "author_bot", "answering", "sessions_label", "conversation", "messages", "ask_label",
         "copy_label", "session_gone", "hits_before", "hits_next", "hits_close", "untitled",
-        "copy_link", "proxy_hint",
+        "copy_link", "proxy_hint", "sure",
     )  # fmt: skip
     languages: tuple[texts.Language, ...] = ("en", "zh")
     table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}

@@ -126,12 +126,8 @@ def table(longest_question: int) -> dict[str, tuple[list[Check], Check | None]]:
         "open_owner": ([], None),
         "close_owner": ([], None),
         "pause": ([flag], None),
-        "set_limit": ([number, number], None),
-        "disable": ([number], None),
-        "enable": ([number], None),
-        "reset_password": ([number], None),
+        "act": ([ID, number, number], None),
         "invite": ([number, number, number], None),
-        "revoke": ([number], None),
     }
 
 

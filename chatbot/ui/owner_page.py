@@ -6,18 +6,18 @@ Every handler here is for accounts with the admin flag; nobody else gets a look 
 import html
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime
 from typing import Any
 
 import gradio as gr
-import pandas as pd
 
 from chatbot.accounts import Accounts
-from chatbot.owner import DayRow, InvitationRow, Owner, PersonRow
+from chatbot.errors import BadInput
+from chatbot.owner import DayRow, Owner
 from chatbot.ui.charts import day_chart, name_chart
-from chatbot.ui.panels import Label
-from chatbot.ui.texts import reason_text, text
-from chatbot.ui.transcript import clock_time, yuan
+from chatbot.ui.owner_tables import errors_table, invitations_table, people_table
+from chatbot.ui.panels import UNSEEN, Label
+from chatbot.ui.texts import text
+from chatbot.ui.transcript import yuan
 from chatbot.ui.visit import Visit, for_owner
 
 DAYS = 30
@@ -33,23 +33,20 @@ class OwnerPanel:
     paused: gr.Checkbox
     summary: gr.HTML
     charts: gr.HTML
-    people: gr.Dataframe
-    person: gr.Dropdown
-    limit: gr.Number
-    set_limit: gr.Button
-    disable: gr.Button
-    enable: gr.Button
-    reset: gr.Button
+    people: gr.HTML
     told: gr.HTML
-    invitations: gr.Dataframe
+    act: gr.Button
+    """Unseen: a button in a row was pressed. Which, say `what`, `row` and `tokens`."""
+    what: gr.Textbox
+    row: gr.Number
+    tokens: gr.Number
+    invitations: gr.HTML
     uses: gr.Number
     days: gr.Number
     tokens_each: gr.Number
     invite: gr.Button
     invited: gr.HTML
-    invitation: gr.Dropdown
-    revoke: gr.Button
-    errors: gr.Dataframe
+    errors: gr.HTML
 
     @property
     def shown(self) -> list[Any]:
@@ -58,9 +55,7 @@ class OwnerPanel:
             self.summary,
             self.charts,
             self.people,
-            self.person,
             self.invitations,
-            self.invitation,
             self.errors,
         ]
 
@@ -71,6 +66,7 @@ def owner_panel(label: Label) -> OwnerPanel:
     with gr.Column(visible=False, elem_id="owner-view") as view:
         with gr.Row(elem_id="owner-head"):
             made["close"] = gr.Button(label("back"), size="sm", elem_id="owner-close")
+            gr.HTML(label("owner"), html_template="<h1>${value}</h1>", elem_id="owner-title")
             made["summary"] = gr.HTML(elem_id="owner-summary")
             made["paused"] = gr.Checkbox(label=label("pause"), elem_id="owner-pause")
         with gr.Tabs():
@@ -81,37 +77,27 @@ def owner_panel(label: Label) -> OwnerPanel:
             with gr.Tab(label("owner_invitations")):
                 _invitations(label, made)
             with gr.Tab(label("owner_errors")):
-                made["errors"] = gr.Dataframe(interactive=False, elem_id="owner-errors")
+                made["errors"] = gr.HTML(elem_id="owner-errors", elem_classes="table")
+        made["act"] = gr.Button(elem_classes=UNSEEN, elem_id="owner-act")
+        made["what"] = gr.Textbox(visible=False)
+        made["row"], made["tokens"] = (gr.Number(visible=False, precision=0) for _ in range(2))
     names = {field.name for field in fields(OwnerPanel)} - {"view"}
     return OwnerPanel(view=view, **{name: made[name] for name in names})
 
 
 def _people(label: Label, made: dict[str, Any]) -> None:
-    made["people"] = gr.Dataframe(interactive=False, elem_id="owner-people")
-    with gr.Row():
-        made["person"] = gr.Dropdown(choices=[], label=label("name"), elem_id="owner-person")
-        made["limit"] = gr.Number(
-            label=label("owner_limit"), precision=0, minimum=0, elem_id="owner-limit"
-        )
-    with gr.Row():
-        made["set_limit"] = gr.Button(label("owner_set_limit"), size="sm")
-        made["disable"] = gr.Button(label("owner_disable"), size="sm", elem_id="owner-disable")
-        made["enable"] = gr.Button(label("owner_enable"), size="sm", elem_id="owner-enable")
-        made["reset"] = gr.Button(label("owner_reset"), size="sm", elem_id="owner-reset")
     made["told"] = gr.HTML(elem_id="owner-told")
+    made["people"] = gr.HTML(elem_id="owner-people", elem_classes="table")
 
 
 def _invitations(label: Label, made: dict[str, Any]) -> None:
     with gr.Row():
         made["uses"] = gr.Number(label=label("owner_uses"), value=5, precision=0, minimum=1)
         made["days"] = gr.Number(label=label("owner_days"), value=7, minimum=0.01)
-        made["tokens_each"] = gr.Number(label=label("owner_limit"), precision=0, minimum=0)
+        made["tokens_each"] = gr.Number(label=label("owner_tokens"), precision=0, minimum=0)
     made["invite"] = gr.Button(label("owner_invite"), variant="primary", elem_id="owner-invite")
     made["invited"] = gr.HTML(elem_id="owner-invited")
-    made["invitations"] = gr.Dataframe(interactive=False, elem_id="owner-invitations")
-    with gr.Row():
-        made["invitation"] = gr.Dropdown(choices=[], label="#", elem_id="owner-invitation")
-        made["revoke"] = gr.Button(label("owner_revoke"), size="sm", elem_id="owner-revoke")
+    made["invitations"] = gr.HTML(elem_id="owner-invitations", elem_classes="table")
 
 
 class OwnerHandlers:
@@ -135,32 +121,27 @@ class OwnerHandlers:
         return await self._all(visit)
 
     @for_owner
-    async def set_limit(
-        self, visit: Visit, person: int | None, tokens: int | None
-    ) -> tuple[Any, ...]:
-        if person is not None:
-            await self.owner.set_limit(person, tokens or None)
-        return await self._all(visit)
+    async def act(self, visit: Visit, what: str, row: int, tokens: int | None) -> tuple[Any, ...]:
+        """What a button in a row asks for, and all of the page as it is then.
 
-    @for_owner
-    async def disable(self, visit: Visit, person: int | None) -> tuple[Any, ...]:
-        if person is not None and person != visit.user_id:
-            await self.owner.set_disabled(person, True)
-        return await self._all(visit)
-
-    @for_owner
-    async def enable(self, visit: Visit, person: int | None) -> tuple[Any, ...]:
-        if person is not None:
-            await self.owner.set_disabled(person, False)
-        return await self._all(visit)
-
-    @for_owner
-    async def reset_password(self, visit: Visit, person: int | None) -> str:
-        """A new password, told once."""
-        if person is None:
-            return ""
-        password = await self.owner.reset_password(person)
-        return f"<code>{html.escape(password)}</code>"
+        `row` is the id of a person, to revoke of an invitation; a new password is told once. Raises
+        `BadInput` for what is no button of the tables, or no row.
+        """
+        told = ""
+        if what == "limit":
+            await self.owner.set_limit(row, tokens)
+        elif what == "revoke":
+            await self.owner.revoke(row)
+        elif what == "enable":
+            await self.owner.set_disabled(row, False)
+        elif what in ("disable", "reset") and row != visit.user_id:
+            if what == "disable":
+                await self.owner.set_disabled(row, True)
+            else:
+                told = f"<code>{html.escape(await self.owner.reset_password(row))}</code>"
+        else:
+            raise BadInput()
+        return told, *await self._all(visit)
 
     @for_owner
     async def invite(
@@ -168,16 +149,10 @@ class OwnerHandlers:
     ) -> tuple[Any, ...]:
         """A new invitation; its code is told once."""
         code = await self.owner.invite(
-            uses=int(uses or 1), days=float(days or 7), daily_tokens=tokens or None
+            uses=int(uses or 1), days=float(days or 7), daily_tokens=tokens
         )
         link = f'<code class="invite-code">{html.escape(code)}</code>'
         return link, *await self._all(visit)
-
-    @for_owner
-    async def revoke(self, visit: Visit, invitation: int | None) -> tuple[Any, ...]:
-        if invitation is not None:
-            await self.owner.revoke(invitation)
-        return await self._all(visit)
 
     async def _all(self, visit: Visit) -> tuple[Any, ...]:
         days = await self.owner.days(DAYS)
@@ -189,29 +164,10 @@ class OwnerHandlers:
             await self.owner.paused(),
             _summary(days, storage, visit),
             _charts(days, codes, visit),
-            _people_table(people, visit),
-            gr.update(choices=[(person.name, person.id) for person in people], value=None),
-            _invitations_table(invitations, visit),
-            gr.update(
-                choices=[(f"#{row.id}", row.id) for row in invitations if row.state == "open"],
-                value=None,
-            ),
-            await self._errors(visit),
+            people_table(people, visit),
+            invitations_table(invitations, visit),
+            errors_table(await self.owner.errors(ERRORS), visit),
         )
-
-    async def _errors(self, visit: Visit) -> pd.DataFrame:
-        rows = [
-            [
-                clock_time(row.at, visit.zone),
-                row.name,
-                row.code,
-                row.request_id or "–",
-                reason_text(row.code, visit.language),
-            ]
-            for row in await self.owner.errors(ERRORS)
-        ]
-        columns = text("owner_error_columns", visit.language).split("|")
-        return pd.DataFrame(rows, columns=columns)
 
 
 def _summary(days: list[DayRow], storage: int, visit: Visit) -> str:
@@ -263,37 +219,3 @@ def _charts(days: list[DayRow], codes: dict[str, int], visit: Visit) -> str:
             name_chart(say("errors"), codes, say("no_errors")),
         )
     )  # fmt: skip
-
-
-def _people_table(people: list[PersonRow], visit: Visit) -> pd.DataFrame:
-    def moment(value: datetime | None) -> str:
-        return clock_time(value, visit.zone) if value else "–"
-
-    rows = [
-        [
-            person.name,
-            moment(person.seen_at),
-            f"{person.tokens_today:,}",
-            "–" if person.daily_tokens is None else f"{person.daily_tokens:,}",
-            yuan(person.micro_yuan_month),
-            text("owner_disabled", visit.language) if person.disabled else "",
-        ]
-        for person in people
-    ]
-    return pd.DataFrame(rows, columns=text("owner_people_columns", visit.language).split("|"))
-
-
-def _invitations_table(invitations: list[InvitationRow], visit: Visit) -> pd.DataFrame:
-    rows = [
-        [
-            f"#{row.id}",
-            clock_time(row.created_at, visit.zone),
-            clock_time(row.expires_at, visit.zone),
-            row.uses_left,
-            "–" if row.daily_tokens is None else f"{row.daily_tokens:,}",
-            text(f"owner_invitation_{row.state}", visit.language),
-        ]
-        for row in invitations
-    ]
-    columns = text("owner_invitation_columns", visit.language).split("|")
-    return pd.DataFrame(rows, columns=columns)

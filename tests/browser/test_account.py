@@ -31,7 +31,7 @@ def test_a_changed_password_ends_the_other_logins(someone):
     there.is_in()
 
     account(here)
-    expect(here.page.locator("#account-title h2")).to_have_attribute("data-name", here.name)
+    expect(here.page.locator("#account-title h1")).to_have_attribute("data-name", here.name)
     here.fill("current-password", "not the password")
     here.fill("next-password", "a better battery")
     here.page.click("#change-password")

@@ -16,7 +16,8 @@ TABLET = {"width": 768, "height": 1024}
 GONE = "The session of this address is not here, so this is a new one."
 HOUR = 3_600_000
 GROUND = """(mark) => getComputedStyle(
-  document.querySelector("#chatbot .message-row .md > *"), `::highlight(${mark})`).backgroundColor"""
+  document.querySelector("#chatbot .message-row .md > *"), `::highlight(${mark})`
+).backgroundColor"""
 TITLES = ["a title that is much longer than a line of the list, and then some", "مرحبا بالعالم"]
 
 

@@ -11,7 +11,7 @@ from chatbot.errors import BadInput
 from chatbot.ui.event_inputs import STRING, EventInputs, table
 
 NAMES = {
-    0: "view", 1: "send", 2: "edit", 3: "set_limit", 4: "pause", 5: "send_example", 6: "undo",
+    0: "view", 1: "send", 2: "edit", 3: "act", 4: "pause", 5: "send_example", 6: "undo",
 }  # fmt: skip
 EXAMPLE = {"index": 0, "value": {"text": "Why?"}}
 FILE = {"path": "http://192.0.2.1/big", "meta": {"_type": "gradio.FileData"}}
@@ -63,8 +63,8 @@ def test_an_event_without_declared_inputs_stops_the_start():
         (1, ["id", None, "", '{"path": "a"} [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\ " 😀'], None),
         (1, ["id", 30, "", "What is it?"], None),
         (2, ["id", None, "", "12", "id", "11", "b"], None),
-        (3, [1, 2.5], None),
-        (3, [None, 0], None),
+        (3, ["limit", 1, 2.5], None),
+        (3, [None, None, 0], None),
         (4, [True], None),
         (5, ["id", None, ""], EXAMPLE),
         (5, ["id", None, ""], {**EXAMPLE, "index": [3, 0]}),
@@ -113,7 +113,7 @@ ODD = {
     "a file": body(0, [FILE]),
     "files": body(1, [FILE, None, FILE, FILE]),
     "a file in a list": body(1, ["id", None, "", [FILE]]),
-    "a file for a number": body(3, [FILE, 1]),
+    "a file for a number": body(3, ["limit", FILE, 1]),
     "a file for the window": body(1, ["id", FILE, "", "hi"]),
     "a file in the event": body(
         5, ["id", None, ""], event_data={"index": 0, "value": {"text": FILE}}
@@ -126,12 +126,12 @@ ODD = {
     "long id": body(0, ["x" * 65]),
     "long search": body(1, ["id", None, "x" * 2001, "hi"]),
     "long question": body(1, ["id", None, "", "x" * 100_000]),
-    "number as text": body(3, ["1", 1]),
-    "truth as number": body(3, [True, 1]),
+    "number as text": body(3, ["limit", "1", 1]),
+    "truth as number": body(3, ["limit", True, 1]),
     "number as truth": body(4, [1]),
-    "infinite": b'{"fn_index": 3, "data": [Infinity, NaN], "session_hash": "tab"}',
-    "huge number": b'{"fn_index": 3, "data": [1' + b"0" * 400 + b', 1], "session_hash": "tab"}',
-    "huge exponent": b'{"fn_index": 3, "data": [1e999, 1], "session_hash": "tab"}',
+    "infinite": b'{"fn_index": 3, "data": ["limit", Infinity, NaN], "session_hash": "tab"}',
+    "huge number": b'{"fn_index": 3, "session_hash": "tab", "data": ["", 1%s, 1]}' % (b"0" * 400),
+    "huge exponent": b'{"fn_index": 3, "data": ["limit", 1e999, 1], "session_hash": "tab"}',
     "odd trigger": body(0, [None], trigger_id="x"),
     "deep": b"[" * 100_000,
     "deep inside": b'{"fn_index": 0, "session_hash": "tab", "data": '

@@ -553,7 +553,7 @@ async def test_whoever_is_logged_in_may_send_more(client):
 
 async def test_without_a_login_only_the_login_page_works(client):
     for number, passes in ((0, True), (1, True), (2, False), (4, False)):
-        data = {0: [None], 1: [None, None], 2: [None, None, "", "hi"], 4: [1, 2]}[number]
+        data = {0: [None], 1: [None, None], 2: [None, None, "", "hi"], 4: ["limit", 1, 2]}[number]
         sent = {"fn_index": number, "data": data, "session_hash": "tab"}
         answer = await client.post(JOIN, json=sent)
         assert answer.is_success == passes

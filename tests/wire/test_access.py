@@ -14,6 +14,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from chatbot.accounts import Accounts
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.self_service import SelfService
@@ -34,6 +35,7 @@ SECRET = "the moon is made of cheese"
 LOG_IN = "Please log in first."
 OWNERS_ONLY = "Only the owner of this demo may do this."
 NOT_THEIRS = "This session does not exist any more."
+NOT_TAKEN = "That request could not be understood."
 WRONG_PASSWORD = "Name or password is wrong."
 
 # Every function that Gradio can be asked to run is in one of these.
@@ -44,9 +46,9 @@ ABOUT_A_SESSION = {
     "show_version", "stop", "ask_rename", "rename", "ask_delete", "delete",
 }  # fmt: skip
 FOR_OWNERS = {
-    "open_owner", "close_owner", "pause", "set_limit", "disable", "enable", "reset_password",
-    "invite", "revoke",
+    "open_owner", "close_owner", "pause", "act", "invite",
 }  # fmt: skip
+ACTS = ("limit", "disable", "enable", "reset", "revoke")
 STRANGERS = ("nobody", "bob", "zoe", "root")
 """Without a login; logged in; logged in, then disabled; an admin."""
 
@@ -55,6 +57,7 @@ STRANGERS = ("nobody", "bob", "zoe", "root")
 class House:
     """The app with everybody in it."""
 
+    accounts: Accounts
     functions: dict
     routes: list
     tokens: dict
@@ -144,9 +147,10 @@ async def house(tmp_path):
         "example": gr.SelectData(None, {"index": 0, "value": {"text": "changed"}}),
         "begun_in": session, "question_id": str(question.id), "words": "changed",
         "message_id": str(question.id), "step": "1",
-        "on": False, "person": ann, "tokens": 5, "uses": 1, "days": 1, "invitation": None,
+        "on": False, "what": "limit", "row": ann, "tokens": 5, "uses": 1, "days": 1,
     }  # fmt: skip
     yield House(
+        accounts=app.accounts,
         functions={entry.name: entry.fn for entry in app.demo.fns.values() if entry.fn},
         routes=[
             *routes(app.accounts, app.storage, login_days=7),
@@ -215,14 +219,26 @@ async def test_an_address_does_not_tell_whether_it_is_somebody_elses(house, even
 @pytest.mark.parametrize("who", ["nobody", "ann", "bob", "zoe"])
 async def test_events_for_owners_are_for_owners(house, who):
     before = await house.anns()
+    refused = OWNERS_ONLY if who in ("ann", "bob") else LOG_IN
     for name in FOR_OWNERS:
-        told = await house.call(who, house.functions[name])
-        assert told == (OWNERS_ONLY if who in ("ann", "bob") else LOG_IN), name
+        assert await house.call(who, house.functions[name]) == refused, name
+    for house.values["what"] in ACTS:
+        assert await house.call(who, house.functions["act"]) == refused, house.values["what"]
     assert await house.anns() == before
 
 
+async def test_an_owner_does_only_what_the_tables_offer(house):
+    root = (await house.accounts.person(house.tokens["root"])).id
+    for what, row in (
+        ("promote", house.ann), ("", house.ann), ("disable", root), ("reset", root), ("limit", 999),
+    ):  # fmt: skip
+        house.values |= {"what": what, "row": row}
+        assert await house.call("root", house.functions["act"]) == NOT_TAKEN, (what, row)
+    assert await house.accounts.person(house.tokens["root"])
+
+
 async def test_an_owner_sees_figures_and_no_words(house):
-    for name in sorted(FOR_OWNERS - {"disable", "reset_password"}):
+    for name in sorted(FOR_OWNERS):
         told = await house.call("root", house.functions[name])
         assert told not in (OWNERS_ONLY, LOG_IN), name
         assert SECRET not in told

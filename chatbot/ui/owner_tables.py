@@ -1,0 +1,110 @@
+"""The tables of the owner's page as HTML: people, invitations, errors, and what can be done about
+each where it stands. A button names what it asks for and for which row; `owner.js` asks.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from chatbot.owner import InvitationRow, PersonRow
+from chatbot.storage.figures import ErrorRow
+from chatbot.ui.render import escaped
+from chatbot.ui.texts import reason_text, text
+from chatbot.ui.transcript import clock_time, yuan
+from chatbot.ui.visit import Visit
+
+NOTHING = "–"
+
+
+def people_table(people: Sequence[PersonRow], visit: Visit) -> str:
+    """Everybody; oneself without the buttons that would lock oneself out."""
+    return _table("owner_people_columns", (_person(person, visit) for person in people), visit)
+
+
+def invitations_table(invitations: Sequence[InvitationRow], visit: Visit) -> str:
+    if not invitations:
+        return _sentence("owner_no_invitations", visit)
+    rows = (_invitation(invitation, visit) for invitation in invitations)
+    return _table("owner_invitation_columns", rows, visit)
+
+
+def errors_table(errors: Sequence[ErrorRow], visit: Visit) -> str:
+    if not errors:
+        return _sentence("chart_no_errors", visit)
+    return _table("owner_error_columns", (_error(error, visit) for error in errors), visit)
+
+
+def _person(person: PersonRow, visit: Visit) -> list[str]:
+    seen = clock_time(person.seen_at, visit.zone) if person.seen_at else NOTHING
+    buttons = []
+    if person.id != visit.user_id:
+        state = "enable" if person.disabled else "disable"
+        buttons = [
+            _button(state, person.id, person.name, visit, asks=state == "disable"),
+            _button("reset", person.id, person.name, visit, asks=True),
+        ]
+    return [
+        f"<bdi>{escaped(person.name)}</bdi>",
+        escaped(seen),
+        f"{person.tokens_today:,}",
+        _limit(person, visit),
+        yuan(person.micro_yuan_month),
+        escaped(text("owner_disabled", visit.language)) if person.disabled else "",
+        "".join(buttons),
+    ]
+
+
+def _limit(person: PersonRow, visit: Visit) -> str:
+    label = text("owner_tokens_of", visit.language, name=person.name)
+    limit = "" if person.daily_tokens is None else person.daily_tokens
+    return (
+        f'<span class="limit"><input type="number" min="0" step="1" value="{limit}" '
+        f'placeholder="{NOTHING}" aria-label="{escaped(label)}">'
+        f"{_button('limit', person.id, person.name, visit)}</span>"
+    )
+
+
+def _invitation(row: InvitationRow, visit: Visit) -> list[str]:
+    name = f"#{row.id}"
+    is_open = row.state == "open"
+    return [
+        name,
+        escaped(clock_time(row.created_at, visit.zone)),
+        escaped(clock_time(row.expires_at, visit.zone)),
+        str(row.uses_left),
+        NOTHING if row.daily_tokens is None else f"{row.daily_tokens:,}",
+        escaped(text(f"owner_invitation_{row.state}", visit.language)),
+        _button("revoke", row.id, name, visit, asks=True) if is_open else "",
+    ]
+
+
+def _error(row: ErrorRow, visit: Visit) -> list[str]:
+    return [
+        escaped(clock_time(row.at, visit.zone)),
+        f"<bdi>{escaped(row.name)}</bdi>",
+        escaped(row.code),
+        escaped(row.request_id or NOTHING),
+        escaped(reason_text(row.code, visit.language)),
+    ]
+
+
+def _button(act: str, row: int, name: str, visit: Visit, *, asks: bool = False) -> str:
+    """`asks`: one click alone does nothing yet."""
+    label = text(f"owner_{act}", visit.language)
+    return (
+        f'<button type="button" data-act="{act}" data-row="{row}"{" data-asks" if asks else ""} '
+        f'aria-label="{escaped(f"{label}: {name}")}">{escaped(label)}</button>'
+    )
+
+
+def _table(columns: str, rows: Iterable[list[str]], visit: Visit) -> str:
+    """`columns` is a text with a name for each cell of a row; the first cell names the row."""
+    names = text(columns, visit.language).split("|")
+    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in names)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+        for first, *cells in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _sentence(key: str, visit: Visit) -> str:
+    return f"<p>{escaped(text(key, visit.language))}</p>"
