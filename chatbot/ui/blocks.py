@@ -38,7 +38,11 @@ JS_REGISTER = """async (name, password, invite) =>
   [await chatbot.enter('register', {name, password, invite}), '']"""
 JS_REFUSED = "(messages, typed) => chatbot.refused(messages, typed)"
 JS_TURN = "(id, search) => chatbot.sessions.turnTo(id, search)"
-JS_RENAMED = "(title) => { chatbot.address.called(title); chatbot.focus.prompt(); }"
+JS_RENAMED = """(title) => {
+  chatbot.address.called(title);
+  chatbot.drawer.close();
+  chatbot.focus.prompt();
+}"""
 JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
@@ -180,7 +184,7 @@ def _wire(
     )  # fmt: skip
     side.confirm_delete.click(
         handle.delete,
-        js="(id) => (chatbot.address.over(), [id])",
+        js="(id) => (chatbot.address.over(), chatbot.drawer.close(), [id])",
         inputs=[chosen],
         outputs=[side.delete_row, chosen, side.search, side.recent],
         **quiet,

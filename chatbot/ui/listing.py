@@ -5,6 +5,7 @@ a plain list of links. What the choices have besides their titles travels with t
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -20,6 +21,12 @@ PLAIN = 15
 FOUND = 50
 """The same for what a search has found."""
 RUNNING = "● "
+KEY = re.compile(r"[\w.-]+", re.ASCII)
+"""What Gradio could take for the name of one of its texts, or of ours."""
+MARKED = "__i18n__"
+"""What it writes before such a name."""
+UNSEEN = "\u2060"
+"""A character without width, that no line breaks at."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,15 @@ def listing(
 
 
 def title_of(entry: Entry, language: Language) -> str:
-    """What the dropdown calls a session."""
-    return f"{RUNNING if entry.running else ''}{entry.title or text('untitled', language)}"
+    """What the dropdown calls a session.
+
+    Gradio translates the choices of a dropdown: to a page in Chinese, a session that is called
+    "back" or "common.submit" would be another one. What is no name of a text is left as it is.
+    """
+    title = (entry.title or text("untitled", language)).replace(MARKED, f"_{UNSEEN}{MARKED[1:]}")
+    if KEY.fullmatch(title):
+        title += UNSEEN
+    return f"{RUNNING if entry.running else ''}{title}"
 
 
 def _link(entry: Entry, time: str, language: Language) -> str:

@@ -149,7 +149,7 @@ class OwnerHandlers:
     ) -> tuple[Any, ...]:
         """A new invitation; its code is told once."""
         code = await self.owner.invite(
-            uses=int(uses or 1), days=float(days or 7), daily_tokens=tokens
+            uses=int(uses or 1), days=float(days or 7), daily_tokens=tokens or None
         )
         link = f'<code class="invite-code">{html.escape(code)}</code>'
         return link, *await self._all(visit)

@@ -98,12 +98,22 @@ def _button(act: str, row: int, name: str, visit: Visit, *, asks: bool = False) 
 def _table(columns: str, rows: Iterable[list[str]], visit: Visit) -> str:
     """`columns` is a text with a name for each cell of a row; the first cell names the row."""
     names = text(columns, visit.language).split("|")
-    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in names)
-    body = "".join(
-        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-        for first, *cells in rows
+    head = "".join(f'<th scope="col" role="columnheader">{escaped(name)}</th>' for name in names)
+    body = "".join(f'<tr role="row">{_cells(names, row)}</tr>' for row in rows)
+    # The roles are those that tables have, unless a small screen shows them as blocks.
+    return (
+        f'<table role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table>'
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cells(names: Sequence[str], row: Sequence[str]) -> str:
+    first, *others = row
+    cells = "".join(
+        f'<td role="cell" data-name="{escaped(name)}">{cell}</td>'
+        for name, cell in zip(names[1:], others, strict=True)
+    )
+    return f'<th scope="row" role="rowheader">{first}</th>{cells}'
 
 
 def _sentence(key: str, visit: Visit) -> str:

@@ -50,10 +50,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "owner_people": ("People", "用户"),
     "owner_invitations": ("Invitations", "邀请"),
     "owner_errors": ("Errors", "错误"),
-    "owner_tokens": (
-        "Tokens a day (empty: the common limit, 0: none)",
-        "每日 token 上限（留空：通用上限，0：不限）",
-    ),
+    "owner_tokens": ("Tokens a day (0: the common limit)", "每日 token 上限（0：通用上限）"),
     "owner_uses": ("Accounts", "可注册人数"),
     "owner_days": ("Days", "有效天数"),
     "owner_invite": ("New invitation", "新建邀请"),

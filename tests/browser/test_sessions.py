@@ -213,6 +213,24 @@ def test_all_sessions_can_be_reached(someone, fast, server, viewport):
     expect(ann.replies.last).to_contain_text("today")
 
 
+@pytest.mark.parametrize("title", ["back", "common.submit", '__i18n__{"key":"log_out"}', "a.b"])
+def test_a_title_is_not_taken_for_the_name_of_a_text(someone, title):
+    """Gradio translates what it lists, and has a text of its own for each of the first three."""
+    ann = someone(locale="zh-CN").open().register()
+    ann.is_in()
+    ann.ask(title)
+    ann.is_answered()
+    expect(links(ann).first).to_contain_text(title)
+    ann.page.click("#session-list input")
+    expect(options(ann)).to_have_count(1)
+    listed = options(ann).first.inner_text(), ann.session.input_value()
+    assert {text.replace("\u2060", "") for text in listed} == {title}
+    ann.page.keyboard.press("Escape")
+    ann.ask(f"echo: `{title}`")
+    ann.is_answered()
+    expect(ann.replies.last.locator(".md").first).to_have_text(title)
+
+
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 def test_a_search_counts_what_it_finds_and_opens_it_at_the_hit(someone, fast, server, viewport):
     ann = someone(viewport=viewport).open().register()

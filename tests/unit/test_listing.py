@@ -69,8 +69,8 @@ def test_the_plain_list_is_bounded_and_leads_to_all():
 
 
 def test_the_open_session_can_be_chosen_but_is_no_link_of_a_search():
-    listed = listing([entry(1)], "en", UTC, kept=entry(2, title="open"), found=True)
-    assert listed.choices == [("open", "id-2"), ("a title", "id-1")]
+    listed = listing([entry(1)], "en", UTC, kept=entry(2, title="the open one"), found=True)
+    assert listed.choices == [("the open one", "id-2"), ("a title", "id-1")]
     assert facts(listed)["groups"] == {"0": "Open now", "1": "Today"}
     assert re.findall(r'data-session="([^"]*)"', listed.plain) == ["id-1"]
 
