@@ -44,6 +44,7 @@ from chatbot.ui.hit import hit_route
 from chatbot.ui.origins import Origins
 from chatbot.ui.owner_page import OwnerHandlers
 from chatbot.ui.pace import Pace
+from chatbot.ui.parts import sheet_route
 from chatbot.ui.proxies import Proxies
 from chatbot.ui.routes import routes
 from chatbot.ui.sessions import Sessions
@@ -97,6 +98,7 @@ class App:
             source_route(self.accounts, self.service),
             hit_route(self.accounts, self.service),
             *about_routes(blocks.TITLE, blocks.DESCRIPTION),
+            sheet_route(),
             *account_routes(self.accounts, SelfService(self.storage, self.service, self.turns)),
         ]
         self.rules = self._rules()

@@ -2,7 +2,7 @@
 never change; and what the page's head says of itself.
 
 Stands in front of everything as plain ASGI. Gradio sends its page uncompressed, with a head about
-Gradio, and names the parts of the page one after the other only, as they ask for each other.
+Gradio.
 """
 
 import gzip
@@ -12,12 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import gradio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatbot.ui import parts
 
 HERE = Path(__file__).parent
 WORTH_IT = 1024
@@ -126,23 +127,10 @@ def _with_head(body: bytes, title: str, description: str, origin: str, root: str
     tags += [
         f'<link rel="icon" type="image/svg+xml" href="{root}/icon.svg">',
         f'<link rel="manifest" href="{root}/manifest.json">',
-        *_preloads(),
+        *parts.links(),
     ]
     cleaned = GRADIOS.sub(b"", body)
     return cleaned.replace(HEAD_END, "\n".join(tags).encode() + HEAD_END, 1)
-
-
-@lru_cache(maxsize=1)
-def _preloads() -> list[str]:
-    """The parts of Gradio's page that this app's page asks for; none of those of another Gradio."""
-    assets = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
-    names = (HERE / "preloads.txt").read_text(encoding="utf-8").split()
-    kinds = {".js": 'rel="modulepreload"', ".css": 'rel="preload" as="style"'}
-    return [
-        f'<link {kinds[Path(name).suffix]} crossorigin href="./assets/{name}">'
-        for name in names
-        if (assets / name).is_file()
-    ]
 
 
 def about_routes(title: str, description: str) -> list[Route]:

@@ -5,10 +5,12 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
+from chatbot.ui.parts import LIST
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, SECONDS, Person
 from tests.server import free_port
 
@@ -35,6 +37,25 @@ NO_STORAGE = """
   for (const name of ["sessionStorage", "localStorage"])
     Object.defineProperty(window, name, { get });
 """
+
+
+def test_the_page_asks_for_nothing_that_was_not_named_at_once(someone):
+    """Otherwise parts come one after the other; and each sheet alone would be a request more."""
+    ann, asked = someone(), []
+    ann.page.on("request", lambda request: asked.append(request.url))
+    ann.open().register()
+    ann.is_in()
+    ann.ask("echo: **hello**")
+    ann.is_answered()
+    parts = [urlsplit(url).path.removeprefix("/assets/") for url in asked if "/assets/" in url]
+    named = LIST.read_text(encoding="utf-8").split()
+    scripts = [name for name in named if name.endswith(".js")]
+    [_, sheet] = [name for name in parts if name.endswith(".css")]
+    assert sheet == "parts.css", "after Gradio's first"
+    assert {name for name in parts if name.endswith(".js")} == {*scripts, parts[0]}
+    # And what is in the sheet is in force.
+    width = ann.page.locator("#session-list .icon-wrap").evaluate("e => getComputedStyle(e).width")
+    assert width != "auto"
 
 
 def with_a_session(person: Person) -> Person:

@@ -18,6 +18,16 @@ HOUR = 3_600_000
 GROUND = """(mark) => getComputedStyle(
   document.querySelector("#chatbot .message-row .md > *"), `::highlight(${mark})`
 ).backgroundColor"""
+# Whether the newest reply is in view whenever the page is drawn in the next half second.
+LOOKED = """async () => {
+  const until = performance.now() + 500;
+  while (performance.now() < until) {
+    await new Promise(requestAnimationFrame);
+    const { bottom } = document.querySelector("#chatbot strong").getBoundingClientRect();
+    if (bottom > innerHeight) return false;
+  }
+  return true;
+}"""
 TITLES = ["a title that is much longer than a line of the list, and then some", "مرحبا بالعالم"]
 
 
@@ -211,6 +221,23 @@ def test_all_sessions_can_be_reached(someone, fast, server, viewport):
     ann.page.keyboard.press("Escape")
     links(ann).filter(has_text="echo: today").click()
     expect(ann.replies.last).to_contain_text("today")
+
+
+def test_a_hit_below_what_is_drawn_late_stays_in_view(someone):
+    """Formulas grow after the page has gone to the hit."""
+    ann = someone(viewport=TABLET).open().register()
+    ann.is_in()
+    for question in ("code", "table", "formula", "formula", "formula", "echo: **needle**"):
+        ann.ask(question)
+        ann.is_answered()
+    ann.start()
+    ann.fill("search-sessions", "needle")
+    expect(ann.page.locator("#search-told")).to_have_text("1 session found")
+    links(ann).first.click()
+    expect(ann.page.locator("#hits")).to_be_visible()
+    expect(ann.page.locator("#chatbot .katex-display").last).to_be_attached()
+    expect(ann.replies.last.locator("strong")).to_be_in_viewport()
+    assert ann.page.evaluate(LOOKED) is True, "and it stays there"
 
 
 @pytest.mark.parametrize("title", ["back", "common.submit", '__i18n__{"key":"log_out"}', "a.b"])

@@ -4,13 +4,11 @@ import asyncio
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
-import gradio
 import httpx
 import pytest
 
-from chatbot.ui import delivery
+from chatbot.ui import parts
 from chatbot.ui.blocks import DESCRIPTION, TITLE
 from tests.page import browser
 from tests.server import running_server
@@ -160,18 +158,36 @@ async def test_a_stream_is_not_packed_held_up_or_kept(server):
             assert_runs_freely(stream)
 
 
-def test_every_part_that_is_named_at_once_is_there_and_kept_for_good(get):
-    found = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
-    names = (delivery.HERE / "preloads.txt").read_text(encoding="utf-8").split()
-    missing = [name for name in names if not (found / name).is_file()]
+def test_every_part_is_named_at_once_and_kept_for_good(get):
+    names = parts.LIST.read_text(encoding="utf-8").split()
+    missing = [name for name in names if not (parts.ASSETS / name).is_file()]
     assert missing == [], "preloads.txt is of another Gradio"
     scripts = assets(get, "modulepreload")
-    styles = assets(get, "preload")
-    assert sorted([*scripts, *styles]) == sorted(f"assets/{name}" for name in names)
-    for path in (*scripts[:3], *styles[:3]):
+    assert scripts == [f"assets/{name}" for name in names if name.endswith(".js")]
+    # All sheets in one, after Gradio's first; those in it are named so that nobody loads them.
+    head = [about for _, about in Head(get().text).tags if about.get("rel") == "stylesheet"]
+    [together] = [about["href"].removeprefix("./") for about in head if "?v=" in about["href"]]
+    alone = [name for name in names if name.endswith(".css")]
+    disabled = [about["href"] for about in head if "disabled" in about]
+    assert disabled == [f"./assets/{name}" for name in alone]
+    sheet = get(together)
+    assert sheet.headers["content-type"].startswith("text/css")
+    assert sheet.content == b"\n".join((parts.ASSETS / name).read_bytes() for name in alone)
+    for path in (*scripts[:3], together):
         answer = get(path)
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == FOR_GOOD
+
+
+def test_a_page_of_another_gradio_is_left_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(parts, "ASSETS", tmp_path)
+    for kept in (parts.links, parts._sheet):
+        kept.cache_clear()
+    try:
+        assert parts.links() == ()
+    finally:
+        for kept in (parts.links, parts._sheet):
+            kept.cache_clear()
 
 
 def test_only_what_never_changes_is_kept(get):

@@ -102,6 +102,8 @@ window.chatbot.hits = (() => {
     const { top, height } = range.getBoundingClientRect();
     const { top: edge } = box.getBoundingClientRect();
     box.scrollTop += top - edge - (box.clientHeight - height) / 3;
+    // Formulas and diagrams above it are drawn a moment later.
+    window.chatbot.scroll.hold(range.startContainer.parentElement.closest(".message-row"));
   };
   const step = (by) => {
     if (!ranges.length) return;

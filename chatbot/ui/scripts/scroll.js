@@ -21,7 +21,7 @@ window.chatbot.scroll = (() => {
     top = box.scrollTop;
     tell(false);
   };
-  // What is held in view while messages come in above it: a row, counted from the end, and where
+  // What is held in view while messages come in above it, or are drawn: a row, counted from the end, and where
   // it stands.
   const ROWS = ".message-row";
   const HOLD = 2500;
@@ -129,16 +129,17 @@ window.chatbot.scroll = (() => {
     toEnd,
     moved: (one) => listeners.push(one),
     holding: () => anchor !== null,
-    hold: () => {
+    // Keep this row where it is while the page changes around it, or else the first one in view.
+    hold: (one) => {
       if (!box) return;
       following = false;
       const rows = [...list.querySelectorAll(ROWS)];
       const edge = box.getBoundingClientRect().top;
-      const first = rows.findIndex((row) => row.getBoundingClientRect().bottom > edge);
-      if (first < 0) return;
+      const place = one ? rows.indexOf(one) : rows.findIndex((row) => row.getBoundingClientRect().bottom > edge);
+      if (place < 0) return;
       anchor = {
-        fromEnd: rows.length - first, count: rows.length, until: Date.now() + HOLD,
-        at: rows[first].getBoundingClientRect().top - edge,
+        fromEnd: rows.length - place, count: rows.length, until: Date.now() + HOLD,
+        at: rows[place].getBoundingClientRect().top - edge,
       };
       setTimeout(drop, HOLD);
     },
