@@ -7,10 +7,12 @@ import asyncio
 import json
 import sys
 import unicodedata
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from getpass import GetPassWarning
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -97,7 +99,15 @@ def password(from_stdin: bool) -> str:
     """A new password: the first line of standard input, or typed twice without being shown."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", GetPassWarning)
+        try:
+            return str(
+                typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+            )
+        except GetPassWarning:
+            told = "There is no terminal to type a password at: pass it with --password-stdin."
+            raise Failed(told) from None
 
 
 def answer(as_json: bool, values: object, *lines: str) -> None:

@@ -29,7 +29,8 @@ def promote(server, name):
 
 def is_paused(server):
     with sqlite3.connect(server.folder / "chat.db", timeout=20) as database:
-        return bool(database.execute('select "on" from switch').fetchone()[0])
+        row = database.execute('select "on" from switch').fetchone()
+    return bool(row and row[0])
 
 
 def test_an_owner_looks_invites_limits_and_pauses(someone, server):
@@ -69,8 +70,16 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
         link.inner_text().rpartition("=")[2]
     )
 
+    # Where the prompt has no focus at first.
+    phone = someone(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone.open().log_in(bob.name)
+    phone.is_in()
     ann.page.click("#owner-pause input")
     try:
+        while not is_paused(server):
+            ann.page.wait_for_timeout(50)
+        phone.page.reload()
+        expect(phone.page.locator("#paused-now")).to_contain_text("has paused this demo")
         bob.page.reload()
         bob.is_in()
         paused = bob.page.locator("#paused-now")

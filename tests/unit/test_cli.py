@@ -468,6 +468,18 @@ def test_a_database_that_refuses_is_one_sentence(monkeypatch, database):
     )
 
 
+def test_without_a_terminal_it_says_how_to_pass_a_password(database):
+    result = subprocess.run(
+        [sys.executable, "-m", "chatbot", "admin", "create", "Root"],
+        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        start_new_session=True,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1].endswith("pass it with --password-stdin.")
+    assert "Warning" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_as_a_program_it_tells_errors_in_one_sentence_and_does_not_load_gradio(database):
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "chatbot", "users", "disable", "Nobody"],
