@@ -3,7 +3,8 @@
 window.chatbot.pause = (() => {
   const { ask } = window.chatbot.page;
   const AGAIN = 5000;
-  let looked = 0;
+  // When the page opens it asks anyway: `arrived` in `page.js`.
+  let looked = Date.now();
   let timer = 0;
 
   const told = (me) => {
