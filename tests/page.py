@@ -92,7 +92,7 @@ class Tab:
             return [outputs async for outputs in self.event(name, *inputs, data=data)][-1]
 
     async def new_conversation(self):
-        await self.result("view", None)
+        await self.result("view", None, None)
         update, *_ = await self.result("new_session")
         return update["value"]
 
@@ -103,7 +103,7 @@ class Tab:
 
     async def thread(self, conversation):
         """The messages of a conversation: role and text."""
-        await self.result("view", conversation)
+        await self.result("view", conversation, None)
         messages, *_ = await self.result("select_session", conversation, None)
         return [[message["role"], text_of(message)] for message in messages]
 

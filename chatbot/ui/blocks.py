@@ -85,11 +85,12 @@ def _wire(
 
     view: dict[str, Any] = {
         "fn": handle.view,
-        "js": "() => [chatbot.opening.wanted()]",
-        "inputs": [wanted],
+        "js": "(_, window) => [chatbot.opening.wanted(), window]",
+        "inputs": [wanted, window],
         "outputs": [
-            login.view, chat_view, side.owner, side.account, chosen, side.recent, chat.chatbot,
+            login.view, chat_view, side.owner, side.account, chosen, side.recent, *frame,
         ],
+        "postprocess": False,
         **quiet,
     }  # fmt: skip
     show: dict[str, Any] = {
@@ -104,22 +105,21 @@ def _wire(
     }
 
     # Coming and going
-    opened = demo.load(**view)
-    opened.then(**follow)
-    opened.then(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation, login.error])
+    demo.load(**view)
+    demo.load(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation, login.error])
     # Enter clicks, too: `scripts/forms.js`.
     login.log_in.click(
         **page_only,
         js=JS_LOG_IN,
         inputs=[login.login_name, login.login_password],
         outputs=[login.error, login.login_password],
-    ).then(**view).then(**follow)
+    ).then(**view)
     login.register.click(
         **page_only,
         js=JS_REGISTER,
         inputs=[login.register_name, login.register_password, login.invitation],
         outputs=[login.error, login.register_password],
-    ).then(**view).then(**follow)
+    ).then(**view)
 
     # Sessions
     # Of several events of one kind Gradio begins the next when the one before has ended, its

@@ -105,7 +105,7 @@ def table(longest_question: int) -> dict[str, tuple[list[Check], Check | None]]:
     in_session = [ID, number, TYPED]
     example = _fields(index=place, value=_fields(text=text(LINE)))
     return {
-        "view": ([ID], None),
+        "view": ([ID, number], None),
         "follow": ([ID, number], None),
         "sessions": ([TYPED, ID, number], None),
         "new_session": ([], None),

@@ -62,30 +62,36 @@ class Handlers:
         self._model = model
 
     @for_anyone
-    async def view(self, visit: Visit, wanted: str | None) -> tuple[Any, ...]:
-        """Who is here decides which half of the page is seen; outputs: see `blocks.py`."""
-        login, chat = gr.update(visible=visit.person is None), gr.update(visible=False)
+    async def view(self, visit: Visit, wanted: str | None, window: int) -> AsyncIterator[Any]:
+        """Who is here decides which half of the page is seen; then their session, as `follow` does.
+
+        In one event: on a slow network the second would cost two more ways there and back.
+        """
+        login, chat = _visible(visit.person is None), _visible(visit.person is not None)
         if visit.person is None:
-            nothing = gr.update(choices=[], value=None)
-            return login, chat, gr.update(visible=False), "", nothing, "", []
+            nothing: dict[str, Any] = {**UNCHANGED, "choices": [], "value": None}
+            yield login, chat, _visible(False), "", nothing, "", [], "", ""
+            return
         if wanted == NEW:
             wanted = await self.service.start_conversation(visit.user_id)
         chosen, listed = await self._opened(visit, wanted)
-        welcome = gr.update(
-            value=[],
-            placeholder=text("welcome", visit.language, model=self._name(visit.language)),
-            examples=_examples(visit.language),
-        )
-        name = html.escape(visit.person.name)
-        sessions = gr.update(choices=listed.choices, value=chosen)
-        owner = gr.update(visible=visit.person.is_admin)
-        return login, gr.update(visible=True), owner, name, sessions, listed.plain, welcome
+        welcome = {
+            **UNCHANGED,
+            "value": [],
+            "placeholder": text("welcome", visit.language, model=self._name(visit.language)),
+            "examples": _examples(visit.language),
+        }
+        name, owner = html.escape(visit.person.name), _visible(visit.person.is_admin)
+        sessions = {**UNCHANGED, "choices": listed.choices, "value": chosen}
+        yield login, chat, owner, name, sessions, listed.plain, welcome, "", ""
+        async for frame in self._show(visit, chosen, window):
+            yield *(UNCHANGED,) * 6, *frame
 
     @for_anyone
     async def follow(
         self, visit: Visit, conversation_id: str | None, window: int
     ) -> AsyncIterator[Frame]:
-        """`select_session` for a page that was just opened, by whomever."""
+        """`select_session`, also for somebody who is not logged in any more."""
         if visit.person is None:
             yield [], "", ""
             return
@@ -457,6 +463,10 @@ def _found_text(count: int, limit: int, language: Language, *, is_done: bool) ->
     if count == 1:
         return text("found_one", language)
     return text("found_many", language, count=f"{count}+" if count >= limit else count)
+
+
+def _visible(yes: bool) -> dict[str, Any]:
+    return {**UNCHANGED, "visible": yes}
 
 
 def _examples(language: Language) -> list[dict[str, str]]:

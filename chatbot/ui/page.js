@@ -119,13 +119,14 @@ window.chatbot = (() => {
       keep(OPEN, "");
     },
     // The code of an invitation link, for its box, and why there is a login view where there was a
-    // session. The login is renewed by asking who we are.
+    // session. The login is renewed by asking who we are. Beside `view`, which may take as long as a
+    // reply.
     arrived: async () => {
       const me = await ask("me", undefined, "GET");
       window.chatbot.pause.told(me);
       const ended = me.user === null && kept(OPEN);
       const code = new URLSearchParams(location.search).get("invite") || "";
-      if (code) document.querySelector("#auth-view button[role=tab]:nth-of-type(2)")?.click();
+      if (code && me.user === null) window.chatbot.forms.register();
       return [code || same, ended ? escaped(say("login_ended")) : same];
     },
     // The newest reply this tab shows, so that the server can tell when another tab moved on.

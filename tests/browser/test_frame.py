@@ -249,7 +249,11 @@ def test_another_site_can_neither_show_the_app_nor_act_in_it(start, web):
     # What the app's own page may send, the other site may not, announced as JSON or not.
     posts = {
         f"{web.app}{ROUTES}/login": {"name": "victim", "password": PASSWORD},
-        f"{web.app}gradio_api/queue/join": {"data": [None], "fn_index": 0, "session_hash": "tab"},
+        f"{web.app}gradio_api/queue/join": {
+            "data": [None, None],
+            "fn_index": 0,
+            "session_hash": "tab",
+        },
     }
     for url, fields in posts.items():
         body = json.dumps(fields)

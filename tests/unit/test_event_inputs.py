@@ -11,7 +11,7 @@ from chatbot.errors import BadInput
 from chatbot.ui.event_inputs import STRING, EventInputs, table
 
 NAMES = {
-    0: "view", 1: "send", 2: "edit", 3: "act", 4: "pause", 5: "send_example", 6: "undo",
+    0: "ask_rename", 1: "send", 2: "edit", 3: "act", 4: "pause", 5: "send_example", 6: "undo",
 }  # fmt: skip
 EXAMPLE = {"index": 0, "value": {"text": "Why?"}}
 FILE = {"path": "http://192.0.2.1/big", "meta": {"_type": "gradio.FileData"}}

@@ -520,7 +520,7 @@ async def test_every_answer_carries_the_headers_and_none_for_other_sites(
 
 
 def view(session_hash: str, **more: object) -> dict[str, object]:
-    return {"fn_index": 0, "data": [None], "session_hash": session_hash, **more}
+    return {"fn_index": 0, "data": [None, None], "session_hash": session_hash, **more}
 
 
 async def test_an_event_reaches_gradio_as_it_was_checked(client):
@@ -553,7 +553,8 @@ async def test_whoever_is_logged_in_may_send_more(client):
 
 async def test_without_a_login_only_the_login_page_works(client):
     for number, passes in ((0, True), (1, True), (2, False), (4, False)):
-        data = {0: [None], 1: [None, None], 2: [None, None, "", "hi"], 4: ["limit", 1, 2]}[number]
+        opened = [None, None]
+        data = {0: opened, 1: opened, 2: [*opened, "", "hi"], 4: ["limit", 1, 2]}[number]
         sent = {"fn_index": number, "data": data, "session_hash": "tab"}
         answer = await client.post(JOIN, json=sent)
         assert answer.is_success == passes

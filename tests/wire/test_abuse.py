@@ -143,7 +143,7 @@ async def test_fifty_sends_at_once_are_two_replies(servers, database, ark):
 
         async def send(number):
             tab = (first, second)[number % 2].tab()
-            await tab.result("view", None)
+            await tab.result("view", sessions[number], None)
             try:
                 async for messages, *_ in tab.event("send", sessions[number], None, "", "count 90"):
                     if messages and number not in accepted:

@@ -117,7 +117,7 @@ async def somebody_honest(server, ark, name):
 
 
 def view(functions, session_hash):
-    return {"fn_index": functions["view"], "data": [None], "session_hash": session_hash}
+    return {"fn_index": functions["view"], "data": [None, None], "session_hash": session_hash}
 
 
 async def test_two_thousand_tabs_of_nobody_push_out_nobodys_stream(server, ark):
@@ -146,7 +146,7 @@ async def test_a_class_that_opens_the_login_page_together_is_served(server):
 
         async def arrive():
             tab = pupils.tab()
-            await tab.result("view", None)
+            await tab.result("view", None, None)
             await tab.result("follow", None, None)
 
         await asyncio.gather(*[arrive() for _ in range(40)])

@@ -133,7 +133,11 @@ async def test_the_guard_holds_on_gradios_own_way_of_an_event(app, monkeypatch):
     async with browser(Launched(app), "Ann") as ann:
         tab = ann.tab()
         assert await tab.ask(await tab.new_conversation(), "echo: guarded") == "guarded"
-        sent = {"data": [{"path": "a"}], "fn_index": ann.functions["view"], "session_hash": "x"}
+        sent = {
+            "data": [{"path": "a"}, None],
+            "fn_index": ann.functions["view"],
+            "session_hash": "x",
+        }
         assert (await ann.client.post(JOIN, json=sent)).status_code == 400
         async with asyncio.timeout(PATIENCE):
             while any(tab.running for tab in app.rules.tabs._tabs.values()):
@@ -204,7 +208,11 @@ async def test_a_tab_is_its_logins_alone(app):
         for name, other in who.items():
             stolen = other.tab()
             stolen.hash = tab.hash
-            view = {"data": [None], "fn_index": other.functions["view"], "session_hash": tab.hash}
+            view = {
+                "data": [None, None],
+                "fn_index": other.functions["view"],
+                "session_hash": tab.hash,
+            }
             joined = await other.client.post(JOIN, json=view)
             # To its end: of one that is left early Gradio hears late, and drops the tab's events.
             data = await other.client.get(f"{DATA}?session_hash={tab.hash}")
@@ -237,7 +245,7 @@ async def test_a_running_reply_is_neither_read_nor_broken_with_its_hash(app):
 async def test_whoever_logs_in_takes_the_tab_over(app):
     async with browser(Launched(app)) as ann:
         tab = ann.tab()
-        await tab.result("view", None)
+        await tab.result("view", None, None)
         before = dict(ann.client.cookies)
         new = {"name": "Ann", "password": PASSWORD}
         (await ann.client.post(f"{ROUTES}/register", json=new)).raise_for_status()
@@ -245,7 +253,7 @@ async def test_whoever_logs_in_takes_the_tab_over(app):
         assert await tab.ask(conversation, "echo: mine") == "mine"
         ann.client.cookies = httpx.Cookies(before)
         with pytest.raises(httpx.HTTPStatusError, match="403"):
-            await tab.result("view", None)
+            await tab.result("view", None, None)
 
 
 # What is freed, and what ends
@@ -268,7 +276,7 @@ async def test_what_a_closed_tab_has_left_is_freed(app, monkeypatch):
         async with ann.client.stream("GET", f"{HEARTBEAT}/{stays.hash}"):
             for _ in range(5):
                 gone = ann.tab()
-                await gone.result("view", None)
+                await gone.result("view", None, None)
                 conversation = await stays.new_conversation()
                 assert gone.hash in kept_by_gradio(app) or gone.hash not in app.rules.tabs._tabs
             async with asyncio.timeout(PATIENCE):

@@ -73,7 +73,7 @@ async def test_an_event_for_which_there_is_no_room_is_refused(app, monkeypatch):
 async def test_a_queue_that_was_stopped_takes_nothing(app):
     async with browser(Launched(app)) as someone:
         app.demo._queue.stopped = True
-        view = {"data": [None], "fn_index": someone.functions["view"], "session_hash": "x"}
+        view = {"data": [None, None], "fn_index": someone.functions["view"], "session_hash": "x"}
         answer = await someone.client.post("gradio_api/queue/join", json=view)
     assert answer.status_code == 503
 

@@ -48,6 +48,16 @@ window.chatbot.forms = (() => {
     return form;
   };
 
+  // The tab of the registration, as soon as it is there.
+  const REGISTER = "#auth-view button[role=tab]:nth-of-type(2)";
+  let wantsRegister = false;
+  window.chatbot.watch(() => {
+    const tab = wantsRegister && document.querySelector(REGISTER);
+    if (!tab) return;
+    wantsRegister = false;
+    tab.click();
+  });
+
   const field = (id) => document.querySelector(`#${id} input`);
   window.chatbot.watch(() => {
     for (const [id, { fields, button, ofAccount }] of Object.entries(FORMS)) {
@@ -72,4 +82,6 @@ window.chatbot.forms = (() => {
   document.addEventListener("keypress", (event) => {
     if (event.key === "Enter" && event.target.form?.id in FORMS) event.stopImmediatePropagation();
   }, true);
+
+  return { register: () => { wantsRegister = true; } };
 })();
