@@ -19,6 +19,14 @@ ARGUMENTS = [
     "--disable-background-networking", "--disable-component-update", "--disable-extensions",
     "--no-first-run", "--mute-audio",
 ]  # fmt: skip
+# As Chromium's own tools have it: milliseconds there and back, bytes a second.
+SLOW_4G = {
+    "offline": False, "latency": 562.5, "downloadThroughput": 180_000, "uploadThroughput": 84_375,
+}  # fmt: skip
+SLOWER = 4
+"""How many times slower than this machine a phone is."""
+SETTLED = 3
+"""Seconds until a page has all its parts, also those that nobody sees yet."""
 PACE = 1 / 50
 SECONDS = 60_000
 Cookie = dict[str, str]
@@ -45,7 +53,33 @@ def browsing(stage: Stage, sheet: Sheet, scale: Scale) -> None:
                 name = f"{APP}, {length} messages"
                 url = app.server.url
                 read(browser, stage, sheet, scale.steady, name, url, {login: token})
+        for _ in range(scale.repeat):
+            load(browser, sheet, PLAIN, stage.standing_plain.url, {})
+            login, _, token = app.tab(scale.loaded)["headers"]["cookie"].partition("=")
+            load(browser, sheet, APP, app.server.url, {login: token})
         browser.close()
+
+
+def load(browser: Browser, sheet: Sheet, name: str, url: str, cookies: Cookie) -> None:
+    """Open the page on a slow phone, until one can type and sees the messages; and once more."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-US")
+    context.set_default_timeout(SECONDS)
+    context.add_cookies([{"name": key, "value": cookies[key], "url": url} for key in cookies])
+    page = context.new_page()
+    inspector = context.new_cdp_session(page)
+    inspector.send("Network.enable")
+    inspector.send("Network.emulateNetworkConditions", SLOW_4G)
+    inspector.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    for kept in ("nothing kept", "again"):
+        started = time.monotonic()
+        page.goto(url, wait_until="commit")
+        page.locator("#prompt textarea").fill("typed")
+        if cookies:
+            page.locator("#chatbot .bot-row").last.wait_for()
+        taken = time.monotonic() - started
+        sheet.add("opening on Slow 4G, a slower processor", kept, "s", name, taken)
+        time.sleep(SETTLED)
+    context.close()
 
 
 def read(

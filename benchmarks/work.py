@@ -33,13 +33,15 @@ class Scale:
     logins: int = 10
     bcrypt_cost: int = 12
     browser_lengths: tuple[int, ...] = (0, 100, 1000)
+    loaded: int = 30
+    """Messages of the session that is opened on a slow network."""
 
 
 SHORT = Scale(
     repeat=1, firsts=1, steady=10, fast=50, crowds=(4,), crowd_tokens=10, crowd_repeat=1,
     held_users=5, held_repeat=1, lengths=(20,), plain_lengths=(), list_sizes=(2, 20),
     search_sizes=(20, 200), opened=40, idle_seconds=0.3, logins=2, bcrypt_cost=4,
-    browser_lengths=(0,),
+    browser_lengths=(0,), loaded=2,
 )  # fmt: skip
 
 Work = Callable[[Stage, Sheet, Scale], None]

@@ -92,7 +92,8 @@ class Tab:
             return [outputs async for outputs in self.event(name, *inputs, data=data)][-1]
 
     async def new_conversation(self):
-        await self.result("view", None, None)
+        # A new one, so that it does not follow a reply that is being written in another.
+        await self.result("view", "new", None)
         update, *_ = await self.result("new_session")
         return update["value"]
 
