@@ -6,7 +6,7 @@ from volcenginesdkarkruntime import AsyncArk
 
 from benchmarks.askers import MODEL, Heard
 from benchmarks.texts import history
-from chatbot.ark.chunks import Line
+from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.memory import newest_that_fit
 
 HISTORY_TOKENS = 16_000
@@ -26,7 +26,7 @@ class Bare:
         await self.ask("echo: hello")
 
     async def _create(self) -> None:
-        lines = [Line(one["role"], one["content"]) for one in history(self._messages)]
+        lines = [PromptMessage(one["role"], one["content"]) for one in history(self._messages)]
         newest, _ = newest_that_fit(lines, HISTORY_TOKENS)
         told = [{"role": line.role, "content": line.content} for line in newest]
         created = await self._ark.context.create(

@@ -152,7 +152,7 @@ class Accounts:
         """Who is behind a cookie's token; None when it is missing, unknown, or has ended."""
         if not token:
             return None
-        login = await self._storage.peek(_find_login, token)
+        login = await self._storage.read_inline(_find_login, token)
         if login is None:
             return None
         if login.seen_at < now() - RENEW_AFTER:

@@ -29,7 +29,7 @@ from chatbot.owner import Owner
 from chatbot.self_service import SelfService
 from chatbot.service import ChatService
 from chatbot.storage.database import Storage, open_storage
-from chatbot.throttle import Sends
+from chatbot.throttle import SendRateLimit
 from chatbot.turns import Limits, Turns
 from chatbot.ui import blocks
 from chatbot.ui.account_routes import account_routes
@@ -284,7 +284,7 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     service = ChatService(storage, turns, max_input_chars=settings.max_input_chars)
     notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
     demo = blocks.build(
-        Handlers(service, accounts, Sends(settings.sends_per_minute), model=model),
+        Handlers(service, accounts, SendRateLimit(settings.sends_per_minute), model=model),
         OwnerHandlers(Owner(storage, accounts, budget), accounts),
         [key for key, true in notices.items() if true],
     )

@@ -13,11 +13,11 @@ from chatbot.accounts import Accounts
 from chatbot.budget import PAUSE, Budget
 from chatbot.errors import BadInput, BadName
 from chatbot.names import clean_name, name_key
-from chatbot.storage import figures
+from chatbot.storage import reports
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
-from chatbot.storage.figures import DayRow, ErrorRow, PersonRow
 from chatbot.storage.models import Invitation, Switch, User
+from chatbot.storage.reports import DayRow, ErrorRow, PersonRow
 
 __all__ = ["DayRow", "ErrorRow", "InvitationRow", "Owner", "PersonRow"]
 
@@ -49,7 +49,7 @@ class Owner:
     async def people(self) -> list[PersonRow]:
         """All accounts, oldest first. Reads this month's ledger."""
         budget = self._budget
-        return await self._storage.read(figures.people, budget.day(), budget.month())
+        return await self._storage.read(reports.people, budget.day(), budget.month())
 
     async def id_of(self, name: str) -> int | None:
         """Whose name this is, in whatever capitals; None when nobody has it."""
@@ -107,21 +107,21 @@ class Owner:
         """The last `count` days (`MOST_DAYS` at most) up to today, oldest first.
 
         Costs two passes over the turns of those days, the second with a look at the message of
-        up to `figures.SAMPLES` of them.
+        up to `reports.SAMPLES` of them.
         """
-        return await self._storage.read(figures.days, self._starts(count))
+        return await self._storage.read(reports.days, self._starts(count))
 
     async def errors(self, limit: int) -> list[ErrorRow]:
         """The newest replies that an error ended early, newest first.
 
         They are gone when their conversation is deleted.
         """
-        return await self._storage.read(figures.errors, limit)
+        return await self._storage.read(reports.errors, limit)
 
     async def error_counts(self, days: int) -> dict[str, int]:
         """How often each error ended a reply in the last `days` days, the most frequent first."""
         since = next(iter(self._starts(days)), now())
-        return await self._storage.read(figures.error_counts, since)
+        return await self._storage.read(reports.error_counts, since)
 
     async def paused(self) -> bool:
         """Whether new replies are refused; the setting PAUSED cannot be switched off here."""
@@ -138,7 +138,7 @@ class Owner:
         (docs/82379/1544106). Not seen here: contexts that were given up, after a stop, an edit or
         a deletion, and have not expired yet.
         """
-        tokens = await self._storage.read(figures.held_tokens)
+        tokens = await self._storage.read(reports.held_tokens)
         return math.ceil(tokens * self._budget.prices.storage)
 
     def _starts(self, count: int) -> list[datetime]:

@@ -149,7 +149,7 @@ class ChatService:
 
     async def open(self, user_id: int, conversation_id: str, window: int) -> Thread:
         """The newest `window` messages. Raises `ConversationNotFound`."""
-        look = self._storage.peek if window <= SHORT_WINDOW else self._storage.read
+        look = self._storage.read_inline if window <= SHORT_WINDOW else self._storage.read
         return await look(_open, self._turns.budget, user_id, conversation_id, window)
 
     async def rename(self, user_id: int, conversation_id: str, title: str) -> None:

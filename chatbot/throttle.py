@@ -73,7 +73,7 @@ def reserve(limits: Mapping[str, Limit]) -> list[int]:
     return [Attempt.create(subject=subject).id for subject in limits]
 
 
-class Sends:
+class SendRateLimit:
     """How often people of this process have sent in the last minute. Lives in one event loop."""
 
     def __init__(self, per_minute: int) -> None:

@@ -6,11 +6,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, Held, Note
+from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, MemorySaved, Note
 from chatbot.ark.memory import Event
 from chatbot.bill import Calls
 from chatbot.storage.fields import storable
-from chatbot.storage.journal import Begun, Move, Outcome
+from chatbot.storage.journal import Outcome, StartedTurn, TurnRequest
 from chatbot.storage.models import State
 from chatbot.usage import Used
 
@@ -58,13 +58,13 @@ class Turn:
     """One reply in the making."""
 
     def __init__(
-        self, begun: Begun, move: Move, reserved: Reservation, max_output_tokens: int
+        self, begun: StartedTurn, move: TurnRequest, reserved: Reservation, max_output_tokens: int
     ) -> None:
         self.begun = begun
         self.move = move
         self.reserved = reserved
         self.calls = Calls()
-        self.held: Held | None = None
+        self.held: MemorySaved | None = None
         self.state = State.STREAMING
         self.error = ""
         self.request_id = ""
@@ -97,7 +97,7 @@ class Turn:
 
     def take(self, event: Event) -> None:
         match event:
-            case Held():
+            case MemorySaved():
                 self.held = event
                 return
             case CallStarts():

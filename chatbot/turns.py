@@ -17,8 +17,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from chatbot.ark.chunks import CallStarts, Line
-from chatbot.ark.memory import Ask, Memories
+from chatbot.ark.chunks import CallStarts, PromptMessage
+from chatbot.ark.memory import Memories, MemoryRequest
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.bill import most_of
 from chatbot.budget import Budget
@@ -35,7 +35,7 @@ from chatbot.final_save import FinalSave
 from chatbot.storage import journal
 from chatbot.storage.branches import remembered
 from chatbot.storage.database import Storage
-from chatbot.storage.journal import Begun, Move, Terms
+from chatbot.storage.journal import StartedTurn, TurnOptions, TurnRequest
 from chatbot.storage.models import Conversation, State
 from chatbot.turn import Reservation, Snapshot, Turn
 
@@ -97,7 +97,7 @@ class Turns:
         """Begin to keep the turns saved, and to end those whose process has died."""
         self._keeper = asyncio.create_task(self._keep())
 
-    async def start(self, user_id: int, conversation_id: str, move: Move) -> Turn:
+    async def start(self, user_id: int, conversation_id: str, move: TurnRequest) -> Turn:
         """Store what was asked and let the model answer it.
 
         Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`,
@@ -106,7 +106,7 @@ class Turns:
         # What is stored is answered, even if the caller leaves while it is being stored.
         return await asyncio.shield(self._spawn(self._start(user_id, conversation_id, move)))
 
-    async def _start(self, user_id: int, conversation_id: str, move: Move) -> Turn:
+    async def _start(self, user_id: int, conversation_id: str, move: TurnRequest) -> Turn:
         # Counted before anything is waited for: many may start at once.
         if self._closing.is_set() or len(self._turns) + self._starting >= self.limits.max_turns:
             raise TooManyTurns()
@@ -121,13 +121,13 @@ class Turns:
         self._spawn(self._run(turn))
         return turn
 
-    async def _stored(self, user_id: int, conversation_id: str, move: Move) -> Turn:
+    async def _stored(self, user_id: int, conversation_id: str, move: TurnRequest) -> Turn:
         running = (str(turn.begun.conversation_id) for turn in self._turns.values())
         if conversation_id in running:
             # Its lease may have run out: a clock that jumps, a disk that was full for long.
             await self.storage.read(Conversation.of, user_id, conversation_id)
             raise TurnRunning()
-        terms = Terms(
+        terms = TurnOptions(
             model=self.limits.model,
             memory_kind=self._memories.kind_for(self.limits.model),
             owner=self.owner,
@@ -199,8 +199,8 @@ class Turns:
         return task
 
     def _begin(
-        self, user_id: int, conversation_id: str, move: Move, terms: Terms
-    ) -> tuple[Begun, Reservation]:
+        self, user_id: int, conversation_id: str, move: TurnRequest, terms: TurnOptions
+    ) -> tuple[StartedTurn, Reservation]:
         begun = journal.begin(user_id, conversation_id, move, terms)
         held = begun.held_tokens
         if begun.ref is not None and held is None:
@@ -223,7 +223,7 @@ class Turns:
         )
         return replace(begun, held_tokens=held), Reservation(usage_id, calls)
 
-    def _history_estimate(self, begun: Begun) -> int:
+    def _history_estimate(self, begun: StartedTurn) -> int:
         """The most tokens of system prompt and history that a memory is built from."""
         rows = remembered(begun.before_id, HISTORY_LIMIT)
         history = sum(estimate_tokens(row.content) for row in rows)
@@ -234,13 +234,13 @@ class Turns:
             + (begun_turn if begun.prefix else 0)
         )
 
-    def _ask(self, begun: Begun) -> Ask:
-        async def load_history() -> list[Line]:
+    def _ask(self, begun: StartedTurn) -> MemoryRequest:
+        async def load_history() -> list[PromptMessage]:
             rows = await self.storage.read(remembered, begun.before_id, HISTORY_LIMIT)
-            return [Line(row.role, row.content) for row in rows]
+            return [PromptMessage(row.role, row.content) for row in rows]
 
-        so_far = (Line("user", begun.question), Line("assistant", begun.prefix))
-        return Ask(
+        so_far = (PromptMessage("user", begun.question), PromptMessage("assistant", begun.prefix))
+        return MemoryRequest(
             model=self.limits.model,
             system=self.limits.system_prompt,
             question=CONTINUE if begun.prefix else begun.question,

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from chatbot.ark.chunks import Ground, Line
+from chatbot.ark.chunks import PromptMessage, RemoteContext
 from chatbot.ark.dialect import Dialect
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.errors import ArkError, BusyFor, ContextLost, FieldRefused, PromptTooLong
@@ -24,7 +24,7 @@ OF_CHAINS = ("thinking", "caching", "instructions", "text", "tools")
 class Attempt:
     """How the question is asked at the moment, and what has been tried before."""
 
-    ground: Ground
+    ground: RemoteContext
     dialect: Dialect
     history_tokens: int
     step: int
@@ -44,7 +44,7 @@ class Attempt:
         unfit = isinstance(error, FieldRefused) and error.field in OF_CHAINS and not error.by_model
         if not (lost or unfit) or self.ground.ref is None or self.rebuilt:
             return False
-        self.ground, self.rebuilt = Ground(), True
+        self.ground, self.rebuilt = RemoteContext(), True
         return True
 
     def reword(self, error: ArkError) -> bool:
@@ -59,7 +59,11 @@ class Attempt:
         return True
 
     def shorten(
-        self, error: ArkError, fixed: Iterable[Line], history: Sequence[Line], max_tokens: int
+        self,
+        error: ArkError,
+        fixed: Iterable[PromptMessage],
+        history: Sequence[PromptMessage],
+        max_tokens: int,
     ) -> bool:
         """Ask with less of the history, once. `fixed` is what cannot be left out."""
         if not isinstance(error, PromptTooLong) or self.shortened:
@@ -74,7 +78,7 @@ class Attempt:
         elif not history:
             return False
         self.history_tokens = max(room, 0)
-        self.ground, self.shortened = Ground(), True
+        self.ground, self.shortened = RemoteContext(), True
         return True
 
     def step_down(self, error: ArkError) -> bool:
@@ -85,7 +89,7 @@ class Attempt:
             return False
         self.step += 1
         self.proven = self.proven and error.from_ark
-        self.ground = Ground()
+        self.ground = RemoteContext()
         return True
 
     def retry_after(self, error: ArkError, usual: float) -> float | None:
@@ -104,11 +108,11 @@ class Attempt:
         self.retries += 1
         if error.applied:
             # It may hold the question already.
-            self.ground = Ground()
+            self.ground = RemoteContext()
         pause = usual * error.patience * 2**self.retries * random.uniform(0.5, 1)
         return max(pause, asked_for)
 
 
-def estimate_lines(lines: Iterable[Line]) -> int:
+def estimate_lines(lines: Iterable[PromptMessage]) -> int:
     """The most prompt tokens that these messages can count."""
     return sum(estimate_tokens(line.content) for line in lines)

@@ -66,7 +66,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class MemorySaved:
     """What Ark will hold for the conversation once this turn has ended well.
 
     `ref` is None for a memory that keeps nothing there.
@@ -85,7 +85,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PromptMessage:
     """One message as a model is given it."""
 
     role: str
@@ -93,12 +93,12 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class RemoteContext:
     """What a question is asked on top of."""
 
     ref: str | None = None
     """What Ark holds; None when nothing does, so that a memory is built from the history."""
     tokens: int = 0
     """The most tokens that Ark can count for what it holds."""
-    lacking: tuple[Line, ...] = ()
+    lacking: tuple[PromptMessage, ...] = ()
     """Messages of the branch that `ref` lacks yet: they travel with the question."""

@@ -22,7 +22,7 @@ from volcenginesdkarkruntime._exceptions import (
 )
 
 from chatbot.ark.body import bound
-from chatbot.ark.chunks import Chunk, Line, Tokens
+from chatbot.ark.chunks import Chunk, PromptMessage, Tokens
 from chatbot.ark.dialect import PLAIN, Dialect
 from chatbot.ark.errors import Api, Refusal, error_for
 from chatbot.ark.parse import (
@@ -102,7 +102,7 @@ class ArkClient:
         return self.speaks_ark and not dialect.takes("thinking")
 
     async def create_context(
-        self, model: str, lines: Iterable[Line], ttl: int
+        self, model: str, lines: Iterable[PromptMessage], ttl: int
     ) -> tuple[str, Tokens | None]:
         """The id of a new session context that holds these messages, and what it took
         (docs/82379/1528789).
@@ -128,7 +128,7 @@ class ArkClient:
         self,
         model: str,
         context_id: str,
-        lines: Iterable[Line],
+        lines: Iterable[PromptMessage],
         max_tokens: int,
         dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
@@ -152,7 +152,7 @@ class ArkClient:
         self,
         model: str,
         previous: str | None,
-        lines: Iterable[Line],
+        lines: Iterable[PromptMessage],
         max_tokens: int,
         expires_at: datetime,
         dialect: Dialect = PLAIN,
@@ -184,7 +184,7 @@ class ArkClient:
         )
 
     def stream_chat(
-        self, model: str, lines: Iterable[Line], max_tokens: int, dialect: Dialect = PLAIN
+        self, model: str, lines: Iterable[PromptMessage], max_tokens: int, dialect: Dialect = PLAIN
     ) -> AsyncIterator[Chunk]:
         """The reply to a whole history (docs/82379/1494384), of Ark or a compatible server.
 
@@ -316,7 +316,7 @@ async def _drop_nulls(request: httpx.Request) -> None:
         request.headers["Content-Length"] = str(len(content))
 
 
-def _wire(lines: Iterable[Line]) -> list[dict[str, str]]:
+def _wire(lines: Iterable[PromptMessage]) -> list[dict[str, str]]:
     return [{"role": line.role, "content": line.content} for line in lines]
 
 

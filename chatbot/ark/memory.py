@@ -1,8 +1,8 @@
 """How a conversation is remembered at Ark's side, and what is done when it is forgotten.
 
 The database is the conversation; what Ark holds is a cache of it. A memory is told what it
-should contain (`Ask`) and answers; whether its content equals the visible branch is decided by
-the caller, by `memory_upto`.
+should contain (`MemoryRequest`) and answers; whether its content equals the visible branch is
+decided by the caller, by `memory_upto`.
 """
 
 import asyncio
@@ -15,7 +15,15 @@ from datetime import timedelta
 from typing import Protocol
 
 from chatbot.ark.attempt import Attempt, estimate_lines
-from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, Ground, Held, Line, Note
+from chatbot.ark.chunks import (
+    CallFailed,
+    CallStarts,
+    Chunk,
+    MemorySaved,
+    Note,
+    PromptMessage,
+    RemoteContext,
+)
 from chatbot.ark.client import ArkClient
 from chatbot.ark.dialect import PLAIN, Dialect
 from chatbot.ark.tokens import estimate_tokens
@@ -31,11 +39,11 @@ RESPONSE_PREFIX = "resp_"
 RETRY_SECONDS = 0.5
 LEARNED_SECONDS = 86_400
 """How long a kind of memory that a model lacks is not tried again."""
-Event = CallStarts | CallFailed | Chunk | Held | Note
+Event = CallStarts | CallFailed | Chunk | MemorySaved | Note
 
 
 @dataclass(frozen=True)
-class Ask:
+class MemoryRequest:
     """One question, and where the model finds what came before it."""
 
     model: str
@@ -45,9 +53,9 @@ class Ask:
     """What Ark holds, if it holds exactly the visible branch; None to build it anew."""
     held_tokens: int
     """The most tokens that Ark can count for what it holds under `ref`."""
-    load_history: Callable[[], Awaitable[Sequence[Line]]]
+    load_history: Callable[[], Awaitable[Sequence[PromptMessage]]]
     """The remembered messages of the visible branch before the question, oldest first."""
-    begun: tuple[Line, ...]
+    begun: tuple[PromptMessage, ...]
     """Question and answer so far when the answer is continued; they are never left out."""
     history_tokens: int
     max_tokens: int
@@ -71,11 +79,13 @@ class Memory(Protocol):
         """The calls of a turn in which nothing goes wrong: see `Memories.first_calls`."""
         ...
 
-    def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
+    def stream_reply(
+        self, ask: MemoryRequest, ground: RemoteContext
+    ) -> AsyncIterator[Event | RemoteContext]:
         """The reply, on what Ark holds or else on a memory built from the history.
 
-        A memory that has been built is told as a new `Ground`, before it is asked anything. Each
-        call to Ark is told as `CallStarts` before it is made.
+        A memory that has been built is told as a new `RemoteContext`, before it is asked anything.
+        Each call to Ark is told as `CallStarts` before it is made.
         """
         ...
 
@@ -126,7 +136,7 @@ class Memories:
                 except ArkError as error:
                     log.warning("response not deleted: %s", error.for_log())
 
-    async def answer(self, ask: Ask) -> AsyncIterator[Event]:
+    async def answer(self, ask: MemoryRequest) -> AsyncIterator[Event]:
         """The reply, with everything that can be made good made good before its first word.
 
         A lost memory is rebuilt once and the turn replayed once. A field that the model does not
@@ -144,9 +154,9 @@ class Memories:
             memory = self._kinds[attempt.step]
             asked = replace(ask, dialect=attempt.dialect, history_tokens=attempt.history_tokens)
             try:
-                async with aclosing(memory.once(asked, attempt.ground)) as events:  # type: ignore[type-var]
+                async with aclosing(memory.stream_reply(asked, attempt.ground)) as events:  # type: ignore[type-var]
                     async for event in events:
-                        if isinstance(event, Ground):
+                        if isinstance(event, RemoteContext):
                             attempt.ground = event
                             continue
                         if not said and _says_something(event):
@@ -166,24 +176,30 @@ class Memories:
                 yield _failed(error)
                 await pause(seconds)
 
-    def _begin(self, ask: Ask) -> Attempt:
+    def _begin(self, ask: MemoryRequest) -> Attempt:
         step = self._step(ask.model)
         return Attempt(
-            ground=Ground(ask.ref, ask.held_tokens),
+            ground=RemoteContext(ask.ref, ask.held_tokens),
             dialect=self._dialect(ask.model, step),
             history_tokens=min(ask.history_tokens, self._rooms.get(ask.model, ask.history_tokens)),
             step=step,
             last_step=len(self._kinds) - 1,
         )
 
-    async def _cure(self, error: ArkError, attempt: Attempt, ask: Ask) -> tuple[str, float]:
+    async def _cure(
+        self, error: ArkError, attempt: Attempt, ask: MemoryRequest
+    ) -> tuple[str, float]:
         """What is done about a refusal, in words for the log, and the seconds to wait before."""
         if attempt.rebuild(error):
             return "rebuilding memory", 0
         if attempt.reword(error):
             return "asking in other words", 0
         if isinstance(error, PromptTooLong):
-            fixed = [Line("system", ask.system), *ask.begun, Line("user", ask.question)]
+            fixed = [
+                PromptMessage("system", ask.system),
+                *ask.begun,
+                PromptMessage("user", ask.question),
+            ]
             if attempt.shorten(error, fixed, await ask.load_history(), ask.max_tokens):
                 return "shortening the history", 0
         if attempt.step_down(error):
@@ -235,7 +251,9 @@ class ContextMemory:
             return [CallStarts(held + new, max_tokens)]
         return [CallStarts(history, 0), CallStarts(history + new, max_tokens)]
 
-    async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
+    async def stream_reply(
+        self, ask: MemoryRequest, ground: RemoteContext
+    ) -> AsyncIterator[Event | RemoteContext]:
         if ground.ref is None:
             history, cut = await _history(ask)
             if cut:
@@ -243,18 +261,18 @@ class ContextMemory:
             # A context must not be created with an assistant message at its end, so the last
             # reply travels with the new question.
             last = [history.pop()] if history and history[-1].role == "assistant" else []
-            lines = [Line("system", ask.system), *history]
+            lines = [PromptMessage("system", ask.system), *history]
             most = estimate_lines(lines)
-            new = [*last, Line("user", ask.question)]
+            new = [*last, PromptMessage("user", ask.question)]
             then = CallStarts(most + estimate_lines(new), ask.output_tokens)
             yield CallStarts(most, 0, then=(then,))
             ref, told = await self._client.create_context(ask.model, lines, self._ttl)
             yield Chunk(tokens=told)
-            ground = Ground(ref, most, tuple(last))
+            ground = RemoteContext(ref, most, tuple(last))
             yield ground
         # Each use renews the idle timer; counted from before the call, so never too late.
-        yield Held("context", ground.ref, now() + timedelta(seconds=self._ttl))
-        new = [*ground.lacking, Line("user", ask.question)]
+        yield MemorySaved("context", ground.ref, now() + timedelta(seconds=self._ttl))
+        new = [*ground.lacking, PromptMessage("user", ask.question)]
         yield CallStarts(ground.tokens + estimate_lines(new), ask.output_tokens)
         async with aclosing(
             self._client.stream_context(  # type: ignore[type-var]
@@ -282,13 +300,15 @@ class ResponsesMemory:
         before = history if held is None else held
         return [CallStarts(before + new, max_tokens)]
 
-    async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
-        new = [Line("user", ask.question)]
+    async def stream_reply(
+        self, ask: MemoryRequest, ground: RemoteContext
+    ) -> AsyncIterator[Event | RemoteContext]:
+        new = [PromptMessage("user", ask.question)]
         if ground.ref is None:
             history, cut = await _history(ask)
             if cut:
                 yield Note("history_cut")
-            new = [Line("system", ask.system), *history, *new]
+            new = [PromptMessage("system", ask.system), *history, *new]
         expires_at = now() + timedelta(seconds=self._ttl)
         most = ground.tokens + estimate_lines(new)
         yield CallStarts(most, ask.output_tokens, self._client.hides_thoughts(ask.dialect))
@@ -299,7 +319,7 @@ class ResponsesMemory:
         ) as chunks:
             async for chunk in chunks:
                 if chunk.ref and chunk.finish:
-                    yield Held("responses", chunk.ref, expires_at)
+                    yield MemorySaved("responses", chunk.ref, expires_at)
                 yield chunk
 
 
@@ -319,14 +339,16 @@ class ChatMemory:
     ) -> list[CallStarts]:
         return [CallStarts(history + new, max_tokens)]
 
-    async def once(self, ask: Ask, ground: Ground) -> AsyncIterator[Event | Ground]:
+    async def stream_reply(
+        self, ask: MemoryRequest, ground: RemoteContext
+    ) -> AsyncIterator[Event | RemoteContext]:
         history, cut = await _history(ask)
         if cut:
             yield Note("history_cut")
-        lines = [Line("system", ask.system), *history, Line("user", ask.question)]
+        lines = [PromptMessage("system", ask.system), *history, PromptMessage("user", ask.question)]
         hidden = self._client.hides_thoughts(ask.dialect)
         yield CallStarts(estimate_lines(lines), ask.output_tokens, hidden)
-        yield Held("chat", None, None)
+        yield MemorySaved("chat", None, None)
         async with aclosing(
             self._client.stream_chat(ask.model, lines, ask.max_tokens, ask.dialect)  # type: ignore[type-var]
         ) as chunks:
@@ -352,7 +374,7 @@ def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories
     return Memories(client, [named[name] for name in kinds])
 
 
-async def _history(ask: Ask) -> tuple[list[Line], bool]:
+async def _history(ask: MemoryRequest) -> tuple[list[PromptMessage], bool]:
     """What stands before the question in a memory that is built, and whether anything of it
     was left out."""
     room = ask.history_tokens - estimate_lines(ask.begun)
@@ -360,7 +382,9 @@ async def _history(ask: Ask) -> tuple[list[Line], bool]:
     return [*kept, *ask.begun], cut
 
 
-def newest_that_fit(history: Sequence[Line], budget: int) -> tuple[list[Line], bool]:
+def newest_that_fit(
+    history: Sequence[PromptMessage], budget: int
+) -> tuple[list[PromptMessage], bool]:
     """The newest whole turns that fit into `budget` tokens, and whether any were left out."""
     start, used = len(history), 0
     for index in range(len(history) - 1, -1, -1):

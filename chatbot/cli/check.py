@@ -7,9 +7,9 @@ from typing import Annotated
 import httpx
 import typer
 
-from chatbot.ark.chunks import Chunk, Held, Line, Tokens
+from chatbot.ark.chunks import Chunk, MemorySaved, PromptMessage, Tokens
 from chatbot.ark.client import ArkClient
-from chatbot.ark.memory import Ask, memories_for
+from chatbot.ark.memory import MemoryRequest, memories_for
 from chatbot.ark.reach import unreachable
 from chatbot.budget import UNKNOWN_PRICES, prices_are_known
 from chatbot.catalog import READ_ON, prices_of
@@ -133,7 +133,7 @@ async def _answer(settings: Settings, key: str) -> Finding:
     """Ask the model as a conversation does: by the configured kind of memory, with what the model
     refuses left out."""
 
-    async def nothing() -> list[Line]:
+    async def nothing() -> list[PromptMessage]:
         return []
 
     client = ArkClient(
@@ -144,7 +144,7 @@ async def _answer(settings: Settings, key: str) -> Finding:
     )
     model = settings.ark_model
     memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
-    ask = Ask(
+    ask = MemoryRequest(
         model=model,
         system=settings.system_prompt,
         question="1",
@@ -158,7 +158,7 @@ async def _answer(settings: Settings, key: str) -> Finding:
     kind, stored, thought = "", set(), False
     try:
         async for event in memories.answer(ask):
-            if isinstance(event, Held):
+            if isinstance(event, MemorySaved):
                 kind = event.kind
             elif isinstance(event, Chunk):
                 stored.add(event.ref)

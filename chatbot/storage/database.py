@@ -109,7 +109,7 @@ class Storage:
         call = functools.partial(self._call, self._searching, work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._searchers, call)
 
-    async def peek(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read_inline(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` for what takes about a millisecond: a row, or a page of them.
 
         SQLite answers that sooner than a thread would, and without waiting for whoever writes.

@@ -63,12 +63,12 @@ class Continue:
     reply_id: int
 
 
-Move = Send | Edit | Regenerate | Continue
+TurnRequest = Send | Edit | Regenerate | Continue
 """What a person can start a turn with."""
 
 
 @dataclass(frozen=True)
-class Terms:
+class TurnOptions:
     """Under what a turn is begun: by which process, with which model and memory."""
 
     model: str
@@ -81,7 +81,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartedTurn:
     """A turn that holds its conversation's lock and has its rows."""
 
     user_id: int
@@ -130,7 +130,7 @@ class Outcome:
     request_id: str
 
 
-def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun:
+def begin(user_id: int, conversation_id: str, move: TurnRequest, terms: TurnOptions) -> StartedTurn:
     """Store what was asked and an empty reply, and take the conversation's turn lock.
 
     Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`.
@@ -169,7 +169,7 @@ def begin(user_id: int, conversation_id: str, move: Move, terms: Terms) -> Begun
         memory_upto=None,
         prompt_hash=terms.prompt_hash,
     )
-    return Begun(
+    return StartedTurn(
         user_id=user_id,
         conversation_id=conversation.id,
         before_id=before.id if before else None,
@@ -202,7 +202,7 @@ def save(
     return lost | {message.id for message in asked}
 
 
-def finish(begun: Begun, owner: str, outcome: Outcome, usage_id: int) -> None:
+def finish(begun: StartedTurn, owner: str, outcome: Outcome, usage_id: int) -> None:
     """Store how the turn ended, and release the lock. Its row in the ledger is settled already.
 
     When the lease had run out and somebody has gone on since, the text becomes another version
@@ -251,7 +251,7 @@ def finish(begun: Begun, owner: str, outcome: Outcome, usage_id: int) -> None:
     _count(begun.conversation_id, begun.reply_id)
 
 
-def give_up(begun: Begun, owner: str) -> None:
+def give_up(begun: StartedTurn, owner: str) -> None:
     """End a turn whose text cannot be stored, and release the lock: what was stored of it while
     it grew stays."""
     _release(begun.conversation_id, owner, turn_owner=None, turn_until=None, memory_upto=None)
@@ -315,7 +315,7 @@ def title_of(question: str) -> str:
     return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
 
 
-def _claimed(user_id: int, conversation_id: str, terms: Terms) -> Any:
+def _claimed(user_id: int, conversation_id: str, terms: TurnOptions) -> Any:
     """The user's conversation, locked for a turn, with nothing left over from a dead process."""
     if isinstance(database.obj, peewee.PostgresqlDatabase):
         # Of two processes that count a person's turns at once, one waits here for the other;
@@ -338,7 +338,7 @@ def _create_reply(conversation: Any, question: Any) -> Any:
     return Message.add(conversation, question, role=Role.ASSISTANT, state=State.STREAMING)
 
 
-def _recovered(begun: Begun, outcome: Outcome) -> bool:
+def _recovered(begun: StartedTurn, outcome: Outcome) -> bool:
     """Whether the turn was ended as one of a dead process, and nobody has gone on since. What
     Ark holds by now is not known then."""
     untouched = Message.select(Message.id).where(
@@ -421,7 +421,7 @@ def _last_answered(conversation: Any) -> Any:
     return reply
 
 
-def _usable_ref(conversation: Any, before: Any, terms: Terms) -> str | None:
+def _usable_ref(conversation: Any, before: Any, terms: TurnOptions) -> str | None:
     """What Ark holds, if it has not expired and holds exactly the branch up to `before`."""
     expires_at = conversation.memory_expires_at
     usable = (

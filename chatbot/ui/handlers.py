@@ -18,7 +18,7 @@ from chatbot.accounts import Accounts
 from chatbot.catalog import OFFLINE_MODEL, label_of
 from chatbot.errors import ChangedElsewhere, ConversationNotFound, SearchNotDone, SearchReplaced
 from chatbot.service import LIST_LIMIT, ChatService, is_message_id
-from chatbot.throttle import Sends
+from chatbot.throttle import SendRateLimit
 from chatbot.turn import Turn
 from chatbot.ui.listing import MAX_LISTED, Listing, listing
 from chatbot.ui.render import Kept
@@ -52,7 +52,7 @@ class Handlers:
     """The page's event handlers, for all people and tabs."""
 
     def __init__(
-        self, service: ChatService, accounts: Accounts, sends: Sends, *, model: str
+        self, service: ChatService, accounts: Accounts, sends: SendRateLimit, *, model: str
     ) -> None:
         self.service = service
         self.accounts = accounts

@@ -129,7 +129,7 @@ async def test_a_file_that_vanished_is_told_and_not_made_anew(lite, file, how):
         file.rename(file.with_name("elsewhere.db"))
     if how == "replaced":
         shutil.copy(file.with_name("elsewhere.db"), file)
-    for work in (lite.read, lite.peek, lite.write, lite.search):
+    for work in (lite.read, lite.read_inline, lite.write, lite.search):
         with pytest.raises(StorageMissing):
             await work(User.select().count)
     with pytest.raises(StorageMissing):

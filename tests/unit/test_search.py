@@ -158,7 +158,7 @@ async def test_nobody_waits_for_searches(storage, ann):
         await asyncio.sleep(0)
         async with asyncio.timeout(30):
             await storage.look()
-            assert await storage.peek(User.select().count) == 1
+            assert await storage.read_inline(User.select().count) == 1
             await storage.write(User.create, name="Bob", name_key="bob", password_hash="x")
         held.set()
 

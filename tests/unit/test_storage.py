@@ -194,14 +194,14 @@ async def test_readers_go_on_while_another_program_writes(tmp_path):
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("begin immediate")
     assert await storage.read(User.select().count) == 0
-    assert await storage.peek(User.select().count) == 0
+    assert await storage.read_inline(User.select().count) == 0
     writer.execute("rollback")
     writer.close()
     storage.close()
 
 
 async def test_a_short_look_takes_a_thread_only_where_it_would_wait(storage):
-    elsewhere = await storage.peek(threading.get_ident) != threading.get_ident()
+    elsewhere = await storage.read_inline(threading.get_ident) != threading.get_ident()
     assert elsewhere == isinstance(storage.database, peewee.PostgresqlDatabase)
 
 
@@ -210,7 +210,7 @@ async def test_a_short_look_lets_streams_pass_while_others_wait_for_a_thread(sto
     async with asyncio.TaskGroup() as group:
         group.create_task(storage.read(held.wait))
         await asyncio.sleep(0)
-        assert await storage.peek(threading.get_ident) != threading.get_ident()
+        assert await storage.read_inline(threading.get_ident) != threading.get_ident()
         held.set()
 
 

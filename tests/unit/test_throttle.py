@@ -10,7 +10,7 @@ import pytest
 from chatbot import throttle
 from chatbot.errors import SendingTooFast, TooManyAttempts
 from chatbot.storage import fields
-from chatbot.throttle import Sends, network_of
+from chatbot.throttle import SendRateLimit, network_of
 
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 
@@ -35,7 +35,7 @@ def sent(sends, user_id, address, times):
 
 
 def test_a_person_who_sends_too_fast_waits_until_the_minute_is_over(clock):
-    sends = Sends(3)
+    sends = SendRateLimit(3)
     assert sent(sends, 1, HERE, 2) == 2
     clock.at += 50
     assert sent(sends, 1, HERE, 5) == 1
@@ -48,13 +48,13 @@ def test_a_person_who_sends_too_fast_waits_until_the_minute_is_over(clock):
 
 
 def test_many_accounts_at_one_address_are_one_crowd(clock):
-    sends = Sends(2)
+    sends = SendRateLimit(2)
     assert sum(sent(sends, user_id, HERE, 2) for user_id in range(50)) == 20
     assert sent(sends, 50, THERE, 1) == 1
 
 
 def test_a_crowd_at_one_address_is_refused_without_a_trace(clock):
-    sends = Sends(2)
+    sends = SendRateLimit(2)
     for user_id in range(10):
         sent(sends, user_id, HERE, 2)
     assert sent(sends, 99, HERE, 2) == 0
@@ -62,7 +62,7 @@ def test_a_crowd_at_one_address_is_refused_without_a_trace(clock):
 
 
 def test_nothing_is_kept_of_who_has_sent_longer_ago(clock):
-    sends = Sends(2)
+    sends = SendRateLimit(2)
     for user_id in range(100):
         sends.take(user_id, f"192.0.2.{user_id}")
     clock.at += 61
@@ -71,7 +71,7 @@ def test_nothing_is_kept_of_who_has_sent_longer_ago(clock):
 
 
 def test_no_limit(clock):
-    assert sent(Sends(0), 1, HERE, 1000) == 1000
+    assert sent(SendRateLimit(0), 1, HERE, 1000) == 1000
 
 
 def test_a_customer_is_one_address():

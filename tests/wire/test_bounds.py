@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from chatbot.ark import body, memory
-from chatbot.ark.chunks import Line
+from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.client import ArkClient
 from chatbot.errors import ArkError, ArkSilent, BadRequest, ReplyTooLong, StreamBroken
 from tests.wire.serving import serving
@@ -67,7 +67,7 @@ async def asked(server, kind="chat", max_tokens=100, **more):
     """The text of an answer, and the error that ended it."""
     text, thought = "", ""
     async with client(server, **more) as made:
-        lines = [Line("user", "hi")]
+        lines = [PromptMessage("user", "hi")]
         if kind == "chat":
             stream = made.stream_chat("m", lines, max_tokens)
         else:
@@ -230,7 +230,7 @@ async def test_a_context_without_end_is_left(server):
     server.answer = endless(b" " * MB, media="application/json")
     async with client(server) as made:
         with pytest.raises(ArkError):
-            await made.create_context("m", [Line("system", "x")], 3600)
+            await made.create_context("m", [PromptMessage("system", "x")], 3600)
 
 
 @pytest.mark.parametrize("told", [b"[" * 100_000, b'{"id": 5}', b'{"id": "' + b"x" * 999 + b'"}',
@@ -239,7 +239,7 @@ async def test_what_is_no_context_is_told(server, told):
     server.answer = lambda: Response(told, 200, media_type="application/json")
     async with client(server) as made:
         with pytest.raises(StreamBroken):
-            await made.create_context("m", [Line("system", "x")], 3600)
+            await made.create_context("m", [PromptMessage("system", "x")], 3600)
 
 
 # Odd but legal: what each make of server may send.

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from chatbot import errors
-from chatbot.ark.chunks import Line
+from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.client import ArkClient
 from chatbot.ark.offline import FAULTS, Fault
 
 pytestmark = pytest.mark.anyio
 
 KEY = "key-that-must-not-be-told"
-QUESTION = [Line("user", "echo: one two three")]
+QUESTION = [PromptMessage("user", "echo: one two three")]
 
 # Every row of Ark's error table (docs/82379/1299023).
 TABLE = [
@@ -78,7 +78,7 @@ async def impatient(ark):
 
 
 async def context(client):
-    ref, _ = await client.create_context("ep-test", [Line("system", "Be brief.")], 3600)
+    ref, _ = await client.create_context("ep-test", [PromptMessage("system", "Be brief.")], 3600)
     return ref
 
 
@@ -108,13 +108,13 @@ async def test_the_next_question_needs_no_new_connection(client, ark):
 
 
 async def test_thoughts_are_kept_apart_from_the_text(client):
-    chunks = await reply(client, [Line("user", "think")])
+    chunks = await reply(client, [PromptMessage("user", "think")])
     assert any(chunk.thought for chunk in chunks)
     assert not any(chunk.thought and chunk.text for chunk in chunks)
 
 
 async def test_max_tokens_cuts_the_reply(client):
-    chunks = await reply(client, [Line("user", "count 500")], max_tokens=5)
+    chunks = await reply(client, [PromptMessage("user", "count 500")], max_tokens=5)
     assert [chunk.finish for chunk in chunks if chunk.finish] == ["length"]
 
 
@@ -162,7 +162,7 @@ async def test_a_stream_that_goes_wrong_is_told_as_such(client, ark, name, kind)
 @pytest.mark.parametrize("name", ["no_done", "keep_alive", "split_utf8", "no_usage"])
 async def test_what_is_odd_but_whole_is_a_whole_reply(client, ark, name):
     ark.fail_next(FAULTS[name])
-    chunks = await reply(client, [Line("user", "echo: 一二三 four")])
+    chunks = await reply(client, [PromptMessage("user", "echo: 一二三 four")])
     assert "".join(chunk.text for chunk in chunks) == "一二三 four"
 
 
@@ -177,7 +177,7 @@ async def test_silence_is_not_waited_out(impatient, ark, fault):
 async def test_leaving_a_stream_ends_its_request(client, ark):
     ark.fail_next(Fault.silence(after=2))
     ref = await context(client)
-    stream = client.stream_context("ep-test", ref, [Line("user", "count 50")], 100)
+    stream = client.stream_context("ep-test", ref, [PromptMessage("user", "count 50")], 100)
     assert await anext(stream)
     await stream.aclose()
     async with asyncio.timeout(10):

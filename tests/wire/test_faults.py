@@ -14,7 +14,7 @@ import pytest
 
 from chatbot.ark import memory
 from chatbot.ark.chunks import Chunk
-from chatbot.ark.memory import Ask, Memories
+from chatbot.ark.memory import Memories, MemoryRequest
 from chatbot.ark.offline import FAULTS, Fault, calls, count_messages, count_tokens
 from chatbot.ark.offline.steps import ending, steps, strike
 from chatbot.ark.offline.wire import DONE, KEEP_ALIVE, Pause
@@ -749,7 +749,7 @@ class Scripted:
         self.events, self.error = events, error
         self.calls = 0
 
-    async def once(self, ask, ref):
+    async def stream_reply(self, ask, ref):
         self.calls += 1
         for event in self.events:
             yield event
@@ -763,7 +763,7 @@ class Scripted:
 async def test_after_the_first_word_nothing_is_asked_again(said, error):
     first, second = Scripted([said], error), Scripted([], error)
     events = Memories(None, [first, second]).answer(
-        Ask("m", "", "q", "ref", 0, None, (), history_tokens=0, max_tokens=0)
+        MemoryRequest("m", "", "q", "ref", 0, None, (), history_tokens=0, max_tokens=0)
     )
     assert await anext(events) == said
     with pytest.raises(type(error)):

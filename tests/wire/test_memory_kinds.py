@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Route
 
 from chatbot.ark import memory
-from chatbot.ark.chunks import Line
+from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.client import ArkClient
 from chatbot.ark.offline import FAULTS, Fault
 from chatbot.ark.offline.response_events import ResponseStream
@@ -182,7 +182,11 @@ async def test_a_response_may_take_its_time_to_begin(ark):
     # `response.created` comes at once, whatever the model does then.
     ark.fail_next(Fault.silence(0, seconds=0.9))
     stream = client.stream_response(
-        "ep-test", None, [Line("user", "count 9")], 100, memory.now() + memory.timedelta(hours=1)
+        "ep-test",
+        None,
+        [PromptMessage("user", "count 9")],
+        100,
+        memory.now() + memory.timedelta(hours=1),
     )
     assert "".join([chunk.text async for chunk in stream]) == "1 2 3 4 5 6 7 8 9"
     await client.close()

@@ -110,8 +110,8 @@ class Disk:
     async def read(self, work, *args, **kwargs):
         return await self._lab.storage.read(work, *args, **kwargs)
 
-    async def peek(self, work, *args, **kwargs):
-        return await self._lab.storage.peek(work, *args, **kwargs)
+    async def read_inline(self, work, *args, **kwargs):
+        return await self._lab.storage.read_inline(work, *args, **kwargs)
 
     async def write(self, work, *args, **kwargs):
         try:
