@@ -361,6 +361,19 @@ def test_on_a_phone_the_sidebar_is_a_drawer(someone, fast):
       .filter(({ width, height }) => Math.min(width, height) < 40).length"""
     opener.tap()
     assert ann.page.evaluate(small) == 0
+
+    # What is done in the drawer is seen below it.
+    ann.page.tap("#rename-session")
+    ann.fill("rename-title", "called anew")
+    ann.page.tap("#rename-save")
+    expect(sidebar).to_be_hidden()
+    expect(title).to_have_text("called anew")
+    opener.tap()
+    ann.page.tap("#delete-session")
+    ann.page.tap("#delete-confirm")
+    expect(sidebar).to_be_hidden()
+    expect(ann.chat).to_contain_text(NEW)
+    opener.tap()
     ann.page.tap("#account-open")
     expect(sidebar).to_be_hidden()
     ann.page.tap("#account-logout")
@@ -375,6 +388,22 @@ def test_the_tablet_has_the_sidebar(someone):
     expect(links(ann)).to_have_count(1)
     expect(ann.page.locator("#logout")).to_be_visible()
     assert ann.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_nothing_of_the_conversation_lies_over_the_account_page(someone):
+    ann = someone(viewport=TABLET).open().register()
+    ann.is_in()
+    for question in ("long", "long"):
+        ann.ask(question)
+        ann.is_answered()
+    ann.page.evaluate("document.querySelector('#chatbot .bubble-wrap').scrollBy(0, -900)")
+    newest = ann.page.locator("#to-newest")
+    expect(newest).to_be_visible()
+    ann.page.click("#account-open")
+    expect(ann.page.locator("#account-view")).to_be_visible()
+    expect(newest).to_be_hidden()
+    ann.page.click("#account-close")
+    expect(newest).to_be_visible()
 
 
 def test_an_example_is_shown_at_once_and_the_welcome_only_where_it_belongs(someone, fast):
