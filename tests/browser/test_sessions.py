@@ -390,7 +390,7 @@ def test_the_tablet_has_the_sidebar(someone):
     assert ann.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_nothing_of_the_conversation_lies_over_the_account_page(someone):
+def test_nothing_of_the_conversation_lies_over_the_account_page(someone, fast):
     ann = someone(viewport=TABLET).open().register()
     ann.is_in()
     for question in ("long", "long"):

@@ -765,8 +765,14 @@ class Story:
             return stored
 
         stored = await self.lab.storage.read(look)
-        for account in self.accounts:
-            totals = (await self.service().open(self.user_id, account.id, 1)).totals
+        while True:
+            opened = [await self.service().open(self.user_id, one.id, 1) for one in self.accounts]
+            before, stored = stored, await self.lab.storage.read(look)
+            # What a dead process has left may be settled between two looks.
+            if before == stored:
+                break
+        for account, thread in zip(self.accounts, opened, strict=True):
+            totals = thread.totals
             mine = [numbers for (one, _), numbers in stored.items() if str(one) == account.id]
             prompt, cached, completion, _, micro_yuan = map(sum, zip([0] * 5, *mine, strict=True))
             assert (totals.prompt, totals.cached, totals.completion, totals.micro_yuan) == (
