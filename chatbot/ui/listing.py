@@ -25,7 +25,7 @@ KEY = re.compile(r"[\w.-]+", re.ASCII)
 """What Gradio could take for the name of one of its texts, or of ours."""
 MARKED = "__i18n__"
 """What it writes before such a name."""
-UNSEEN = "\u2060"
+WORD_JOINER = "\u2060"
 """A character without width, that no line breaks at."""
 
 
@@ -83,9 +83,11 @@ def title_of(entry: Entry, language: Language) -> str:
     Gradio translates the choices of a dropdown: to a page in Chinese, a session that is called
     "back" or "common.submit" would be another one. What is no name of a text is left as it is.
     """
-    title = (entry.title or text("untitled", language)).replace(MARKED, f"_{UNSEEN}{MARKED[1:]}")
+    title = (entry.title or text("untitled", language)).replace(
+        MARKED, f"_{WORD_JOINER}{MARKED[1:]}"
+    )
     if KEY.fullmatch(title):
-        title += UNSEEN
+        title += WORD_JOINER
     return f"{RUNNING if entry.running else ''}{title}"
 
 

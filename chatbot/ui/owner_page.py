@@ -124,8 +124,8 @@ class OwnerHandlers:
     async def act(self, visit: Visit, what: str, row: int, tokens: int | None) -> tuple[Any, ...]:
         """What a button in a row asks for, and all of the page as it is then.
 
-        `row` is the id of a person, to revoke of an invitation; a new password is told once. Raises
-        `BadInput` for what is no button of the tables, or no row.
+        `row` is the id of an invitation to revoke, else of a person. A new password is shown once.
+        Raises `BadInput` if there is no such button or no such row.
         """
         told = ""
         if what == "limit":
