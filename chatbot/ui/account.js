@@ -48,12 +48,16 @@ window.chatbot.account = (() => {
   const look = async () => list(await ask("logins", undefined, "GET"));
 
   let wasOpen = false;
+  // Back to the chat, not on to another session.
+  let goesBack = false;
   window.chatbot.watch(() => {
     const isOpen = Boolean(view());
     if (isOpen === wasOpen) return;
     wasOpen = isOpen;
+    if (isOpen) goesBack = false;
     if (!isOpen) {
-      document.getElementById("account-open")?.focus();
+      if (goesBack) document.getElementById("account-open")?.focus();
+      else window.chatbot.focus.prompt();
       return;
     }
     const name = document.getElementById("account-name")?.textContent.trim() ?? "";
@@ -68,6 +72,7 @@ window.chatbot.account = (() => {
     }
   });
   document.addEventListener("click", (event) => {
+    if (event.target.closest?.("#account-close")) goesBack = true;
     if (event.target.closest?.("#account-name")) document.getElementById("account-open")?.click();
   });
 
