@@ -1,7 +1,8 @@
 """Fills a database with conversations, directly through the tables: no page, no Ark."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,40 +10,49 @@ from peewee import chunked, fn
 
 from benchmarks.texts import history
 from chatbot.storage.database import open_storage
-from chatbot.storage.models import Conversation, Message, User, database
+from chatbot.storage.tables import Conversation, Message, Role, State, Turn, User
 
 ROWS = 200
 """Rows per statement."""
 
 
-@contextlib.contextmanager
-def opened(url: str) -> Iterator[None]:
-    storage = open_storage(url)
-    try:
-        with storage.database.connection_context():
-            yield
-    finally:
-        storage.close()
-
-
 def converse(url: str, name: str, lengths: Sequence[int], size: int = 1024) -> list[str]:
-    """Give this person conversations of so many messages each; their ids."""
-    with opened(url), database.atomic():
-        user = User.get(User.name == name)
-        ids = [uuid4() for _ in lengths]
-        conversations = [
-            {"id": id, "user": user, "title": f"Session {place}"} for place, id in enumerate(ids)
-        ]
-        for some in chunked(conversations, ROWS):
-            Conversation.insert_many(some).execute()
-        next_id = (Message.select(fn.MAX(Message.id)).scalar() or 0) + 1
-        rows: list[dict[str, Any]] = []
-        for id, length in zip(ids, lengths, strict=True):
-            rows += _thread(id, next_id + len(rows), length, size)
-        for some in chunked(rows, ROWS):
-            Message.insert_many(some).execute()
-        _set_heads(ids)
+    """Give this person conversations of so many messages each, with a turn for each reply; the ids
+    of the conversations."""
+    with closing(open_storage(url)) as storage:
+        return storage.write_now(partial(_converse, name, lengths, size))
+
+
+def _converse(name: str, lengths: Sequence[int], size: int) -> list[str]:
+    user = User.get(User.name == name)
+    ids = [uuid4() for _ in lengths]
+    conversations = [
+        {"id": id, "user": user, "title": f"Session {place}"} for place, id in enumerate(ids)
+    ]
+    for some in chunked(conversations, ROWS):
+        Conversation.insert_many(some).execute()
+    next_id = (Message.select(fn.MAX(Message.id)).scalar() or 0) + 1
+    rows: list[dict[str, Any]] = []
+    for id, length in zip(ids, lengths, strict=True):
+        rows += _thread(id, next_id + len(rows), length, size)
+    for some in chunked(rows, ROWS):
+        Message.insert_many(some).execute()
+    turns = [_turn(user, row) for row in rows if row["role"] == Role.ASSISTANT]
+    for some in chunked(turns, ROWS):
+        Turn.insert_many(some).execute()
+    _set_heads(ids)
     return [str(id) for id in ids]
+
+
+def _turn(user: User, reply: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "user": user,
+        "conversation": reply["conversation"],
+        "reply_id": reply["id"],
+        "state": State.COMPLETE,
+        "prompt_tokens": 100,
+        "completion_tokens": 100,
+    }
 
 
 def _thread(conversation: UUID, first_id: int, length: int, size: int) -> list[dict[str, Any]]:

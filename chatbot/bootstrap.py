@@ -27,10 +27,11 @@ from chatbot.errors import BadInput, BadSettings, NameTaken
 from chatbot.listening import port_for
 from chatbot.owner import Owner
 from chatbot.self_service import SelfService
+from chatbot.send_rate import SendRateLimit
 from chatbot.service import ChatService
 from chatbot.storage.database import Storage, open_storage
-from chatbot.throttle import SendRateLimit
-from chatbot.turns import Limits, Turns
+from chatbot.turns.purse import Purse
+from chatbot.turns.runner import Limits, Runner
 from chatbot.ui import blocks
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.delivery import Delivery, about_routes
@@ -77,8 +78,9 @@ class App:
     settings: Settings
     storage: Storage
     accounts: Accounts
-    turns: Turns
+    runner: Runner
     service: ChatService
+    owner: Owner
     demo: gr.Blocks
     client: ArkClient
     offline_ark: OfflineArk | None
@@ -90,23 +92,23 @@ class App:
         self.routes = [
             *routes(
                 self.accounts,
-                self.storage,
+                self.storage.look,
                 login_days=self.settings.login_days,
-                paused=Owner(self.storage, self.accounts, self.turns.budget).paused,
+                paused=self.owner.paused,
             ),
             export_route(self.accounts, self.service),
             source_route(self.accounts, self.service),
             hit_route(self.accounts, self.service),
             *about_routes(blocks.TITLE, blocks.DESCRIPTION),
             sheet_route(),
-            *account_routes(self.accounts, SelfService(self.storage, self.service, self.turns)),
+            *account_routes(self.accounts, SelfService(self.storage, self.service, self.runner)),
         ]
         self.rules = self._rules()
 
     @asynccontextmanager
     async def lifespan(self, served: Any) -> AsyncIterator[None]:
         self.loop = asyncio.get_running_loop()
-        self.turns.open()
+        self.runner.open()
         shortcuts = shorten(served)
         self.sessions.attach(served)
         stand_in_front(served, self.rules, shortcuts)
@@ -228,7 +230,7 @@ class App:
         self.storage.close()
 
     async def _stop(self) -> None:
-        await self.turns.close()
+        await self.runner.close()
         await self.accounts.close()
         await self.client.close()
         # Ends the connection that each open page holds.
@@ -268,7 +270,8 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     budget = Budget.of(settings, model)
     if not (settings.offline or prices_are_known(settings, model)):
         log.warning(UNKNOWN_PRICES.format(model=model))
-    turns = Turns(storage, memories, budget, limits)
+    purse = Purse(budget)
+    runner = Runner(storage, memories, purse, limits)
     registration = settings.registration
     if registration == "auto":
         registration = "invite" if settings.is_public else "open"
@@ -281,14 +284,17 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     )
     if settings.admin_name:
         asyncio.run(_create_admin(accounts, settings))
-    service = ChatService(storage, turns, max_input_chars=settings.max_input_chars)
+    service = ChatService(storage, runner, purse, max_input_chars=settings.max_input_chars)
+    owner = Owner(storage, accounts, budget)
     notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
     demo = blocks.build(
         Handlers(service, accounts, SendRateLimit(settings.sends_per_minute), model=model),
-        OwnerHandlers(Owner(storage, accounts, budget), accounts),
+        OwnerHandlers(owner, accounts),
         [key for key, true in notices.items() if true],
     )
-    return App(settings, storage, accounts, turns, service, demo, client, offline_ark, registration)
+    return App(
+        settings, storage, accounts, runner, service, owner, demo, client, offline_ark, registration
+    )
 
 
 async def _create_admin(accounts: Accounts, settings: Settings) -> None:

@@ -5,37 +5,20 @@ What is given as an id and does not exist is `BadInput`. Days are those of the b
 """
 
 import math
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any
 
 from chatbot.accounts import Accounts
-from chatbot.budget import PAUSE, Budget
+from chatbot.accounts.names import clean_name, name_key
+from chatbot.budget import Budget
 from chatbot.errors import BadInput, BadName
-from chatbot.names import clean_name, name_key
-from chatbot.storage import reports
+from chatbot.storage import conversations, invitations, reports, switches, users
 from chatbot.storage.database import Storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Invitation, Switch, User
-from chatbot.storage.reports import DayRow, ErrorRow, PersonRow
-
-__all__ = ["DayRow", "ErrorRow", "InvitationRow", "Owner", "PersonRow"]
+from chatbot.turns.purse import PAUSE
+from chatbot.views import DayRow, ErrorRow, InvitationRow, PersonRow
 
 MOST_DAYS = 366
 MOST_TOKENS = 2_000_000_000
 MOST_USES = 100_000
-
-
-@dataclass(frozen=True)
-class InvitationRow:
-    """An invitation; its code is not known any more. `state`: open, used, expired or revoked."""
-
-    id: int
-    created_at: datetime
-    expires_at: datetime
-    uses_left: int
-    daily_tokens: int | None
-    state: str
 
 
 class Owner:
@@ -48,8 +31,8 @@ class Owner:
 
     async def people(self) -> list[PersonRow]:
         """All accounts, oldest first. Reads this month's ledger."""
-        budget = self._budget
-        return await self._storage.read(reports.people, budget.day(), budget.month())
+        budget, at = self._budget, self._storage.clock()
+        return await self._storage.read(reports.people, budget.day(at), budget.month(at))
 
     async def id_of(self, name: str) -> int | None:
         """Whose name this is, in whatever capitals; None when nobody has it."""
@@ -57,7 +40,7 @@ class Owner:
             key = name_key(clean_name(name))
         except BadName:
             return None
-        user: Any = await self._storage.read(User.by_name_key, key)
+        user = await self._storage.read(users.by_name_key, key)
         return int(user.id) if user else None
 
     async def add_person(self, name: str, password: str) -> None:
@@ -78,11 +61,11 @@ class Owner:
     async def set_limit(self, user_id: int, daily_tokens: int | None) -> None:
         """Tokens somebody may use in a day: 0 for no limit, None for the common one."""
         _check_tokens(daily_tokens)
-        await self._storage.write(_update_user, user_id, daily_tokens=daily_tokens)
+        await self._storage.write(users.change, user_id, daily_tokens=daily_tokens)
 
     async def set_admin(self, user_id: int, admin: bool) -> None:
         """Make somebody an admin, or one no more."""
-        await self._storage.write(_update_user, user_id, is_admin=admin)
+        await self._storage.write(users.change, user_id, is_admin=admin)
 
     async def reset_password(self, user_id: int) -> str:
         """A new random password, told only here; ends all logins of this person."""
@@ -90,7 +73,7 @@ class Owner:
 
     async def invitations(self) -> list[InvitationRow]:
         """All invitations, newest first."""
-        return await self._storage.read(_invitations)
+        return await self._storage.read(invitations.newest)
 
     async def invite(self, *, uses: int, days: float, daily_tokens: int | None) -> str:
         """The code of a new invitation, told only here. Raises `BadInput`."""
@@ -101,35 +84,31 @@ class Owner:
 
     async def revoke(self, invitation_id: int) -> None:
         """Let nobody else in with this invitation; who came with it stays."""
-        await self._storage.write(_revoke, invitation_id)
+        await self._storage.write(invitations.revoke, invitation_id)
 
     async def days(self, count: int) -> list[DayRow]:
         """The last `count` days (`MOST_DAYS` at most) up to today, oldest first.
 
-        Costs two passes over the turns of those days, the second with a look at the message of
-        up to `reports.SAMPLES` of them.
+        Costs two passes over the turns of those days, the second over up to `reports.SAMPLES`.
         """
         return await self._storage.read(reports.days, self._starts(count))
 
     async def errors(self, limit: int) -> list[ErrorRow]:
-        """The newest replies that an error ended early, newest first.
-
-        They are gone when their conversation is deleted.
-        """
+        """The newest replies that an error ended early, newest first."""
         return await self._storage.read(reports.errors, limit)
 
     async def error_counts(self, days: int) -> dict[str, int]:
         """How often each error ended a reply in the last `days` days, the most frequent first."""
-        since = next(iter(self._starts(days)), now())
+        since = next(iter(self._starts(days)), self._storage.clock())
         return await self._storage.read(reports.error_counts, since)
 
     async def paused(self) -> bool:
         """Whether new replies are refused; the setting PAUSED cannot be switched off here."""
-        return self._budget.paused or await self._storage.read(Switch.is_on, PAUSE)
+        return self._budget.paused or await self._storage.read(switches.is_on, PAUSE)
 
     async def pause(self, on: bool) -> None:
         """Refuse new replies in every process, or no more. Running ones are finished."""
-        await self._storage.write(Switch.turn, PAUSE, on)
+        await self._storage.write(switches.turn, PAUSE, on)
 
     async def storage_micro_yuan(self) -> int:
         """About what Ark's storage of the contexts alive now costs per hour, micro-yuan.
@@ -138,12 +117,12 @@ class Owner:
         (docs/82379/1544106). Not seen here: contexts that were given up, after a stop, an edit or
         a deletion, and have not expired yet.
         """
-        tokens = await self._storage.read(reports.held_tokens)
+        tokens = await self._storage.read(conversations.held_tokens)
         return math.ceil(tokens * self._budget.prices.storage)
 
     def _starts(self, count: int) -> list[datetime]:
         """When each of the last `count` days began, oldest first; a day need not have 24 hours."""
-        today = self._budget.day().date()
+        today = self._budget.day(self._storage.clock()).date()
         return [
             datetime.combine(today - timedelta(days=ago), time(), self._budget.zone)
             for ago in reversed(range(min(count, MOST_DAYS)))
@@ -153,37 +132,3 @@ class Owner:
 def _check_tokens(daily_tokens: int | None) -> None:
     if daily_tokens is not None and not 0 <= daily_tokens <= MOST_TOKENS:
         raise BadInput()
-
-
-# From here on: on a worker thread, inside a transaction.
-
-
-def _update_user(user_id: int, **values: object) -> None:
-    if not User.update(**values).where(User.id == user_id).execute():
-        raise BadInput()
-
-
-def _invitations() -> list[InvitationRow]:
-    rows: Any = Invitation.select().order_by(Invitation.id.desc())
-    return [
-        InvitationRow(
-            row.id, row.created_at, row.expires_at, row.uses_left, row.daily_tokens, _state(row)
-        )
-        for row in rows
-    ]
-
-
-def _state(invitation: Any) -> str:
-    if invitation.revoked_at is not None:
-        return "revoked"
-    if invitation.uses_left <= 0:
-        return "used"
-    return "open" if invitation.expires_at > now() else "expired"
-
-
-def _revoke(invitation_id: int) -> None:
-    invitation: Any = Invitation.get_or_none(Invitation.id == invitation_id)
-    if invitation is None:
-        raise BadInput()
-    if invitation.revoked_at is None:
-        Invitation.update(revoked_at=now()).where(Invitation.id == invitation_id).execute()

@@ -5,20 +5,16 @@ Every call takes the person; whether it is them was decided before. Passwords ar
 """
 
 import asyncio
-import hashlib
 import re
 import time
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from chatbot.accounts import Person
+from chatbot.accounts import Person, login_key
 from chatbot.service import ChatService
-from chatbot.storage import erase, export
+from chatbot.storage import erase, export, logins, turns
 from chatbot.storage.database import Storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Login
-from chatbot.turns import Turns
+from chatbot.turns.runner import Runner
+from chatbot.views import LoginRow
 
 STOP_SECONDS = 3
 """Patience with replies that still run when their account is deleted."""
@@ -48,61 +44,55 @@ SYSTEMS = (
 PROGRAM_NAME_LENGTH = 40
 
 
-@dataclass(frozen=True)
-class LoginRow:
-    """A login as its owner sees it."""
-
-    id: int
-    created_at: datetime
-    seen_at: datetime
-    """Kept to the hour."""
-    browser: str
-    """Such as "Firefox · Windows"; empty when it did not say."""
-    is_this: bool
-
-
 class SelfService:
     """The accounts of all people; every method serves one of them."""
 
-    def __init__(self, storage: Storage, service: ChatService, turns: Turns) -> None:
+    def __init__(self, storage: Storage, service: ChatService, runner: Runner) -> None:
         self._storage = storage
         self._service = service
-        self._turns = turns
+        self._runner = runner
 
     async def logins(self, user_id: int, token: str) -> list[LoginRow]:
         """Where this person is logged in: first here, by this token, then the newest."""
-        return await self._storage.read(_logins, user_id, token)
+        this = login_key(token)
+        rows = [
+            LoginRow(
+                row.id, row.created_at, row.seen_at, browser_name(row.agent), row.token_hash == this
+            )
+            for row in await self._storage.read(logins.of_user, user_id)
+        ]
+        return sorted(rows, key=lambda row: not row.is_this)
 
     async def end_login(self, user_id: int, login_id: int) -> None:
         """End one login; one that has ended, or is not theirs, is left as it is."""
-        await self._storage.write(_end_login, user_id, login_id)
+        await self._storage.write(logins.end_one, user_id, login_id)
 
     async def end_other_logins(self, user_id: int, token: str) -> None:
         """End every login but the one behind this token."""
-        await self._storage.write(_end_other_logins, user_id, token)
+        await self._storage.write(logins.end_others, user_id, login_key(token))
 
     async def export(self, user_id: int) -> dict[str, Any]:
         """All that is stored about this person, in plain values; nothing that opens a door."""
         stored = await self._storage.read(export.account, user_id)
-        return {"exported_at": now().isoformat(), **(stored or {})}
+        return {"exported_at": self._storage.clock().isoformat(), **(stored or {})}
 
     async def delete_account(self, person: Person) -> None:
         """Delete the account with everything, here and as far as possible at Ark's.
 
-        Running replies are stopped first. The ledger keeps its numbers, and nobody's name.
+        Running replies are stopped first. The turns keep their numbers, and nobody's name.
         """
         await self._stop_turns(person.id)
         refs = await self._storage.write(erase.account, person.id)
-        self._turns.forget(refs)
+        self._runner.forget(refs)
         await self._storage.empty_log()
 
     async def _stop_turns(self, user_id: int) -> None:
         """Have every running reply end, wherever it runs: a later end would write after us."""
-        for conversation_id in await self._storage.read(_running, user_id):
+        for conversation_id in await self._storage.read(turns.running_in, user_id):
             await self._service.stop(user_id, conversation_id)
         until = time.monotonic() + STOP_SECONDS
         while time.monotonic() < until:
-            if not await self._storage.read(Conversation.running_turns, user_id):
+            if not await self._storage.read(turns.running_in, user_id):
                 return
             await asyncio.sleep(STOP_LOOK_SECONDS)
 
@@ -118,38 +108,3 @@ def browser_name(agent: str) -> str:
 
 def _first(names: tuple[tuple[str, str], ...], agent: str) -> str:
     return next((name for name, pattern in names if re.search(pattern, agent)), "")
-
-
-# From here on: on a worker thread, inside a transaction.
-
-
-def _token_hash(token: str) -> str:
-    # As `accounts` stores it.
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _logins(user_id: int, token: str) -> list[LoginRow]:
-    this = _token_hash(token)
-    rows: Any = Login.select().where(Login.user == user_id, Login.expires_at > now())
-    found = [
-        LoginRow(
-            row.id, row.created_at, row.seen_at, browser_name(row.agent), row.token_hash == this
-        )
-        for row in rows.order_by(Login.seen_at.desc(), Login.id.desc())
-    ]
-    return sorted(found, key=lambda row: not row.is_this)
-
-
-def _end_login(user_id: int, login_id: int) -> None:
-    Login.delete().where(Login.id == login_id, Login.user == user_id).execute()
-
-
-def _end_other_logins(user_id: int, token: str) -> None:
-    Login.delete().where(Login.user == user_id, Login.token_hash != _token_hash(token)).execute()
-
-
-def _running(user_id: int) -> list[str]:
-    rows: Any = Conversation.select(Conversation.id).where(
-        Conversation.user == user_id, Conversation.turn_until > now()
-    )
-    return [str(row.id) for row in rows]

@@ -1,7 +1,8 @@
 """Numbers of tokens as they are paid for. What a server told is in `ark/chunks.py`, how the one
-becomes the other in `bill.py`."""
+becomes the other in `turns/bill.py`."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,37 @@ class Used:
             self.completion + other.completion,
             self.reasoning + other.reasoning,
         )
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a turn uses or sets aside: tokens, and millionths of a yuan."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    micro_yuan: int = 0
+    saved_micro_yuan: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+class PersonUsage(NamedTuple):
+    """What one person has used since some moment."""
+
+    tokens: int
+    micro_yuan: int
+    reserved: int
+    """Tokens that are set aside for running turns."""
+    limit: int | None
+    """The tokens a day that were set for this person; None for the common limit."""
+
+
+class AppUsage(NamedTuple):
+    """What the whole app has used and set aside, in micro-yuan."""
+
+    today: int
+    this_month: int

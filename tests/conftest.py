@@ -4,11 +4,13 @@ import asyncio
 import logging
 import os
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,11 +21,16 @@ from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
 from chatbot.budget import Budget, Prices
-from chatbot.service import ChatService, Shown
+from chatbot.clock import now
+from chatbot.service import ChatService
+from chatbot.storage import users
 from chatbot.storage.database import Storage, open_storage
-from chatbot.storage.models import User
-from chatbot.turn import Turn
-from chatbot.turns import Limits, Turns
+from chatbot.storage.tables import State, Turn, User
+from chatbot.storage.turns import Continue, Edit, Regenerate, Send, TurnRequest
+from chatbot.turns.purse import Purse
+from chatbot.turns.runner import Limits, Runner
+from chatbot.turns.running import RunningTurn
+from chatbot.views import Shown
 from tests.discretion import indiscretions
 
 NO_LIMITS = Budget(
@@ -65,6 +72,17 @@ def pytest_configure() -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+class SettableClock:
+    """A clock that tests can set: `ahead` of the real one, or standing still since `at`."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+        self.at: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return (self.at or now()) + self.ahead
 
 
 class Listener(logging.Handler):
@@ -110,9 +128,26 @@ def database_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'chat.db'}"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty SQLite database, then an empty one on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'chat.db'}"
+    server = request.getfixturevalue("postgres")
+    name = f"chat_{uuid.uuid4().hex}"
+    server.psql(f"create database {name}")
+    return str(server.get_uri(name))
+
+
 @pytest.fixture
-def storage(database_url: str) -> Iterator[Storage]:
-    opened = open_storage(database_url)
+def clock() -> SettableClock:
+    """What the app takes for the time, in its database and for its accounts."""
+    return SettableClock()
+
+
+@pytest.fixture
+def storage(database_url: str, clock: SettableClock) -> Iterator[Storage]:
+    opened = open_storage(database_url, clock=clock)
     yield opened
     opened.close()
 
@@ -128,7 +163,8 @@ class Chat:
     """The services of one process, as the page has them, and a user to talk as."""
 
     service: ChatService
-    turns: Turns
+    runner: Runner
+    purse: Purse
     storage: Storage
     user_id: int
 
@@ -141,8 +177,24 @@ class Chat:
     async def started(self) -> str:
         return await self.service.start_conversation(self.user_id)
 
-    async def send(self, conversation_id: str, text: str) -> Turn:
-        return await self.service.send(self.user_id, conversation_id, text)
+    async def send_as(self, user_id: int, conversation_id: str, text: str) -> RunningTurn:
+        """`send` of somebody else."""
+        return await self.runner.start(user_id, conversation_id, Send(text))
+
+    async def send(self, conversation_id: str, text: str) -> RunningTurn:
+        return await self.start(conversation_id, Send(self.service._checked(text)))
+
+    async def edit(self, conversation_id: str, question_id: int, text: str) -> RunningTurn:
+        return await self.start(conversation_id, Edit(question_id, self.service._checked(text)))
+
+    async def regenerate(self, conversation_id: str, reply_id: int) -> RunningTurn:
+        return await self.start(conversation_id, Regenerate(reply_id))
+
+    async def go_on(self, conversation_id: str, reply_id: int) -> RunningTurn:
+        return await self.start(conversation_id, Continue(reply_id))
+
+    async def start(self, conversation_id: str, request: TurnRequest) -> RunningTurn:
+        return await self.runner.start(self.user_id, conversation_id, request)
 
     async def ask(self, conversation_id: str, text: str) -> Shown:
         """Send and wait for the end of the reply, as it is stored then."""
@@ -153,13 +205,25 @@ class Chat:
         return (await self.service.open(self.user_id, conversation_id, 1000)).messages
 
 
-async def finished(turn: Turn, seconds: float = 20) -> None:
+def leased_until(conversation_id: str) -> datetime | None:
+    """When the lease of the running turn in a conversation ends; None when none runs."""
+    held = Turn.conversation == conversation_id, Turn.state == State.STREAMING
+    running = Turn.get_or_none(*held)
+    return running and running.lease_until
+
+
+async def stored_turns(chat: Chat) -> list[Any]:
+    """The rows of all turns, oldest first."""
+    return await chat.storage.read(lambda: list(Turn.select().order_by(Turn.started_at)))
+
+
+async def finished(turn: RunningTurn, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not turn.done:
             await turn.changed(turn.version, 1)
 
 
-async def grown(turn: Turn, characters: int = 1, seconds: float = 20) -> None:
+async def grown(turn: RunningTurn, characters: int = 1, seconds: float = 20) -> None:
     """Wait until so many characters of the reply have come."""
     async with asyncio.timeout(seconds):
         while len(turn.text) < characters:
@@ -171,7 +235,7 @@ OpenChat = Callable[..., "AsyncIterator[Chat]"]
 
 
 @pytest.fixture
-def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
+def open_chat(database_url: str, ark: OfflineArk, clock: SettableClock) -> Callable[..., object]:
     """Opens the services of a process; with `beside`, those of a second one on its database."""
 
     @asynccontextmanager
@@ -185,7 +249,7 @@ def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
         budget: Budget = NO_LIMITS,
         **limits: object,
     ) -> AsyncIterator[Chat]:
-        storage = beside.storage if beside else open_storage(database_url)
+        storage = beside.storage if beside else open_storage(database_url, clock=clock)
         client = ArkClient(
             api_key="test-key",
             base_url=url or ark.base_url,
@@ -194,19 +258,20 @@ def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
         )
         settled = replace(LIMITS, **limits)
         memories = memories_for(memory, settled.model, client, 3600)
-        turns = Turns(storage, memories, budget, settled)
-        turns.open()
-        service = ChatService(storage, turns, max_input_chars=20_000)
+        purse = Purse(budget)
+        runner = Runner(storage, memories, purse, settled)
+        runner.open()
+        service = ChatService(storage, runner, purse, max_input_chars=20_000)
         user = await storage.write(
             lambda: (
-                User.by_name_key(name)
+                users.by_name_key(name)
                 or User.create(name=name, name_key=name, password_hash="not used here")
             )
         )
         try:
-            yield Chat(service, turns, storage, user.id)
+            yield Chat(service, runner, purse, storage, user.id)
         finally:
-            await turns.close()
+            await runner.close()
             await client.close()
             if beside is None:
                 storage.close()

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from chatbot.ark.chunks import counted
+from chatbot.clock import now
 from chatbot.errors import (
     AccessRefused,
     AccountOverdue,
@@ -37,7 +38,6 @@ from chatbot.errors import (
     ToolNotOpen,
     WrongAddress,
 )
-from chatbot.storage.fields import now
 
 Api = Literal["create", "context", "responses", "chat", "delete"]
 CONTEXT_APIS = ("create", "context")

@@ -28,8 +28,8 @@ from chatbot.ark.client import ArkClient
 from chatbot.ark.dialect import PLAIN, Dialect
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.catalog import kinds_of
+from chatbot.clock import now
 from chatbot.errors import ArkError, PromptTooLong
-from chatbot.storage.fields import now
 
 log = logging.getLogger("chatbot.memory")
 pause = asyncio.sleep

@@ -12,8 +12,8 @@ from typing import Annotated, TextIO
 import typer
 
 from chatbot.cli.desk import AsJson, Desk, answer, at_desk, to_json
+from chatbot.clock import now
 from chatbot.storage import export as stored
-from chatbot.storage.fields import now
 from chatbot.storage.upkeep import whole_file
 
 

@@ -7,7 +7,8 @@ import typer
 
 from chatbot.cli.desk import AsJson, Desk, Failed, answer, at_desk, limit, moment, table
 from chatbot.errors import BadInput
-from chatbot.owner import MOST_DAYS, MOST_TOKENS, MOST_USES, InvitationRow
+from chatbot.owner import MOST_DAYS, MOST_TOKENS, MOST_USES
+from chatbot.views import InvitationRow
 
 app = typer.Typer(help="Invitations to register.", no_args_is_help=True)
 

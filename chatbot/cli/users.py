@@ -18,7 +18,7 @@ from chatbot.cli.desk import (
     table,
     yuan,
 )
-from chatbot.owner import PersonRow
+from chatbot.views import PersonRow
 
 app = typer.Typer(help="People's accounts.", no_args_is_help=True)
 

@@ -21,6 +21,7 @@ from playhouse import db_url
 from playhouse.migrations import Runner
 from playhouse.pool import PooledSqliteDatabase
 
+from chatbot.clock import Clock, now
 from chatbot.errors import (
     BadSettings,
     StorageDamaged,
@@ -28,9 +29,9 @@ from chatbot.errors import (
     StorageMissing,
     StorageUnavailable,
 )
+from chatbot.storage.current import using
 from chatbot.storage.file import DatabaseFile
 from chatbot.storage.lock import LOOK_SECONDS, InUse, UseLock
-from chatbot.storage.models import database
 from chatbot.storage.place import (
     address,
     give_to_owner,
@@ -56,6 +57,8 @@ BUSY_SECONDS = 5
 CONNECT_SECONDS = 10
 UPGRADE_SECONDS = 20
 """How long a start waits for another one that brings the schema up to date."""
+UPGRADE_LOCK = 0x75706772
+"""Any number will do, as long as nothing else locks it."""
 LOG_SECONDS = (0.5, 2, 8, 30)
 """Pauses between tries to empty the log: a reader that looks at an old state keeps it."""
 
@@ -75,9 +78,15 @@ class Storage:
     """An open database. Make one with `open_storage`; call `close` at the end."""
 
     def __init__(
-        self, opened: Any, *, file: DatabaseFile | None = None, lock: UseLock | None = None
+        self,
+        opened: Any,
+        *,
+        file: DatabaseFile | None = None,
+        lock: UseLock | None = None,
+        clock: Clock = now,
     ) -> None:
         self.database = opened
+        self.clock = clock
         self._file = file
         self._lock = lock
         self._damaged = False
@@ -87,6 +96,10 @@ class Storage:
         self._asked = 0
         """How many calls the threads have not answered yet."""
         self._emptying: asyncio.Task[None] | None = None
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return isinstance(self.database, peewee.SqliteDatabase)
 
     @property
     def folder(self) -> Path | None:
@@ -115,7 +128,7 @@ class Storage:
         SQLite answers that sooner than a thread would, and without waiting for whoever writes.
         Where others wait for a thread, this waits, too: streams go before what is looked up.
         """
-        if self._asked or not isinstance(self.database, peewee.SqliteDatabase):
+        if self._asked or not self._is_sqlite:
             return await self.read(work, *args, **kwargs)
         return self._call(self._reading, work, *args, **kwargs)
 
@@ -145,7 +158,11 @@ class Storage:
             log.error("database: %s was removed or replaced; restart the app", self._file.path)
             raise StorageMissing()
         try:
-            with self.database.connection_context(), transaction():
+            with (
+                using(self.database, self.clock),
+                self.database.connection_context(),
+                transaction(),
+            ):
                 return work(*args, **kwargs)
         except OF_THE_DATABASE as error:
             told = meaning(error)
@@ -190,12 +207,15 @@ class Storage:
             return False
 
     def _reading(self) -> AbstractContextManager[Any]:
-        return self.database.atomic()
+        if self._is_sqlite:
+            return self.database.atomic()
+        # By default PostgreSQL shows each statement what others have changed since the one before.
+        return self.database.atomic("REPEATABLE READ")
 
     @contextmanager
     def _searching(self) -> Iterator[None]:
-        if not isinstance(self.database, peewee.SqliteDatabase):
-            with self.database.atomic():
+        if not self._is_sqlite:
+            with self._reading():
                 self.database.execute_sql(f"SET LOCAL statement_timeout = {SEARCH_SECONDS * 1000}")
                 yield
             return
@@ -211,7 +231,7 @@ class Storage:
     def _writing(self) -> AbstractContextManager[Any]:
         # A deferred SQLite transaction that reads first and writes later fails at once when
         # another writer got in between; an immediate one waits its turn.
-        if isinstance(self.database, peewee.SqliteDatabase):
+        if self._is_sqlite:
             return self.database.atomic("IMMEDIATE")
         return self.database.atomic()
 
@@ -223,8 +243,9 @@ class Storage:
             self._lock.release()
 
 
-def open_storage(url: str, *, may_upgrade: bool = True) -> Storage:
-    """Open the database at `url` and bring its schema up to date.
+def open_storage(url: str, *, may_upgrade: bool = True, clock: Clock = now) -> Storage:
+    """Open the database at `url` and bring its schema up to date. What is stored with a moment gets
+    that of `clock`.
 
     Raises `BadSettings` when the place cannot be written, the server cannot be reached, the file
     is damaged, or the schema is an older one and another process uses the database. A server's
@@ -233,8 +254,8 @@ def open_storage(url: str, *, may_upgrade: bool = True) -> Storage:
     place = shown(url)
     try:
         if is_sqlite(url):
-            return _open_file(url)
-        return _open_server(url, may_upgrade)
+            return _open_file(url, clock)
+        return _open_server(url, clock, may_upgrade)
     except InUse:
         told = "is used by another process, and its schema has to be changed: stop the app first"
         raise BadSettings([f"DATABASE_URL: {place} {told}"]) from None
@@ -249,7 +270,7 @@ def open_storage(url: str, *, may_upgrade: bool = True) -> Storage:
         raise BadSettings([f"DATABASE_URL: {place} cannot be used: {error}"]) from error
 
 
-def _open_file(url: str) -> Storage:
+def _open_file(url: str, clock: Clock) -> Storage:
     try:
         path = sqlite_file(url)
     except ValueError as error:
@@ -269,7 +290,6 @@ def _open_file(url: str) -> Storage:
             timeout=BUSY_SECONDS,
             check_same_thread=False,
         )
-        database.initialize(opened)
         until = time.monotonic() + UPGRADE_SECONDS
         while _pending(opened):
             # Whoever shares the lock keeps the others from having it alone, so let go of it first.
@@ -284,7 +304,7 @@ def _open_file(url: str) -> Storage:
                 continue
             _upgrade(opened)
             lock.share()
-        return Storage(opened, file=DatabaseFile(path), lock=lock)
+        return Storage(opened, file=DatabaseFile(path), lock=lock, clock=clock)
     except BaseException:
         if opened is not None:
             opened.close_all()
@@ -304,7 +324,7 @@ def _make(path: Path) -> None:
     give_to_owner(path, path.parent)
 
 
-def _open_server(url: str, may_upgrade: bool) -> Storage:
+def _open_server(url: str, clock: Clock, may_upgrade: bool) -> Storage:
     scheme, _, rest = url.partition("://")
     more = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
     try:
@@ -314,7 +334,6 @@ def _open_server(url: str, may_upgrade: bool) -> Storage:
     except ValueError:
         # What is wrong with the URL is told without it: it may hold a password.
         raise BadSettings(["DATABASE_URL: names no database"]) from None
-    database.initialize(opened)
     if not may_upgrade and (pending := _pending(opened)) and len(pending) < len(_known()):
         raise BadSettings(
             [
@@ -323,7 +342,7 @@ def _open_server(url: str, may_upgrade: bool) -> Storage:
             ]
         )
     _upgrade(opened)
-    return Storage(opened)
+    return Storage(opened, clock=clock)
 
 
 def _pending(opened: Any) -> list[str]:
@@ -337,6 +356,25 @@ def _known() -> list[Path]:
 
 
 def _upgrade(opened: Any) -> None:
-    with opened.connection_context():
+    with opened.connection_context(), _alone(opened):
         for name in Runner(opened, str(MIGRATIONS)).up():
             log.info("database: applied migration %s", name)
+
+
+@contextmanager
+def _alone(opened: Any) -> Iterator[None]:
+    """Change the schema while nobody else does."""
+    if isinstance(opened, peewee.SqliteDatabase):
+        # Nobody else has the file (`UseLock`). A table that is written anew is dropped first, and
+        # that would delete what refers to it.
+        opened.execute_sql("PRAGMA foreign_keys = 0")
+        try:
+            yield
+        finally:
+            opened.execute_sql("PRAGMA foreign_keys = 1")
+        return
+    opened.execute_sql("SELECT pg_advisory_lock(%s)", (UPGRADE_LOCK,))
+    try:
+        yield
+    finally:
+        opened.execute_sql("SELECT pg_advisory_unlock(%s)", (UPGRADE_LOCK,))

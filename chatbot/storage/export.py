@@ -4,30 +4,31 @@ No password hash, no login token, nothing that Ark knows a conversation by. Each
 `Storage` transaction.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chatbot.storage.models import Conversation, Login, Message, Usage, User
+from chatbot.storage.tables import Conversation, Login, Message, State, Turn, User
 
 ACCOUNT = ("id", "name", "is_admin", "daily_tokens", "created_at", "disabled_at")
 LOGIN = ("created_at", "seen_at", "expires_at", "agent")
 SESSION = ("id", "title", "created_at", "updated_at", "newest_message")
-MESSAGE = (
-    "id", "after", "role", "content", "thought", "state", "error", "notes", "created_at",
-    "finished_at", "model", "prompt_tokens", "cached_tokens", "completion_tokens",
-    "reasoning_tokens", "first_token_ms", "micro_yuan", "request_id",
+MESSAGE = ("id", "after", "role", "content", "thought", "notes", "created_at")
+OUTCOME = ("state", "error", "finished_at", "model", "first_token_ms", "request_id")
+"""What a message has of its newest turn."""
+NUMBERS = (
+    "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "micro_yuan",
 )  # fmt: skip
-USAGE = (
-    "at", "session", "message", "model", "prompt_tokens", "cached_tokens", "completion_tokens",
-    "reasoning_tokens", "micro_yuan", "saved_micro_yuan", "settled",
-)  # fmt: skip
+"""What a message has of all its turns that have ended, summed."""
+USAGE = ("at", "session", "message", "model", *NUMBERS, "saved_micro_yuan")
 
 COLUMNS = {
-    "session": "conversation_id",
+    "session": "conversation",
     "message": "reply_id",
     "after": "parent",
+    "at": "started_at",
     # The visible version ends here; each message names the one before it.
     "newest_message": "head_id",
 }
@@ -44,12 +45,16 @@ def account(user_id: int) -> dict[str, Any] | None:
         return None
     logins: Any = Login.select().where(Login.user == user_id).order_by(Login.id)
     sessions: Any = Conversation.select().where(Conversation.user == user_id)
+    turns = list(Turn.select().where(Turn.user == user_id).order_by(Turn.started_at, Turn.id))
+    of_reply = defaultdict(list)
+    for turn in turns:
+        of_reply[turn.reply_id].append(turn)
     mine = Conversation.select(Conversation.id).where(Conversation.user == user_id)
     messages: Any = Message.select().where(Message.conversation.in_(mine)).order_by(Message.id)
     said: dict[UUID, list[dict[str, Any]]] = {}
     for message in messages:
-        said.setdefault(message.conversation_id, []).append(_values(message, MESSAGE))
-    usage: Any = Usage.select().where(Usage.user_id == user_id).order_by(Usage.id)
+        values = {**_values(message, MESSAGE), **_outcome(of_reply.get(message.id, []))}
+        said.setdefault(message.conversation_id, []).append(values)
     return {
         "account": _values(user, ACCOUNT),
         "logins": [_values(login, LOGIN) for login in logins],
@@ -57,18 +62,32 @@ def account(user_id: int) -> dict[str, Any] | None:
             {**_values(session, SESSION), "messages": said.get(session.id, [])}
             for session in sessions.order_by(Conversation.created_at, Conversation.id)
         ],
-        "usage": [_values(used, USAGE) for used in usage],
+        "usage": [_usage(turn) for turn in turns],
     }
 
 
 def nobodys_usage() -> list[dict[str, Any]]:
-    """The ledger's rows whose accounts were deleted."""
-    rows: Any = Usage.select().where(Usage.user_id.is_null()).order_by(Usage.id)
-    return [_values(row, USAGE) for row in rows]
+    """What the turns of deleted accounts have used."""
+    turns: Any = Turn.select().where(Turn.user.is_null()).order_by(Turn.started_at, Turn.id)
+    return [_usage(turn) for turn in turns]
+
+
+def _outcome(turns: list[Any]) -> dict[str, Any]:
+    """How a message came about; a question, or a reply without a turn, is complete."""
+    if not turns:
+        return {**dict.fromkeys((*OUTCOME, *NUMBERS)), "state": State.COMPLETE, "error": ""}
+    ended = [turn for turn in turns if turn.state != State.STREAMING]
+    sums = {name: sum(getattr(turn, name) for turn in ended) for name in NUMBERS}
+    return {**_values(turns[-1], OUTCOME), **(sums if ended else dict.fromkeys(NUMBERS))}
+
+
+def _usage(turn: Any) -> dict[str, Any]:
+    return {**_values(turn, USAGE), "settled": turn.state != State.STREAMING}
 
 
 def _values(row: Any, names: Iterable[str]) -> dict[str, Any]:
-    return {name: _plain(row.__data__[COLUMNS.get(name, name)]) for name in names}
+    data: Mapping[str, Any] = row.__data__
+    return {name: _plain(data[COLUMNS.get(name, name)]) for name in names}
 
 
 def _plain(value: Any) -> Any:

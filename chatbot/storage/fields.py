@@ -1,31 +1,15 @@
-"""Field types of our own."""
+"""Field types of our own, and which ids a column can hold."""
 
 from datetime import UTC, datetime
 
 from peewee import BigIntegerField
 
-
-def now() -> datetime:
-    """The present moment, UTC, to the millisecond that `InstantField` keeps."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+MOST_ID = 2**63 - 1
 
 
-def storable(text: str) -> str:
-    """The text as a database can hold it: without NUL, which PostgreSQL refuses, and with halves
-    of a surrogate pair, which no encoding has, replaced by U+FFFD."""
-    if "\x00" in text:
-        text = text.replace("\x00", "")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def plain(text: str) -> str:
-    """The text without any character that is not seen, and no longer than a million of them."""
-    return "".join(char for char in text if char in "\n\t" or char.isprintable())[:1_000_000]
+def is_id(told: object) -> bool:
+    """Whether this can be the id of a row; a larger number is an error of its own in SQLite."""
+    return isinstance(told, int) and 0 < told <= MOST_ID
 
 
 def stored_instant(moment: datetime) -> int:

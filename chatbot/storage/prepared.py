@@ -10,20 +10,20 @@ from typing import Any
 
 from peewee import ROW, Insert, Node, Update
 
+from chatbot.storage.current import database
 from chatbot.storage.fields import stored_instant
 
 
 class Prepared:
-    """A query for any values: `Prepared(database, build)(1, "a")` is what `build(1, "a")` gives,
-    run: the rows of a select (models, or tuples if it says so), the id the database gives to an
-    insert's row, the number of rows that an update changes.
+    """A query for any values: `Prepared(build)(1, "a")` is what `build(1, "a")` gives, run on the
+    current database: the rows of a select (models, or tuples if it says so), the id the database
+    gives to an insert's row, the number of rows that an update changes.
 
     `build` is for one model. It is given a place for each value, so it can compare and hand on
     what it gets, but not look at it. Values named at the call come to it by these names.
     """
 
-    def __init__(self, database: Any, build: Callable[..., Any]) -> None:
-        self._database = database
+    def __init__(self, build: Callable[..., Any]) -> None:
         self._build = build
         self._written: dict[tuple[Any, ...], tuple[Any, str, list[Any]]] = {}
         self._read: dict[tuple[Any, ...], Callable[[Any], Any]] = {}
@@ -31,13 +31,13 @@ class Prepared:
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         # A dict keeps its order, so the same call has the same key.
-        key = (type(self._database.obj), *named)
+        key = (type(database.obj), *named)
         if key not in self._written:
             query: Any = self._build(
                 *map(_Place, range(len(values))),
                 **{name: _Place(number) for number, name in enumerate(named, len(values))},
             )
-            if isinstance(query, Insert) and self._database.returning_clause:
+            if isinstance(query, Insert) and database.returning_clause:
                 query = query.returning(query.table._meta.primary_key)
             self._written[key] = (query, *query.sql())
         query, text, order = self._written[key]
@@ -46,7 +46,7 @@ class Prepared:
         if isinstance(query, Insert | Update):
             return self._write(query, text, filled)
         if key in self._read:
-            found = self._database.execute_sql(text, filled).fetchall()
+            found = database.execute_sql(text, filled).fetchall()
             return list(map(self._read[key], found))
         rows = query.model.raw(text, *filled)
         first = (rows.tuples() if query._row_type == ROW.TUPLE else rows).execute()
@@ -58,10 +58,14 @@ class Prepared:
         return made
 
     def _write(self, query: Any, text: str, values: list[Any]) -> Any:
-        cursor = self._database.execute_sql(text, values)
+        cursor = database.execute_sql(text, values)
         if isinstance(query, Update):
             return cursor.rowcount
-        return cursor.fetchall()[0][0] if self._database.returning_clause else cursor.lastrowid
+        return cursor.fetchall()[0][0] if database.returning_clause else cursor.lastrowid
+
+
+prepared = Prepared
+"""The same, to stand above the function that builds the query."""
 
 
 class _Place(Node):

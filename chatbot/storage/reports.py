@@ -1,4 +1,4 @@
-"""Figures over all people: who used what, days, errors, what Ark holds. For the owner's eyes.
+"""Reports over all people: who used what, days, errors. For admins.
 
 Read-only, each in a fixed number of queries. When a day begins is for the caller to say: time
 zones are known to Python, not to every database.
@@ -7,70 +7,27 @@ zones are known to Python, not to every database.
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from peewee import SQL, Case, fn
+from peewee import JOIN, SQL, Case, fn
 
-from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Login, Message, State, Usage, User
+from chatbot.storage.tables import Login, Turn, User
+from chatbot.views import DayRow, ErrorRow, PersonRow
 
+# As a literal: only then does a database see that the small index of turns with an error fits.
+WITH_ERROR = Turn.error != SQL("''")
 SAMPLES = 50_000
 """Most first tokens that percentiles are taken from, the newest ones."""
-ENDED_EARLY = (State.INTERRUPTED, State.FAILED, State.FILTERED, State.LENGTH)
-
-
-@dataclass(frozen=True)
-class PersonRow:
-    """An account, with what it has used and reserved."""
-
-    id: int
-    name: str
-    is_admin: bool
-    disabled: bool
-    created_at: datetime
-    seen_at: datetime | None
-    """The last sign of life: a login in use (kept to the hour) or a turn of this month."""
-    tokens_today: int
-    micro_yuan_month: int
-    daily_tokens: int | None
-    """None for the common limit, 0 for no limit."""
-
-
-@dataclass(frozen=True)
-class DayRow:
-    """The use of one day; running turns count with what is reserved for them."""
-
-    day: date
-    turns: int
-    people: int
-    prompt: int
-    cached: int
-    completion: int
-    micro_yuan: int
-    saved_micro_yuan: int
-    first_token_p50: int | None
-    first_token_p95: int | None
-
-
-@dataclass(frozen=True)
-class ErrorRow:
-    """What ended a reply early. `code` is one of `errors.py`; `request_id` is Ark's, if any."""
-
-    at: datetime
-    code: str
-    request_id: str
-    name: str
 
 
 def people(day: datetime, month: datetime) -> list[PersonRow]:
-    """All accounts, oldest first, in three queries; the ledger is read from `month` on."""
-    today = Case(None, [(Usage.at >= day, Usage.prompt_tokens + Usage.completion_tokens)], 0)
+    """All accounts, oldest first, in three queries; the turns are read from `month` on."""
+    today = Case(None, [(Turn.started_at >= day, Turn.prompt_tokens + Turn.completion_tokens)], 0)
     used: Any = (
-        Usage.select(Usage.user_id, fn.SUM(today), fn.SUM(Usage.micro_yuan), fn.MAX(Usage.at))
-        .where(Usage.at >= month)
-        .group_by(Usage.user_id)
+        Turn.select(Turn.user, fn.SUM(today), fn.SUM(Turn.micro_yuan), fn.MAX(Turn.started_at))
+        .where(Turn.started_at >= month)
+        .group_by(Turn.user)
         .tuples()
     )
     use_of = {user_id: use for user_id, *use in used}
@@ -100,24 +57,25 @@ def people(day: datetime, month: datetime) -> list[PersonRow]:
 def days(starts: Sequence[datetime]) -> list[DayRow]:
     """The days that begin at these moments, the last one up to now; unused ones included.
 
-    Two queries over the ledger rows of those days, by index; the second also looks up one message
-    for each, so that `SAMPLES` turns take some 0.4 seconds.
+    Two queries over the turns of those days, by index.
     """
     if not starts:
         return []
     newest_first = reversed(list(enumerate(starts)))
-    nth = Case(None, [(Usage.at >= start, number) for number, start in newest_first]).alias("nth")
-    in_days = Usage.at >= starts[0]
+    nth = Case(None, [(Turn.started_at >= start, number) for number, start in newest_first]).alias(
+        "nth"
+    )
+    in_days = Turn.started_at >= starts[0]
     sums: Any = (
-        Usage.select(
+        Turn.select(
             nth,
-            fn.COUNT(Usage.id).alias("turns"),
-            fn.COUNT(Usage.user_id.distinct()).alias("people"),
-            fn.SUM(Usage.prompt_tokens).alias("prompt"),
-            fn.SUM(Usage.cached_tokens).alias("cached"),
-            fn.SUM(Usage.completion_tokens).alias("completion"),
-            fn.SUM(Usage.micro_yuan).alias("micro_yuan"),
-            fn.SUM(Usage.saved_micro_yuan).alias("saved_micro_yuan"),
+            fn.COUNT(Turn.id).alias("turns"),
+            fn.COUNT(Turn.user.distinct()).alias("people"),
+            fn.SUM(Turn.prompt_tokens).alias("prompt"),
+            fn.SUM(Turn.cached_tokens).alias("cached"),
+            fn.SUM(Turn.completion_tokens).alias("completion"),
+            fn.SUM(Turn.micro_yuan).alias("micro_yuan"),
+            fn.SUM(Turn.saved_micro_yuan).alias("saved_micro_yuan"),
         )
         .where(in_days)
         .group_by(SQL("nth"))
@@ -128,10 +86,9 @@ def days(starts: Sequence[datetime]) -> list[DayRow]:
         ("turns", "people", "prompt", "cached", "completion", "micro_yuan", "saved_micro_yuan"), 0
     )
     waits: Any = (
-        Usage.select(nth, Message.first_token_ms)
-        .join(Message, on=(Message.id == Usage.reply_id))
-        .where(in_days, Message.first_token_ms.is_null(False))
-        .order_by(Usage.at.desc())
+        Turn.select(nth, Turn.first_token_ms)
+        .where(in_days, Turn.first_token_ms.is_null(False))
+        .order_by(Turn.started_at.desc())
         .limit(SAMPLES)
         .tuples()
     )
@@ -152,37 +109,28 @@ def days(starts: Sequence[datetime]) -> list[DayRow]:
 def errors(limit: int) -> list[ErrorRow]:
     """The newest replies that an error ended early, newest first.
 
-    Costs as much as there are such replies, by the index on their state.
+    Costs as much as are asked for, by the index of turns with an error.
     """
+    at = fn.COALESCE(Turn.finished_at, Turn.started_at)
     rows: Any = (
-        Message.select(
-            Message.finished_at,
-            Message.created_at,
-            Message.error,
-            Message.request_id,
-            User.name.alias("person"),
-        )
-        .join(Conversation)
-        .join(User)
-        .where(Message.state.in_(ENDED_EARLY), Message.error != "")
-        .order_by(Message.id.desc())
+        Turn.select(at, Turn.error, Turn.request_id, User.name)
+        .join(User, JOIN.LEFT_OUTER)
+        .where(WITH_ERROR)
+        .order_by(Turn.started_at.desc())
         .limit(max(limit, 0))
-        .objects()
+        .tuples()
     )
-    return [
-        ErrorRow(row.finished_at or row.created_at, row.error, row.request_id, row.person)
-        for row in rows
-    ]
+    return [ErrorRow(at, error, request_id, name or "") for at, error, request_id, name in rows]
 
 
 def error_counts(since: datetime) -> dict[str, int]:
     """How often each error ended a reply since then, the most frequent first."""
-    count = fn.COUNT(Message.id)
+    count = fn.COUNT(Turn.id)
     rows: Any = (
-        Message.select(Message.error, count)
-        .where(Message.state.in_(ENDED_EARLY), Message.error != "", Message.created_at >= since)
-        .group_by(Message.error)
-        .order_by(count.desc(), Message.error)
+        Turn.select(Turn.error, count)
+        .where(WITH_ERROR, Turn.started_at >= since)
+        .group_by(Turn.error)
+        .order_by(count.desc(), Turn.error)
         .tuples()
     )
     counts: Counter[str] = Counter()
@@ -190,23 +138,6 @@ def error_counts(since: datetime) -> dict[str, int]:
         # Behind a colon stands what the sentence needs, such as seconds.
         counts[reason.partition(":")[0]] += times
     return dict(counts.most_common())
-
-
-def held_tokens() -> int:
-    """About how many tokens Ark holds in the contexts that are in use and have not expired.
-
-    Stored responses cost nothing: their cache works by itself (docs/82379/1398933). One pass over
-    the conversations. Taken for a context: prompt and completion of its newest reply, which is a
-    little more than Ark caches of it.
-    """
-    held = fn.COALESCE(Message.prompt_tokens, 0) + fn.COALESCE(Message.completion_tokens, 0)
-    tokens = (
-        Message.select(fn.SUM(held))
-        .join(Conversation, on=(Conversation.memory_upto == Message.id))
-        .where(Conversation.memory_expires_at > now(), Conversation.memory_kind == "context")
-        .scalar()
-    )
-    return int(tokens or 0)
 
 
 def _percentile(values: Sequence[int], percent: int) -> int | None:

@@ -2,7 +2,7 @@
 
 SQLite folds ASCII only. Where a word has other letters with two forms, a pattern names both of
 each; that takes about as long. Full-width Latin letters and digits are rare, so an index holds the
-messages that have some (migration 0006), and a search for common ones costs nothing more.
+messages that have some (migration 0007), and a search for common ones costs nothing more.
 """
 
 import functools
@@ -11,10 +11,12 @@ import re
 import unicodedata
 from typing import Any
 
-import peewee
 from peewee import SQL, Expression, fn
 
-from chatbot.storage.models import Conversation, Message, database
+from chatbot.storage.conversations import Listed, find, newest
+from chatbot.storage.current import is_sqlite
+from chatbot.storage.messages import branch
+from chatbot.storage.tables import Conversation, Message
 
 MOST_WORDS = 8
 MOST_CHARACTERS = 100
@@ -32,10 +34,12 @@ def words_of(search: str) -> list[str]:
     return search[:MOST_CHARACTERS].split()[:MOST_WORDS]
 
 
-def conversations(user_id: int, limit: int, search: str, *, titles_only: bool = False) -> list[Any]:
+def conversations(
+    user_id: int, limit: int, search: str, *, titles_only: bool = False
+) -> list[Listed]:
     """What a list shows of the user's conversations that have all words, newest first."""
     conditions = [_found(word, titles_only) for word in words_of(search)]
-    return Conversation.newest(user_id, limit, conditions)
+    return newest(user_id, limit, conditions)
 
 
 def hit(user_id: int, conversation_id: str, search: str, reach: int) -> tuple[int | None, int]:
@@ -45,9 +49,9 @@ def hit(user_id: int, conversation_id: str, search: str, reach: int) -> tuple[in
     Raises `ConversationNotFound`.
     """
     words = [_folded(word) for word in words_of(search)]
-    head_id = Conversation.of(user_id, conversation_id).head_id
+    head_id = find(user_id, conversation_id).head_id
     best: tuple[int, int | None, int] = 0, None, 0
-    for after, message in enumerate(reversed(Message.branch(head_id, reach))):
+    for after, message in enumerate(reversed(branch(head_id, reach))):
         text = _folded(message.content)
         count = sum(word in text for word in words)
         if count > best[0]:
@@ -101,7 +105,7 @@ def _matches(text: Any, word: str, *, wide_only: bool = False) -> Any:
     if wide_only:
         first = next(place for place, form in enumerate(forms) if len(form) > 1)
         forms[first] = [form for form in forms[first] if not form.isascii()]
-    if _is_sqlite():
+    if is_sqlite():
         # A pattern that begins with one letter is looked for several times as fast.
         rest = "".join(map(_glob, forms[1:]))
         patterns = [f"*{_glob([form])}{rest}*" for form in forms[0]]
@@ -113,9 +117,8 @@ def _matches(text: Any, word: str, *, wide_only: bool = False) -> Any:
 
 def _is_wide() -> Any:
     # Written as in the index, for the database to see that it fits.
-    pattern, op = (WIDE_SQLITE, "GLOB") if _is_sqlite() else (WIDE_POSTGRES, "~")
-    done = Expression(Message.state, "<>", SQL("'streaming'"))
-    return done & Expression(Message.content, op, SQL(f"'{pattern}'"))
+    pattern, op = (WIDE_SQLITE, "GLOB") if is_sqlite() else (WIDE_POSTGRES, "~")
+    return Expression(Message.content, op, SQL(f"'{pattern}'"))
 
 
 def _forms(character: str) -> list[str]:
@@ -142,7 +145,3 @@ def _glob(forms: list[str]) -> str:
 
 def _bracket(forms: list[str]) -> str:
     return f"[{''.join(forms)}]" if len(forms) > 1 else re.escape(forms[0])
-
-
-def _is_sqlite() -> bool:
-    return isinstance(database.obj, peewee.SqliteDatabase)

@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from chatbot.accounts import Accounts, Person
 from chatbot.errors import BadInput, NotLoggedIn
-from chatbot.self_service import LoginRow, SelfService
+from chatbot.self_service import SelfService
 from chatbot.ui.cookies import set_login_cookie, token_of
 from chatbot.ui.routes import PREFIX, answering, fields_of, texts_of
+from chatbot.views import LoginRow
 
 LARGEST_ID = 2**31 - 1
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chatbot.characters import storable
 from chatbot.errors import BadInput
-from chatbot.storage.fields import storable
 
 SESSION_HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LARGEST_NUMBER = 2**53

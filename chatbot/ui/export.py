@@ -8,11 +8,12 @@ from starlette.routing import Route
 
 from chatbot.accounts import Accounts
 from chatbot.errors import NotLoggedIn
-from chatbot.service import ChatService, Thread
+from chatbot.service import ChatService
 from chatbot.ui.cookies import ZONE, token_of
 from chatbot.ui.routes import PREFIX, answering, texts_of
 from chatbot.ui.texts import Language, language_of, reason_text, text
 from chatbot.ui.visit import zone_of
+from chatbot.views import Thread
 
 WHOLE = 100_000
 """More messages than any conversation has."""

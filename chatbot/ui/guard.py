@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatbot.accounts import Accounts, login_key
+from chatbot.addresses import network_of
 from chatbot.errors import BadInput, BodyTooLarge, ChatbotError, NotLoggedIn, TooManyRequests
-from chatbot.throttle import network_of
 from chatbot.ui.answers import event_refusal, page_refusal, refusal, session_not_found
 from chatbot.ui.cookies import token_of
 from chatbot.ui.doors import Door, Doors, path_of

@@ -7,9 +7,10 @@ the browser sent them, so anything may stand in the place of a text.
 
 import html
 import json
-import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -17,25 +18,21 @@ import gradio as gr
 from chatbot.accounts import Accounts
 from chatbot.catalog import OFFLINE_MODEL, label_of
 from chatbot.errors import ChangedElsewhere, ConversationNotFound, SearchNotDone, SearchReplaced
+from chatbot.send_rate import SendRateLimit
 from chatbot.service import LIST_LIMIT, ChatService, is_message_id
-from chatbot.throttle import SendRateLimit
-from chatbot.turn import Turn
 from chatbot.ui.listing import MAX_LISTED, Listing, listing
 from chatbot.ui.render import Kept
 from chatbot.ui.texts import Language, text
 from chatbot.ui.transcript import GrowingReply, status_line, thread_messages
 from chatbot.ui.viewers import Viewers
 from chatbot.ui.visit import Visit, for_anyone, for_user
+from chatbot.views import StartedReply, Thread
 
 WINDOW = 30
 """Messages shown at first: what a frame costs in the browser grows with the messages on the page.
 How many are shown by now is the page's to say."""
 MAX_WINDOW = 1_000
 FRAME_SECONDS = 0.05
-REPEAT_SECONDS = 1.5
-"""A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
-ASKED_SECONDS = 0.001
-"""In this time Ark is asked. A page drawn before takes the processor from it."""
 
 UNCHANGED = {"__type__": "update"}
 """What a component is sent that is to stay as it is."""
@@ -46,6 +43,22 @@ NEW = "new"
 Frame = tuple[list[Any] | dict[str, str], str | dict[str, str], str]
 """Chatbot, status and signal, as plain values. A frame holds no `gr.update` and no `gr.skip`:
 Gradio builds a component anew for each of them, which costs more than the rest of the frame."""
+Signal = dict[str, Any]
+"""What a frame says to the page beside what it shows; empty for nothing."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody has just asked for in this tab."""
+
+    reply: StartedReply
+    search: str
+    """What stands in the search box of the sessions."""
+    question: str = ""
+    """What comes back to the prompt if not one word of an answer comes."""
+
+    def signal(self) -> Signal:
+        return {"sent": self.reply.reply_id, "search": self.search}
 
 
 class Handlers:
@@ -84,8 +97,9 @@ class Handlers:
         name, owner = html.escape(visit.person.name), _visible(visit.person.is_admin)
         sessions = {**UNCHANGED, "choices": listed.choices, "value": chosen}
         yield login, chat, owner, name, sessions, listed.plain, welcome, "", ""
-        async for frame in self._show(visit, chosen, window):
-            yield *(UNCHANGED,) * 6, *frame
+        async with aclosing(self._frames(visit, chosen, window)) as frames:
+            async for frame in frames:
+                yield *(UNCHANGED,) * 6, *frame
 
     @for_anyone
     async def follow(
@@ -95,8 +109,9 @@ class Handlers:
         if visit.person is None:
             yield [], "", ""
             return
-        async for frame in self._show(visit, conversation_id, window):
-            yield frame
+        async with aclosing(self._frames(visit, conversation_id, window)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_anyone
     async def sessions(
@@ -135,20 +150,22 @@ class Handlers:
         place: tuple[Any, ...] = (
             {"__type__": "update", "choices": listed.choices, "value": chosen}, "", listed.plain,
         )  # fmt: skip
-        async for frame in self._show(visit, chosen, window):
-            if frame[0] is UNCHANGED:
-                # Another one was asked for meanwhile.
+        async with aclosing(self._frames(visit, chosen, window)) as frames:
+            async for frame in frames:
+                if frame[0] is UNCHANGED:
+                    # Another one was asked for meanwhile.
+                    place = (UNCHANGED,) * 3
+                yield *place, *frame
                 place = (UNCHANGED,) * 3
-            yield *place, *frame
-            place = (UNCHANGED,) * 3
 
     @for_user
     async def select_session(
         self, visit: Visit, conversation_id: str | None, window: int
     ) -> AsyncIterator[Frame]:
         """Show a conversation and follow the reply that is being written in it, if any."""
-        async for frame in self._show(visit, conversation_id, window):
-            yield frame
+        async with aclosing(self._frames(visit, conversation_id, window)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def send(
@@ -167,8 +184,10 @@ class Handlers:
         if question is None:
             yield gr.skip()
             return
-        async for frame in self._send(visit, conversation_id, window, search, str(question)):
-            yield frame
+        asked = await self._send(visit, conversation_id, search, str(question))
+        async with aclosing(self._frames(visit, conversation_id, window, asked)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def send_example(
@@ -181,8 +200,10 @@ class Handlers:
     ) -> AsyncIterator[Frame]:
         """Send one of the example questions of an empty conversation."""
         question = str(example.value["text"])
-        async for frame in self._send(visit, conversation_id, window, search, question):
-            yield frame
+        asked = await self._send(visit, conversation_id, search, question)
+        async with aclosing(self._frames(visit, conversation_id, window, asked)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def edit(
@@ -206,11 +227,13 @@ class Handlers:
         if begun_in != thread.entry.id or newest != [str(shown)]:
             raise ChangedElsewhere()
         self._sends.take(visit.user_id, visit.address)
-        turn = await self.service.edit(
+        reply = await self.service.edit(
             visit.user_id, thread.entry.id, _message_id(question_id), str(words)
         )
-        async for frame in self._follow_turn(visit, turn, window, search):
-            yield frame
+        asked = Asked(reply, search)
+        async with aclosing(self._frames(visit, conversation_id, window, asked)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def regenerate(
@@ -218,11 +241,13 @@ class Handlers:
     ) -> AsyncIterator[Frame]:
         """Have the newest question answered again, and follow the reply."""
         self._sends.take(visit.user_id, visit.address)
-        turn = await self.service.regenerate(
+        reply = await self.service.regenerate(
             visit.user_id, conversation_id or "", _message_id(shown)
         )
-        async for frame in self._follow_turn(visit, turn, window, search):
-            yield frame
+        asked = Asked(reply, search)
+        async with aclosing(self._frames(visit, conversation_id, window, asked)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def undo(
@@ -230,9 +255,10 @@ class Handlers:
     ) -> AsyncIterator[Frame]:
         """Take the newest turn back; its question returns to the box."""
         question = await self.service.undo(visit.user_id, conversation_id or "", _message_id(shown))
-        signal = json.dumps({"undone": shown, "returned": question})
-        async for messages, status, _ in self._show(visit, conversation_id, window):
-            yield messages, status, signal
+        signal = {"undone": shown, "returned": question}
+        async with aclosing(self._frames(visit, conversation_id, window, signal=signal)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def choose_option(
@@ -245,9 +271,11 @@ class Handlers:
     ) -> AsyncIterator[Frame]:
         """Go on with the newest reply, which ended early: the only option there is."""
         self._sends.take(visit.user_id, visit.address)
-        turn = await self.service.go_on(visit.user_id, conversation_id or "", _message_id(shown))
-        async for frame in self._follow_turn(visit, turn, window, search):
-            yield frame
+        reply = await self.service.go_on(visit.user_id, conversation_id or "", _message_id(shown))
+        asked = Asked(reply, search)
+        async with aclosing(self._frames(visit, conversation_id, window, asked)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def show_version(
@@ -265,8 +293,9 @@ class Handlers:
             _message_id(message_id),
             -1 if step == "-1" else 1,
         )
-        async for frame in self._show(visit, conversation_id, window):
-            yield frame
+        async with aclosing(self._frames(visit, conversation_id, window)) as frames:
+            async for frame in frames:
+                yield frame
 
     @for_user
     async def stop(self, visit: Visit, conversation_id: str | None) -> None:
@@ -305,101 +334,77 @@ class Handlers:
         return gr.update(visible=False), shown, "", listed.plain
 
     async def _send(
-        self, visit: Visit, conversation_id: str | None, window: int, search: str, question: str
-    ) -> AsyncIterator[Frame]:
+        self, visit: Visit, conversation_id: str | None, search: str, question: str
+    ) -> Asked:
         self._sends.take(visit.user_id, visit.address)
-        turn = await self.service.send(visit.user_id, conversation_id or "", question)
-        async for frame in self._follow_turn(visit, turn, window, search, question):
-            yield frame
+        reply = await self.service.send(visit.user_id, conversation_id or "", question)
+        return Asked(reply, search, question)
 
-    async def _follow_turn(
-        self, visit: Visit, turn: Turn, window: int, search: str, question: str = ""
-    ) -> AsyncIterator[Frame]:
-        """The frames of a turn that was just started; `question` comes back if it got nothing."""
-        frames = self._watch_turn(visit, turn, window, search, question)
-        async for frame in self._held(visit, frames):
-            yield frame
+    async def _frames(
+        self,
+        visit: Visit,
+        conversation_id: str | None,
+        window: int,
+        asked: Asked | None = None,
+        signal: Signal | None = None,
+    ) -> AsyncGenerator[Frame]:
+        """The frames of a conversation until nothing grows any more, for as long as this tab looks
+        at it; each with the signal.
 
-    async def _show(
-        self, visit: Visit, conversation_id: str | None, window: int
-    ) -> AsyncIterator[Frame]:
-        """The frames of a conversation."""
-        async for frame in self._held(visit, self._watch(visit, conversation_id or "", window)):
-            yield frame
-
-    async def _held(
-        self, visit: Visit, frames: AsyncIterator[Frame | None]
-    ) -> AsyncIterator[Frame]:
-        """Frames for as long as this tab looks at them."""
-        async with self._viewers.take((visit.user_id, visit.tab)) as view:
-            async for frame in frames:
-                if view.superseded:
-                    # Gradio sends the last frame again at the end, and it must not be drawn over
-                    # what this tab shows by then.
-                    yield UNCHANGED, UNCHANGED, ""
-                    return
-                if frame is not None:
-                    yield frame
-
-    async def _watch_turn(
-        self, visit: Visit, turn: Turn, window: int, search: str, question: str
-    ) -> AsyncIterator[Frame | None]:
-        """`_watch` with a signal, by which the list of sessions comes as well.
-
-        It does so at the end, and early on when a session is given its title. An event of its own
-        would take the server a fifth of what the whole turn takes.
+        Who has just `asked` is sent the list of sessions as well, at the end, and early on when a
+        session is given its title. An event of its own would take the server a fifth of what the
+        whole turn takes.
         """
-        signal: dict[str, Any] = {"sent": turn.begun.reply_id, "search": search}
-        conversation_id = str(turn.begun.conversation_id)
-        shown: tuple[Any, Any] = UNCHANGED, UNCHANGED
-        # Ark is asked first, then the page is drawn.
-        await turn.changed(turn.version, ASKED_SECONDS)
-        async for frame in self._watch(visit, conversation_id, window):
-            if frame is None:
-                yield None
-                continue
-            if turn.done and turn.got_nothing:
-                signal["returned"] = question
-            shown = frame[:2]
-            yield *shown, json.dumps(signal)
-            if turn.begun.before_id is None and "sessions" not in signal:
-                with suppress(SearchNotDone):
-                    listed, _ = await self._found(visit, search, conversation_id)
-                    signal.update(sessions=listed.choices, recent=listed.plain)
-        # Without it the list stays as it is.
-        with suppress(SearchNotDone):
-            listed, _ = await self._found(visit, search, conversation_id)
-            signal.update(sessions=listed.choices, recent=listed.plain)
-        yield *shown, json.dumps(signal)
-
-    async def _watch(
-        self, visit: Visit, conversation_id: str, window: int
-    ) -> AsyncIterator[Frame | None]:
-        """Frames until nothing grows any more; None when there is nothing new to show."""
         window = _window(window)
-        thread = await self.service.open(visit.user_id, conversation_id, window)
+        open_thread = partial(self.service.open, visit.user_id, conversation_id or "", window)
+        signal = asked.signal() if asked else signal or {}
+        async with self._viewers.take((visit.user_id, visit.tab)) as view:
+            thread = await open_thread()
+            shown, status = await self._drawn(visit, thread)
+            running = thread.running_reply
+            if running is not None:
+                growing = GrowingReply(visit.language)
+                async with aclosing(
+                    self.service.follow(visit.user_id, thread.entry.id, running.id, FRAME_SECONDS)
+                ) as snapshots:
+                    async for snapshot in snapshots:
+                        if view.superseded:
+                            break
+                        reply = growing.messages(snapshot)
+                        if reply is None:
+                            continue
+                        yield [*shown, *reply], status, _json(signal)
+                        if asked and asked.reply.is_first and "sessions" not in signal:
+                            signal |= await self._list_after(visit, asked)
+                if not view.superseded:
+                    thread = await open_thread()
+                    shown, status = await self._drawn(visit, thread)
+                # The list of sessions has changed with it: `listed` in `page.js`.
+                signal = signal or {"ended": running.id}
+            if asked and not thread.messages[-1].content:
+                signal["returned"] = asked.question
+            if not view.superseded:
+                yield shown, status, _json(signal)
+            if asked and not view.superseded:
+                signal |= await self._list_after(visit, asked)
+            if view.superseded:
+                # Gradio sends the last frame again at the end, and it must not be drawn over what
+                # this tab shows by then.
+                yield UNCHANGED, UNCHANGED, ""
+            elif asked:
+                yield shown, status, _json(signal)
+
+    async def _drawn(self, visit: Visit, thread: Thread) -> tuple[list[Any], str]:
+        """The messages of a conversation and the line below the prompt, as the page gets them."""
         shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
-        status = status_line(thread, visit.language)
-        running = thread.running_reply
-        if running is None:
-            yield shown, status, ""
-            return
-        growing = GrowingReply(visit.language)
-        last: list[Any] = []
-        yielded_at = 0.0
-        async for snapshot in self.service.follow(
-            visit.user_id, conversation_id, running.id, FRAME_SECONDS
-        ):
-            reply = growing.messages(snapshot)
-            if reply == last and time.monotonic() - yielded_at < REPEAT_SECONDS:
-                yield None
-                continue
-            last, yielded_at = reply, time.monotonic()
-            yield [*shown, *reply], status, ""
-        thread = await self.service.open(visit.user_id, conversation_id, window)
-        shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
-        # The list of sessions has changed with it: `listed` in `page.js`.
-        yield shown, status_line(thread, visit.language), json.dumps({"ended": running.id})
+        return shown, status_line(thread, visit.language)
+
+    async def _list_after(self, visit: Visit, asked: Asked) -> Signal:
+        """The list of sessions as it is now, for a signal; without one it stays as it is."""
+        with suppress(SearchNotDone):
+            listed, _ = await self._found(visit, asked.search, asked.reply.conversation_id)
+            return {"sessions": listed.choices, "recent": listed.plain}
+        return {}
 
     def _name(self, language: Language) -> str:
         """What the model is called where people are greeted: never the id of an endpoint."""
@@ -454,6 +459,10 @@ class Handlers:
             found=bool(search.strip()),
         )
         return listed, len(entries)
+
+
+def _json(signal: Signal) -> str:
+    return json.dumps(signal) if signal else ""
 
 
 def _found_text(count: int, limit: int, language: Language, *, is_done: bool) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 
-from chatbot.service import Entry
 from chatbot.ui.texts import Language, text
+from chatbot.views import Entry
 
 MAX_LISTED = 10_000
 """Choices of a page that has asked for more and more of them."""

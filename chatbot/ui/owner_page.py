@@ -12,13 +12,14 @@ import gradio as gr
 
 from chatbot.accounts import Accounts
 from chatbot.errors import BadInput
-from chatbot.owner import DayRow, Owner
+from chatbot.owner import Owner
 from chatbot.ui.charts import day_chart, name_chart
 from chatbot.ui.owner_tables import errors_table, invitations_table, people_table
 from chatbot.ui.panels import UNSEEN, Label
 from chatbot.ui.texts import text
 from chatbot.ui.transcript import yuan
 from chatbot.ui.visit import Visit, for_owner
+from chatbot.views import DayRow
 
 DAYS = 30
 ERRORS = 50

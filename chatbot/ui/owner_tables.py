@@ -4,12 +4,11 @@ each where it stands. A button names what it asks for and for which row; `owner.
 
 from collections.abc import Iterable, Sequence
 
-from chatbot.owner import InvitationRow, PersonRow
-from chatbot.storage.reports import ErrorRow
 from chatbot.ui.render import escaped
 from chatbot.ui.texts import reason_text, text
 from chatbot.ui.transcript import clock_time, yuan
 from chatbot.ui.visit import Visit
+from chatbot.views import ErrorRow, InvitationRow, PersonRow
 
 NOTHING = "–"
 

@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from chatbot.accounts import Accounts, Person
 from chatbot.errors import BadInput, BodyTooLarge, ChatbotError, NotLoggedIn
-from chatbot.storage.database import Storage
 from chatbot.ui.answers import refusal
 from chatbot.ui.cookies import set_login_cookie, token_of
 from chatbot.ui.doors import API
@@ -33,13 +32,14 @@ async def _never() -> bool:
 
 def routes(
     accounts: Accounts,
-    storage: Storage,
+    look: Callable[[], Awaitable[None]],
     *,
     login_days: float,
     paused: Callable[[], Awaitable[bool]] = _never,
 ) -> list[Route]:
-    """The routes to hand to the web app, in front of its own."""
-    handle = _Handlers(accounts, storage, round(login_days * 24 * 3600), paused)
+    """The routes to hand to the web app, in front of its own. `look` raises what is wrong with the
+    database, `paused` says whether nobody may ask."""
+    handle = _Handlers(accounts, look, round(login_days * 24 * 3600), paused)
     table: list[tuple[str, str, Handler]] = [
         ("POST", "register", handle.register),
         ("POST", "login", handle.log_in),
@@ -58,12 +58,12 @@ class _Handlers:
     def __init__(
         self,
         accounts: Accounts,
-        storage: Storage,
+        look: Callable[[], Awaitable[None]],
         max_age: int,
         paused: Callable[[], Awaitable[bool]],
     ) -> None:
         self._accounts = accounts
-        self._storage = storage
+        self._look = look
         self._max_age = max_age
         self._paused = paused
 
@@ -110,7 +110,7 @@ class _Handlers:
         return response
 
     async def health(self, request: Request) -> Response:
-        await self._storage.look()
+        await self._look()
         return JSONResponse({"status": "ok"})
 
     async def _logged_in(self, request: Request, token: str) -> Response:

@@ -8,18 +8,19 @@ stored text when somebody copies it.
 
 import asyncio
 import html
+import time
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from chatbot.service import Shown, Thread
-from chatbot.storage.branches import Versions
-from chatbot.turn import Snapshot
 from chatbot.ui.render import Growing, Kept, escaped, typed
 from chatbot.ui.texts import Language, reason_text, text
+from chatbot.views import Shown, Snapshot, Thread, Versions
 
 Wire = dict[str, Any]
 CONTINUE = "continue"
 WARN_AT = 0.8
+REPEAT_SECONDS = 1.5
+"""A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
 CAPTION = '<p><small class="caption{mark}" title="{title}">{remarks}</small></p>'
 ARROW = '<a href="#version-{id}-{way}" title="{title}">{sign}</a>'
 
@@ -52,9 +53,18 @@ class GrowingReply:
     def __init__(self, language: Language) -> None:
         self._language = language
         self._text, self._thought = Growing(), Growing()
+        self._last: list[Wire] = []
+        self._told_at = 0.0
 
-    def messages(self, snapshot: Snapshot) -> list[Wire]:
-        """The reply as it stands."""
+    def messages(self, snapshot: Snapshot) -> list[Wire] | None:
+        """The reply as it stands; None where the page has it, as it was told a moment ago."""
+        wires = self._messages(snapshot)
+        if wires == self._last and time.monotonic() - self._told_at < REPEAT_SECONDS:
+            return None
+        self._last, self._told_at = wires, time.monotonic()
+        return wires
+
+    def _messages(self, snapshot: Snapshot) -> list[Wire]:
         language = self._language
         wires = []
         if snapshot.thought:

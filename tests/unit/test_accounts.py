@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
+from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import bcrypt
 import pytest
 
-from chatbot.accounts import COMMON_PASSWORDS, Accounts, Person
+from chatbot.accounts import Accounts, Person
+from chatbot.accounts.passwords import COMMON_PASSWORDS
+from chatbot.clock import now
 from chatbot.errors import (
     BadName,
     BadPassword,
@@ -22,10 +22,9 @@ from chatbot.errors import (
     StorageUnavailable,
     TooManyAttempts,
 )
-from chatbot.storage import fields
-from chatbot.storage.database import Storage, open_storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Attempt, Invitation, Login, User
+from chatbot.storage.database import Storage
+from chatbot.storage.tables import Attempt, Invitation, Login, User
+from tests.conftest import SettableClock
 
 pytestmark = pytest.mark.anyio
 
@@ -37,13 +36,6 @@ ELSEWHERE = "198.51.100.7"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    opened = open_storage(f"sqlite:///{tmp_path}/chat.db")
-    yield opened
-    opened.close()
 
 
 def accounts_on(storage: Storage, registration="open") -> Accounts:
@@ -82,27 +74,15 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def fail(storage: Storage, subject: str, times: int, ago: timedelta = timedelta()) -> None:
     """Put failures into the table, as if they had happened some time ago."""
-    rows = [{"subject": subject, "at": now() - ago}] * times
+    rows = [{"subject": subject, "at": storage.clock() - ago}] * times
     storage.write_now(Attempt.insert_many(rows).execute)
 
 
-class Clock(datetime):
-    """Stands still until it is told how long after."""
-
-    start = time.time()
-    after = timedelta()
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> "Clock":
-        return cls.fromtimestamp(cls.start + cls.after.total_seconds(), tz)
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> type[Clock]:
-    """What `now()` looks at, here and in the app, so that a busy machine makes nobody wait less."""
-    monkeypatch.setattr(Clock, "after", timedelta())
-    monkeypatch.setattr(fields, "datetime", Clock)
-    return Clock
+def standing(clock: SettableClock) -> SettableClock:
+    """Time stands still for the app, so that a busy machine makes nobody wait less."""
+    clock.at = now()
+    return clock
 
 
 def failures(storage: Storage, subject: str) -> int:
@@ -531,7 +511,7 @@ async def test_without_an_invitation_a_name_cannot_be_probed(by_invitation):
 # The throttle
 
 
-async def test_of_fifty_wrong_passwords_at_once_five_are_tried(accounts, checks, clock):
+async def test_of_fifty_wrong_passwords_at_once_five_are_tried(accounts, checks, standing):
     await accounts.register("Ann", PASSWORD, "", HERE)
     guesses = [accounts.log_in("Ann", f"guess {n}", f"192.0.2.{n}") for n in range(50)]
     results = await asyncio.gather(*guesses, return_exceptions=True)
@@ -553,17 +533,17 @@ async def test_of_fifty_wrong_passwords_at_once_five_are_tried(accounts, checks,
     ],
 )
 async def test_the_wait_grows_up_to_a_limit_and_passes(
-    accounts, storage, checks, clock, subject, times, seconds
+    accounts, storage, checks, standing, subject, times, seconds
 ):
     await accounts.register("Ann", PASSWORD, "", ELSEWHERE)
     fail(storage, subject, times)
     for waited in (0, 1, seconds - 1):
-        clock.after = timedelta(seconds=waited)
+        standing.ahead = timedelta(seconds=waited)
         with pytest.raises(TooManyAttempts) as refused:
             await accounts.log_in("Ann", PASSWORD, HERE)
         assert refused.value.values["seconds"] == seconds - waited
     assert checks == []
-    clock.after = timedelta(seconds=seconds)
+    standing.ahead = timedelta(seconds=seconds)
     assert await accounts.log_in("Ann", PASSWORD, HERE)
 
 
@@ -583,7 +563,7 @@ async def test_other_or_few_failures_do_not_matter(accounts, storage, subject, t
     assert await accounts.log_in("Ann", PASSWORD, HERE)
 
 
-async def test_being_turned_away_does_not_make_the_wait_longer(accounts, storage, clock):
+async def test_being_turned_away_does_not_make_the_wait_longer(accounts, storage, standing):
     fail(storage, "account:ann", 5)
     for _ in range(3):
         with pytest.raises(TooManyAttempts):

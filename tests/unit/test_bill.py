@@ -8,7 +8,7 @@ import pytest
 
 from chatbot.ark.chunks import MOST_TOKENS, CallStarts, Chunk, Tokens, counted
 from chatbot.ark.tokens import estimate_tokens
-from chatbot.bill import Calls, most_of
+from chatbot.turns.bill import Calls, most_of
 from chatbot.usage import Used
 
 LIMIT = 1_000

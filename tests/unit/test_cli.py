@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from chatbot.ark.offline import FAULTS, Model, OfflineArk
 from chatbot.cli import app
+from chatbot.clock import now
 from chatbot.config import ROOT, Settings
+from chatbot.storage import switches, users
 from chatbot.storage.database import open_storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Attempt, Conversation, Login, Message, Switch, Usage, User
+from chatbot.storage.tables import Attempt, Conversation, Login, Message, State, Turn, User
 
 PASSWORD = "correct horse"
 KEY = "key-that-nobody-may-see"
@@ -75,18 +76,17 @@ def stored(url: str, work):
 
 def talk(name: str) -> str:
     """A session with an answered question and another version of the answer; its id."""
-    person = User.by_name_key(name)
+    person = users.by_name_key(name)
     conversation = Conversation.create(user=person, title="Weather")
     question = Message.create(conversation=conversation, role="user", content="Rain? 下雨吗")
     for answer in ("No.", "Yes."):
         reply = Message.create(
-            conversation=conversation, parent=question, role="assistant", content=answer,
-            ref="resp_secret",
-        )  # fmt: skip
+            conversation=conversation, parent=question, role="assistant", content=answer
+        )
     Conversation.update(head_id=reply.id).execute()
-    Usage.create(
-        user_id=person.id, conversation_id=conversation.id, reply_id=reply.id, model="ep",
-        prompt_tokens=9, micro_yuan=12,
+    Turn.create(
+        user=person.id, conversation=conversation.id, reply_id=reply.id, model="ep",
+        refs="resp_secret", prompt_tokens=9, micro_yuan=12, state=State.COMPLETE,
     )  # fmt: skip
     Login.create(user=person, token_hash="hash-of-a-token", expires_at=now(), agent="Firefox")
     return str(conversation.id)
@@ -215,7 +215,7 @@ def test_the_code_is_ready_to_be_sent():
 
 def test_use_is_shown_by_day(database):
     add("Ann")
-    stored(f"sqlite:///{database}", lambda: (talk("ann"), Switch.turn("paused", True)))
+    stored(f"sqlite:///{database}", lambda: (talk("ann"), switches.turn("paused", True)))
     found = values("usage", "--days", "3")
     assert [row["turns"] for row in found["days"]] == [0, 0, 1]
     assert found["days"][-1]["micro_yuan"] == 12

@@ -24,20 +24,15 @@ from chatbot.errors import (
 )
 from chatbot.storage.database import MIGRATIONS, open_storage
 from chatbot.storage.lock import UseLock
-from chatbot.storage.models import Conversation, Message, User
+from chatbot.storage.tables import Conversation, Message, User
 
 pytestmark = pytest.mark.anyio
 ANN = {"name": "Ann", "name_key": "ann", "password_hash": "x"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'chat.db'}"
-    postgres = request.getfixturevalue("postgres")
-    name = f"chat_{uuid.uuid4().hex}"
-    postgres.psql(f"create database {name}")
-    return postgres.get_uri(name)
+@pytest.fixture
+def database_url(each_database_url):
+    return each_database_url
 
 
 def fill(rows=2000):

@@ -32,7 +32,7 @@ async def by_session(chat, one):
 
 
 async def by_account(chat, one):
-    own = SelfService(chat.storage, chat.service, chat.turns)
+    own = SelfService(chat.storage, chat.service, chat.runner)
     await own.delete_account(Person(chat.user_id, "ann", False))
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from chatbot.accounts import Accounts
 from chatbot.storage.database import Storage, open_storage
-from chatbot.storage.models import Login
+from chatbot.storage.tables import Login
 from chatbot.ui import guard
 from chatbot.ui.guard import Guard
 from chatbot.ui.lanes import Lanes
@@ -73,7 +73,7 @@ EVERYTHING = [
 
 
 def app_of(accounts: Accounts, storage: Storage, **more) -> Starlette:
-    return guarded(accounts, routes(accounts, storage, login_days=7), EVERYTHING, **more)
+    return guarded(accounts, routes(accounts, storage.look, login_days=7), EVERYTHING, **more)
 
 
 @pytest.fixture

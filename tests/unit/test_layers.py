@@ -14,43 +14,40 @@ ORDER = [
     "chatbot.__main__",
     "chatbot.cli",
     "chatbot.self_service",
+    "chatbot.owner",
     "chatbot.service",
     "chatbot.searching",
     "chatbot.turns",
-    "chatbot.final_save",
-    "chatbot.turn",
-    "chatbot.bill",
     "chatbot.ark",
-    "chatbot.owner",
     "chatbot.budget",
+    "chatbot.send_rate",
     "chatbot.accounts",
-    "chatbot.throttle",
-    "chatbot.names",
     "chatbot.storage",
+    "chatbot.views",
     "chatbot.usage",
+    "chatbot.characters",
+    "chatbot.addresses",
     "chatbot.listening",
     "chatbot.catalog",
     "chatbot.config",
     "chatbot.values",
     "chatbot.service_unit",
     "chatbot.proxies",
+    "chatbot.clock",
     "chatbot.errors",
 ]
 HOMES = {
     "gradio": ("app.py", "chatbot/ui/", "chatbot/bootstrap.py"),
     "volcenginesdkarkruntime": ("chatbot/ark/client.py",),
-    "bcrypt": ("chatbot/accounts.py",),
-    "peewee": (
-        "chatbot/storage/",
-        "chatbot/accounts.py",
-        "chatbot/budget.py",
-        "chatbot/throttle.py",
-    ),
+    "bcrypt": ("chatbot/accounts/passwords.py",),
+    "peewee": ("chatbot/storage/",),
     "playhouse": ("chatbot/storage/",),
     "typer": ("chatbot/__main__.py", "chatbot/cli/"),
     "pydantic_settings": ("chatbot/config.py",),
     "dotenv": (),
 }
+BEHIND_THE_SERVICE = ("chatbot.storage", "chatbot.turns", "chatbot.ark")
+"""What the pages do not know: they are given views."""
 
 
 def name_of(path: Path) -> str:
@@ -107,7 +104,22 @@ def test_only_config_reads_the_environment() -> None:
     assert readers == ["chatbot.config"]
 
 
-def test_pages_never_see_tables() -> None:
-    for path in (ROOT / "chatbot" / "ui").glob("*.py"):
-        assert "chatbot.storage.models" not in imports(path)
-        assert not any(module.startswith("chatbot.ark") for module in imports(path))
+def test_pages_see_views_only() -> None:
+    assert [
+        f"{name_of(path)} imports {module}"
+        for path in FILES
+        if name_of(path).startswith("chatbot.ui")
+        for module in imports(path)
+        if module.startswith(BEHIND_THE_SERVICE)
+    ] == []
+
+
+def test_views_are_plain_values() -> None:
+    [views] = [path for path in FILES if name_of(path) == "chatbot.views"]
+    assert set(imports(views)) == {"dataclasses", "datetime", "typing"}
+
+
+def test_the_bottom_imports_nothing_of_ours() -> None:
+    for path in FILES:
+        if name_of(path) in ("chatbot.clock", "chatbot.errors", "chatbot.values"):
+            assert not any(module.startswith("chatbot") for module in imports(path)), path

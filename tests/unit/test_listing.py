@@ -7,9 +7,9 @@ from html import unescape
 
 import pytest
 
-from chatbot.service import Entry
 from chatbot.ui import listing as listing_module
 from chatbot.ui.listing import FOUND, PLAIN, listing
+from chatbot.views import Entry
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)  # A Thursday.
 

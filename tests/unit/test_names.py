@@ -3,9 +3,9 @@
 import pytest
 
 from chatbot.accounts import Accounts
+from chatbot.accounts.names import look_of, name_key, new_name
 from chatbot.errors import BadName, MixedScripts, NameTaken
-from chatbot.names import look_of, name_key, new_name
-from chatbot.storage.models import User
+from chatbot.storage.tables import User
 
 PASSWORD = "correct horse"
 
@@ -76,7 +76,7 @@ async def test_nobody_takes_the_look_of_another_name(accounts):
 @pytest.mark.anyio
 async def test_who_is_there_already_goes_on(accounts, storage):
     for name in ("аnn", "ann", "annl", "ann1"):
-        hashed = await accounts._hash(PASSWORD)
+        hashed = await accounts._passwords.hash(PASSWORD)
         await storage.write(User.create, name=name, name_key=name_key(name), password_hash=hashed)
     for name in ("аnn", "ann", "annl", "ann1"):
         assert await accounts.log_in(name, PASSWORD, "192.0.2.1")

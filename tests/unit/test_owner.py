@@ -1,7 +1,6 @@
 """What an owner can look up and do, on SQLite and on PostgreSQL."""
 
 import logging
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ import pytest
 
 from chatbot.accounts import Accounts
 from chatbot.bootstrap import create_app
+from chatbot.clock import now
 from chatbot.config import Settings
 from chatbot.errors import (
     BadInput,
@@ -24,9 +24,11 @@ from chatbot.errors import (
     Paused,
 )
 from chatbot.owner import Owner
+from chatbot.storage import conversations, turns
 from chatbot.storage.database import Storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Invitation, Login, Message, State, Usage, User
+from chatbot.storage.tables import Conversation, Invitation, Login, State, Turn, User
+from chatbot.storage.turns import Send, TurnOptions
+from chatbot.turns.purse import Purse
 from chatbot.usage import Used
 from tests.conftest import NO_LIMITS
 
@@ -39,14 +41,9 @@ BUDGET = replace(NO_LIMITS, zone=SHANGHAI)
 NOBODY = 999
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'chat.db'}"
-    postgres = request.getfixturevalue("postgres")
-    name = f"chat_{uuid.uuid4().hex}"
-    postgres.psql(f"create database {name}")
-    return postgres.get_uri(name)
+@pytest.fixture
+def database_url(each_database_url: str) -> str:
+    return each_database_url
 
 
 @pytest.fixture
@@ -77,16 +74,16 @@ def midnight(days_ago: int = 0) -> datetime:
     return today - timedelta(days=days_ago)
 
 
-def used(user_id: int | None, at: datetime, *, reply_id: int | None = None, **more: int) -> None:
-    figures = {"prompt_tokens": 100, "cached_tokens": 40, "completion_tokens": 10}
-    spent = {"micro_yuan": 7, "saved_micro_yuan": 3}
-    Usage.create(user_id=user_id, at=at, model="ep", reply_id=reply_id, **figures | spent | more)
+def used(user_id: int | None, at: datetime, **more: object) -> None:
+    """A turn that has used something."""
+    numbers = {"prompt_tokens": 100, "cached_tokens": 40, "completion_tokens": 10}
+    spent = {"micro_yuan": 7, "saved_micro_yuan": 3, "state": State.COMPLETE}
+    Turn.create(user=user_id, started_at=at, model="ep", **numbers | spent | more)
 
 
-def reply(user_id: int, **values: object) -> Message:
-    """A reply in a conversation of its own."""
-    conversation = Conversation.create(user=user_id)
-    return Message.create(conversation=conversation, role="assistant", **values)
+def ended(user_id: int, **values: object) -> None:
+    """A turn that has used nothing, in a conversation of its own."""
+    Turn.create(user=user_id, conversation=Conversation.create(user=user_id), **values)
 
 
 # People
@@ -98,10 +95,10 @@ async def test_people_are_shown_with_what_they_used(owner, storage):
     hour_ago = now() - timedelta(hours=1)
 
     def work():
-        used(ann, BUDGET.day(), micro_yuan=5)
+        used(ann, BUDGET.day(now()), micro_yuan=5)
         used(ann, now(), prompt_tokens=1, completion_tokens=2)
-        used(ann, BUDGET.day() - timedelta(milliseconds=1), micro_yuan=100)
-        used(ann, BUDGET.month() - timedelta(milliseconds=1), micro_yuan=10_000)
+        used(ann, BUDGET.day(now()) - timedelta(milliseconds=1), micro_yuan=100)
+        used(ann, BUDGET.month(now()) - timedelta(milliseconds=1), micro_yuan=10_000)
         used(None, now())
         for seen in (hour_ago, hour_ago - timedelta(days=1)):
             Login.create(user=bob, token_hash=str(seen), seen_at=seen, expires_at=now())
@@ -307,7 +304,7 @@ async def test_days_are_those_of_the_budget_and_none_is_left_out(owner, storage)
     def work():
         used(ann, midnight(), completion_tokens=20)
         used(ann, now())
-        used(bob, now(), settled=False)
+        used(bob, now(), state=State.STREAMING)
         used(ann, midnight() - moment)
         used(bob, midnight(3))
         used(bob, midnight(3) - moment)
@@ -327,10 +324,10 @@ async def test_waits_are_ranked_by_day(owner, storage):
 
     def work():
         for milliseconds in range(1, 101):
-            used(ann, now(), reply_id=reply(ann, first_token_ms=milliseconds).id)
-        used(ann, now(), reply_id=reply(ann).id)
-        used(ann, midnight(1), reply_id=reply(ann, first_token_ms=700).id)
-        used(ann, midnight(2), reply_id=reply(ann).id)
+            used(ann, now(), first_token_ms=milliseconds)
+        used(ann, now())
+        used(ann, midnight(1), first_token_ms=700)
+        used(ann, midnight(2))
 
     storage.write_now(work)
     waits = [(row.first_token_p50, row.first_token_p95) for row in await owner.days(3)]
@@ -357,8 +354,8 @@ async def test_figures_take_as_many_queries_for_many_people_as_for_one(owner, st
     def work(numbers):
         for number in numbers:
             user = User.create(name=f"P{number}", name_key=f"p{number}", password_hash="x")
-            failed = reply(user.id, state=State.FAILED, error="ark_silent", first_token_ms=1)
-            used(user.id, midnight(number), reply_id=failed.id)
+            failed = {"state": State.FAILED, "error": "ark_silent", "first_token_ms": 1}
+            used(user.id, midnight(number), **failed)
 
     storage.write_now(work, range(1))
     few = await queries()
@@ -372,12 +369,12 @@ async def test_errors_are_told_newest_first(owner, storage):
 
     def work():
         old = now() - timedelta(days=3)
-        reply(ann, state=State.FAILED, error="ark_silent", created_at=old)
-        reply(bob, state=State.INTERRUPTED, error="stream_broken", request_id="r1")
-        reply(bob, state=State.FILTERED, error="moderated", request_id="r2", finished_at=now())
-        reply(ann, state=State.LENGTH, error="stream_broken")
+        ended(ann, state=State.FAILED, error="ark_silent", started_at=old)
+        ended(bob, state=State.INTERRUPTED, error="stream_broken", request_id="r1")
+        ended(bob, state=State.FILTERED, error="moderated", request_id="r2", finished_at=now())
+        ended(ann, state=State.LENGTH, error="stream_broken")
         for fine in (State.COMPLETE, State.STOPPED, State.LENGTH, State.STREAMING):
-            reply(ann, state=fine)
+            ended(ann, state=fine)
 
     storage.write_now(work)
     rows = [(row.code, row.request_id, row.name) for row in await owner.errors(3)]
@@ -399,20 +396,21 @@ async def test_only_contexts_alive_cost_storage(owner, storage):
 
     def work():
         later = now() + timedelta(hours=1)
-        for upto, expires_at, prompt, kind in (
-            (True, later, 60_000, "context"),
-            (True, later, None, "context"),
+        for upto, expires_at, held, kind in (
+            (True, later, 62_000, "context"),
+            (True, later, 2_000, "context"),
             (True, later, 1_000_000, "responses"),
             (True, now(), 1_000_000, "context"),
             (False, later, 1_000_000, "context"),
             (True, None, 1_000_000, "context"),
         ):
-            last = reply(ann, prompt_tokens=prompt, completion_tokens=2000)
-            Conversation.update(
-                memory_upto=last.id if upto else None,
+            Conversation.create(
+                user=ann,
+                memory_upto=1 if upto else None,
                 memory_expires_at=expires_at,
                 memory_kind=kind,
-            ).where(Conversation.id == last.conversation_id).execute()
+                memory_tokens=held,
+            )
 
     assert await owner.storage_micro_yuan() == 0
     storage.write_now(work)
@@ -425,16 +423,22 @@ async def test_only_contexts_alive_cost_storage(owner, storage):
 
 async def test_a_pause_refuses_replies_until_it_ends(owner, storage):
     ann = await joined(owner, "Ann")
-    reserve = BUDGET.reserve, ann, uuid.uuid4(), 1, "ep", [Used(10, 0, 10)]
+
+    def reserve():
+        conversation = conversations.start(ann)
+        options = TurnOptions("ep", "chat", "", "worker", 9, 9)
+        begun = turns.start(ann, conversation, Send("hello"), options, lambda worker: False)
+        Purse(BUDGET).set_aside(begun, [Used(10, 0, 10)])
+
     assert not await owner.paused()
     for _ in range(2):
         await owner.pause(True)
         assert await owner.paused()
     with pytest.raises(Paused):
-        storage.write_now(*reserve)
+        storage.write_now(reserve)
     await owner.pause(False)
     assert not await owner.paused()
-    storage.write_now(*reserve)
+    storage.write_now(reserve)
 
 
 async def test_the_setting_pauses_whatever_the_switch_says(storage, accounts):

@@ -8,10 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from chatbot.accounts import Person
-from chatbot.owner import InvitationRow
-from chatbot.storage.reports import ErrorRow, PersonRow
 from chatbot.ui.owner_tables import errors_table, invitations_table, people_table
 from chatbot.ui.visit import Visit
+from chatbot.views import ErrorRow, InvitationRow, PersonRow
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOSTILE = "\"><img src=x onerror=alert(1)>'${1}{{1}}"

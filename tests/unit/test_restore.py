@@ -10,8 +10,8 @@ import pytest
 from chatbot.storage import restore as files
 from chatbot.storage.database import open_storage
 from chatbot.storage.lock import InUse, UseLock
-from chatbot.storage.models import Conversation, Message, User
 from chatbot.storage.restore import NotRestored, restore
+from chatbot.storage.tables import Conversation, Message, User
 from chatbot.storage.upkeep import copy_sqlite
 
 NOW = datetime(2026, 11, 26, 5, 30)

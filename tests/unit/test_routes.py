@@ -15,9 +15,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from chatbot.accounts import Accounts
+from chatbot.clock import now
 from chatbot.storage.database import Storage, open_storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Attempt, Login, User
+from chatbot.storage.tables import Attempt, Login, User
 from chatbot.ui.cookies import login_cookie_name, token_of
 from chatbot.ui.routes import routes
 from tests.guarded import guarded
@@ -46,7 +46,7 @@ def app_on(storage: Storage, registration="open", **more) -> Starlette:
     accounts = Accounts(
         storage, registration=registration, login_days=7, login_max_days=30, bcrypt_cost=4
     )
-    return guarded(accounts, routes(accounts, storage, login_days=7), **more)
+    return guarded(accounts, routes(accounts, storage.look, login_days=7), **more)
 
 
 def browser(app: Starlette, scheme="http", address="192.0.2.1") -> httpx.AsyncClient:

@@ -3,16 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
 from chatbot.accounts import Accounts, Person
+from chatbot.clock import now
 from chatbot.errors import LoginRefused, TooManyAttempts
 from chatbot.self_service import SelfService, browser_name
-from chatbot.storage.fields import now
-from chatbot.storage.models import Attempt, Conversation, Login, Message, Usage, User
+from chatbot.storage.tables import Attempt, Conversation, Login, Message, Turn, User
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.routes import routes
 from tests.conftest import finished, grown
@@ -39,7 +40,7 @@ async def accounts(chat) -> AsyncIterator[Accounts]:
 
 @pytest.fixture
 def self_service(chat) -> SelfService:
-    return SelfService(chat.storage, chat.service, chat.turns)
+    return SelfService(chat.storage, chat.service, chat.runner)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def browser(chat, accounts, self_service):
     """Opens a browser, which says so of itself, at an app with nothing but the routes."""
     app = Starlette(
         routes=[
-            *routes(accounts, chat.storage, login_days=7),
+            *routes(accounts, chat.storage.look, login_days=7),
             *account_routes(accounts, self_service),
         ]
     )
@@ -183,10 +184,10 @@ async def test_an_export_holds_every_version_and_no_key(browser, chat, accounts)
     chat.user_id = (await person_of(accounts, bob)).id
     conversation = await chat.started()
     reply = await chat.ask(conversation, "echo: the first way")
-    await finished(await chat.service.regenerate(chat.user_id, conversation, reply.id))
+    await finished(await chat.regenerate(conversation, reply.id))
     question = (await chat.messages(conversation))[0]
-    turn = await chat.service.edit(chat.user_id, conversation, question.id, "echo: another way")
-    await finished(turn)
+    words = "echo: another way"
+    await finished(await chat.edit(conversation, question.id, words))
     ann = await chat.user("somebody else")
     await chat.service.start_conversation(ann)
 
@@ -242,7 +243,7 @@ async def test_nothing_of_a_deleted_person_is_left_but_numbers(browser, chat, ac
         assert conversation.encode() not in content, path.name
         assert conversation.replace("-", "").encode() not in content, path.name
 
-    (row,) = await chat.storage.read(lambda: list(Usage.select()))
+    (row,) = await chat.storage.read(lambda: list(Turn.select()))
     assert row.user_id is None
     assert row.conversation_id is None
     assert row.prompt_tokens > 0
@@ -261,7 +262,7 @@ async def test_others_keep_everything_when_somebody_leaves(chat, self_service):
     await chat.service.start_conversation(bob)
     await self_service.delete_account(Person(bob, "bob", False))
     assert [message.content for message in await chat.messages(conversation)][1] == "Ann stays"
-    assert (await chat.storage.read(Usage.get)).user_id == chat.user_id
+    assert (await chat.storage.read(Turn.get)).user_id == chat.user_id
     assert await chat.storage.read(User.select().count) == 1
 
 
@@ -271,8 +272,8 @@ async def test_a_running_reply_ends_and_is_settled_before_its_account_goes(chat,
     await grown(turn, 10)
     await self_service.delete_account(Person(chat.user_id, "ann", False))
     assert turn.done
-    (row,) = await chat.storage.read(lambda: list(Usage.select()))
-    assert row.settled
+    (row,) = await chat.storage.read(lambda: list(Turn.select()))
+    assert row.state != "streaming"
     assert row.user_id is None
 
 
@@ -281,9 +282,9 @@ async def test_a_reply_of_a_dead_process_does_not_keep_an_account_alive(
 ):
     monkeypatch.setattr("chatbot.self_service.STOP_SECONDS", 0.1)
     conversation = await chat.started()
-    held = {"turn_owner": "dead", "turn_until": now().replace(year=now().year + 1)}
-    where = Conversation.id == conversation
-    await chat.storage.write(Conversation.update(**held).where(where).execute)
+    until = now() + timedelta(days=365)
+    held = {"user": chat.user_id, "conversation": conversation, "lease_until": until}
+    await chat.storage.write(Turn.create, worker="dead", **held)
     await self_service.delete_account(Person(chat.user_id, "ann", False))
     assert await chat.storage.read(Conversation.select().count) == 0
 
@@ -293,7 +294,7 @@ async def test_stored_responses_are_deleted_at_ark(open_chat, ark):
         conversation = await chat.started()
         await chat.ask(conversation, "echo: one")
         await chat.ask(conversation, "echo: two")
-        self_service = SelfService(chat.storage, chat.service, chat.turns)
+        self_service = SelfService(chat.storage, chat.service, chat.runner)
         await self_service.delete_account(Person(chat.user_id, "ann", False))
         async with asyncio.timeout(10):
             while len([call for call in ark.requests if call.method == "DELETE"]) < 2:

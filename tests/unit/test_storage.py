@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import peewee
@@ -12,11 +13,19 @@ from playhouse import db_url
 from playhouse.migrations import Runner
 from playhouse.schema_diff import diff_models
 
-from chatbot.errors import BadSettings, ConversationNotFound, StorageUnavailable, TurnRunning
-from chatbot.storage import models, search
+from chatbot.clock import now
+from chatbot.errors import (
+    BadSettings,
+    ConversationNotFound,
+    StorageFault,
+    StorageUnavailable,
+    TurnRunning,
+)
+from chatbot.storage import conversations, messages, search, turns
 from chatbot.storage.database import MIGRATIONS, open_storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Message, User
+from chatbot.storage.prepared import prepared
+from chatbot.storage.tables import TABLES, Conversation, Login, Message, Turn, User
+from chatbot.storage.turns import Send, TurnOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -24,14 +33,9 @@ SCHEMAS = [path.stem for path in sorted(MIGRATIONS.glob("[0-9]*.py"))]
 ANN = {"name": "Ann", "name_key": "ann", "password_hash": "x"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'chat.db'}"
-    postgres = request.getfixturevalue("postgres")
-    name = f"chat_{uuid.uuid4().hex}"
-    postgres.psql(f"create database {name}")
-    return postgres.get_uri(name)
+@pytest.fixture
+def database_url(each_database_url):
+    return each_database_url
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def thread(user, texts):
 
 
 def test_migrations_build_what_the_models_say(storage):
-    difference = storage.write_now(diff_models, storage.database, models.TABLES)
+    difference = storage.write_now(diff_models, storage.database, TABLES)
     assert not difference, str(difference)
 
 
@@ -61,7 +65,7 @@ def test_a_database_of_every_earlier_schema_opens(database_url, last):
     with old.connection_context():
         Runner(old, str(MIGRATIONS)).up(last)
     storage = open_storage(database_url)
-    assert not storage.write_now(diff_models, storage.database, models.TABLES)
+    assert not storage.write_now(diff_models, storage.database, TABLES)
     storage.write_now(thread, storage.write_now(User.create, **ANN), ["works"])
     storage.close()
 
@@ -69,15 +73,15 @@ def test_a_database_of_every_earlier_schema_opens(database_url, last):
 def test_the_branch_is_walked_from_its_end(storage, user):
     def work():
         conversation = thread(user, [str(number) for number in range(10)])
-        first = Message.branch(conversation.head_id, 100)[3]
+        first = messages.branch(conversation.head_id, 100)[3]
         # A second version from there on is another branch.
         other = Message.create(
             conversation=conversation, parent=first, role="user", content="other"
         )
         return (
-            [m.content for m in Message.branch(conversation.head_id, 4)],
-            [m.content for m in Message.branch(other.id, 100)],
-            Message.branch(None, 5),
+            [m.content for m in messages.branch(conversation.head_id, 4)],
+            [m.content for m in messages.branch(other.id, 100)],
+            messages.branch(None, 5),
         )
 
     newest, other, nothing = storage.write_now(work)
@@ -94,7 +98,7 @@ def test_the_list_is_newest_first_and_searches_titles_and_messages(storage, user
                 title=f"T{place}", updated_at=now() + timedelta(seconds=place)
             ).where(Conversation.id == conversation.id).execute()
         return [
-            [row.title for row in Conversation.newest(user.id, 2)],
+            [row.title for row in conversations.newest(user.id, 2)],
             [row.title for row in search.conversations(user.id, 9, "banana")],
             [row.title for row in search.conversations(user.id, 9, "PIE apple")],
             [row.title for row in search.conversations(user.id, 9, "果")],
@@ -102,7 +106,7 @@ def test_the_list_is_newest_first_and_searches_titles_and_messages(storage, user
             [row.title for row in search.conversations(user.id, 9, "100%_")],
             [row.title for row in search.conversations(user.id, 9, "t1", titles_only=True)],
             search.conversations(user.id, 9, "banana", titles_only=True),
-            Conversation.newest(user.id + 1, 9),
+            conversations.newest(user.id + 1, 9),
             search.conversations(user.id + 1, 9, "banana"),
         ]
 
@@ -121,7 +125,7 @@ def test_the_list_is_one_query(storage, user):
             asked.append(args) or execute(*args, **kw)
         )
         try:
-            rows = Conversation.newest(user.id, 50)
+            rows = conversations.newest(user.id, 50)
             _ = [(row.title, row.updated_at, row.turn_is_running) for row in rows]
         finally:
             del storage.database.execute_sql
@@ -134,33 +138,84 @@ def test_a_conversation_is_found_only_by_its_owner(storage, user):
     def work():
         conversation = thread(user, [])
         other = User.create(name="Eve", name_key="eve", password_hash="x")
-        assert Conversation.of(user.id, str(conversation.id)).id == conversation.id
+        assert conversations.find(user.id, str(conversation.id)).id == conversation.id
         for stranger, key in (
             (other.id, conversation.id), (user.id, uuid.uuid4()), (user.id, "x"), (user.id, None),
         ):  # fmt: skip
             with pytest.raises(ConversationNotFound):
-                Conversation.of(stranger, key)
+                conversations.find(stranger, key)
 
     storage.write_now(work)
 
 
-def test_one_owner_at_a_time_holds_a_turn(storage, user):
-    def work():
-        key = thread(user, []).id
-        soon, past = now() + timedelta(seconds=9), now() - timedelta(seconds=1)
-        assert Conversation.claimed(user.id, key, "a", soon).turn_owner == "a"
-        with pytest.raises(TurnRunning):
-            Conversation.claimed(user.id, key, "b", soon)
-        assert Conversation.running_turns(user.id) == 1
-        assert not Conversation.renew_turn(key, "b", soon)
-        assert Conversation.renew_turn(key, "a", past)
-        assert Conversation.running_turns(user.id) == 0
-        # A lease that ran out is free, but not for everybody.
-        with pytest.raises(ConversationNotFound):
-            Conversation.claimed(user.id + 1, key, "b", soon)
-        assert Conversation.claimed(user.id, key, "b", soon).turn_owner == "b"
+OPTIONS = TurnOptions(
+    model="ep-test",
+    memory_kind="chat",
+    prompt_hash="",
+    worker="a",
+    lease_seconds=9,
+    max_turns_per_user=2,
+)
 
-    storage.write_now(work)
+
+def nobody_is_gone(worker):
+    return False
+
+
+def begin(user_id, conversation_id, worker="a", is_gone=nobody_is_gone):
+    options = replace(OPTIONS, worker=worker)
+    return turns.start(user_id, str(conversation_id), Send("hello"), options, is_gone)
+
+
+def test_one_worker_at_a_time_holds_a_conversation(storage, user, clock):
+    key = storage.write_now(thread, user, []).id
+    first = storage.write_now(begin, user.id, key)
+    with pytest.raises(TurnRunning):
+        storage.write_now(begin, user.id, key, "b")
+    assert storage.write_now(turns.running_in, user.id) == [str(key)]
+    with pytest.raises(ConversationNotFound):
+        storage.write_now(begin, user.id + 1, key, "b")
+    clock.ahead = timedelta(seconds=10)
+    assert storage.write_now(turns.running_in, user.id) == [], "its lease has run out"
+    second = storage.write_now(begin, user.id, key, "b")
+    states = storage.write_now(
+        lambda: [(Turn.get_by_id(turn.id).state, turn.worker) for turn in Turn.select()]
+    )
+    assert sorted(states) == [("failed", "a"), ("streaming", "b")]
+    assert second.before_id is None, "a turn that got no word gives up its place"
+    assert first.id != second.id
+
+
+def test_a_conversation_of_a_process_that_is_known_to_be_dead_is_free(storage, user):
+    key = storage.write_now(thread, user, []).id
+    storage.write_now(begin, user.id, key)
+    storage.write_now(begin, user.id, key, "b", lambda worker: worker == "a")
+    assert storage.write_now(lambda: Turn.select().where(Turn.state == "streaming").count()) == 1
+
+
+def test_the_database_refuses_a_second_running_turn(storage, user):
+    key = storage.write_now(thread, user, []).id
+    storage.write_now(begin, user.id, key)
+    again = {"user": user.id, "conversation": key, "model": "", "memory_kind": "chat"}
+    with pytest.raises(StorageFault):
+        storage.write_now(Turn.create, prompt_hash="", **again)
+
+
+def test_no_id_is_given_twice(storage, user):
+    """An id that a deleted row had could be somebody else's by the time it is named."""
+
+    def last_ids():
+        conversation = thread(user, ["one", "two"])
+        login = Login.create(user=user, token_hash=uuid.uuid4().hex, expires_at=now())
+        other = User.create(name="Eve", name_key="eve", password_hash="x")
+        ids = conversation.head_id, login.id, other.id
+        Message.delete().execute()
+        Login.delete().execute()
+        other.delete_instance()
+        return ids
+
+    first, second = storage.write_now(last_ids), storage.write_now(last_ids)
+    assert [new > old for old, new in zip(first, second, strict=True)] == [True] * 3
 
 
 def test_work_that_fails_leaves_nothing(storage, user):
@@ -254,7 +309,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
 def test_a_prepared_query_is_written_once_and_takes_any_values(storage):
     written = []
 
-    @models.prepared
+    @prepared
     def made_by(after, name):
         written.append(1)
         # Another order than that of the values, a constant between them, a moment to convert.
@@ -275,11 +330,11 @@ def test_a_prepared_query_is_written_once_and_takes_any_values(storage):
 
 
 def test_prepared_writes_tell_the_new_id_and_how_many_rows_changed(storage, user):
-    @models.prepared
+    @prepared
     def add(**values):
         return Message.insert(role="user", **values)
 
-    @models.prepared
+    @prepared
     def change(conversation_id, old, **values):
         return Message.update(**values).where(
             Message.conversation == conversation_id, Message.content == old

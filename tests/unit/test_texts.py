@@ -6,7 +6,7 @@ import pytest
 
 from chatbot import errors
 from chatbot.ark.offline.script import reply_to
-from chatbot.storage.models import State
+from chatbot.storage.tables import State
 from chatbot.ui import routes, texts
 from chatbot.ui.texts import error_text, language_of, reason_text
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chatbot.budget import Today
-from chatbot.service import Entry, Shown, Thread, Totals
 from chatbot.ui.transcript import status_line
+from chatbot.views import Entry, Shown, Thread, Today, Totals
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 NOTHING = Today(tokens=0, micro_yuan=0, reserved=0, limit=0)
@@ -18,8 +17,8 @@ def said(today=NOTHING, language="en", **facts):
     """What can be read, a line each: the chip, then all that is known."""
     told = {"prompt_tokens": 1200, "cached_tokens": 0, "micro_yuan": 5900, "first_token_ms": 400}
     reply = Shown(
-        id=2, role="assistant", content="", thought="", state="stopped", error="", notes=(), at=AT,
-        model="ep-test", **{"completion_tokens": 30} | told | facts,
+        id=2, parent_id=1, role="assistant", content="", thought="", state="stopped", error="",
+        notes=(), at=AT, model="ep-test", **{"completion_tokens": 30} | told | facts,
     )  # fmt: skip
     entry = Entry("a", "title", AT, running=False, memory="context")
     thread = Thread(entry, [reply], False, Totals(1200, 0, 30, 5900, 0), today, [])

@@ -2,7 +2,7 @@
 
 import json
 
-from chatbot.storage.models import Conversation
+from chatbot.storage.tables import Conversation
 
 SYSTEM = ("system", "Be brief.")
 CALLS = {

@@ -11,10 +11,11 @@ from contextlib import AsyncExitStack, contextmanager
 import httpx
 import pytest
 
+from chatbot.accounts.throttle import PER_ACCOUNT, PER_ADDRESS
 from chatbot.ark.offline import OfflineArk
+from chatbot.storage import users
 from chatbot.storage.database import open_storage
-from chatbot.storage.models import Conversation, Usage, User
-from chatbot.throttle import PER_ACCOUNT, PER_ADDRESS
+from chatbot.storage.tables import Conversation, Turn
 from tests.page import PASSWORD, ROUTES, Refused, browser
 from tests.server import running_server
 
@@ -166,7 +167,7 @@ async def test_fifty_sends_at_once_are_two_replies(servers, database, ark):
 
 
 def fifty_sessions(name):
-    user = User.by_name_key(name)
+    user = users.by_name_key(name)
     return [str(Conversation.create(user=user, title=f"session {n}").id) for n in range(50)]
 
 
@@ -184,9 +185,9 @@ async def test_twenty_people_at_the_edge_of_the_budget_never_cross_it(servers, d
 
     await asyncio.gather(*[talk(number) for number in range(20)])
     with looking_into(database) as storage:
-        rows = storage.write_now(lambda: list(Usage.select()))
+        rows = storage.write_now(lambda: list(Turn.select()))
     spent = sum(row.micro_yuan for row in rows)
-    assert all(row.settled for row in rows)
+    assert all(row.state != "streaming" for row in rows)
     assert spent <= DAILY_YUAN * YUAN
     # As much as can be spent is spent: less is left than one more turn could take.
     assert spent > (DAILY_YUAN - 2 * RESERVED / 1000) * YUAN

@@ -18,8 +18,9 @@ from chatbot.accounts import Accounts
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.self_service import SelfService
-from chatbot.storage.models import Login, User
-from chatbot.turns import Turns
+from chatbot.storage.tables import Login, User
+from chatbot.storage.turns import Send
+from chatbot.turns.runner import Runner
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.cookies import NAME as COOKIE
 from chatbot.ui.export import export_route
@@ -62,7 +63,7 @@ class House:
     routes: list
     tokens: dict
     values: dict
-    turns: Turns
+    runner: Runner
     storage: object
     service: object
     ann: int
@@ -127,7 +128,7 @@ async def house(tmp_path):
         bcrypt_cost=4,
     )
     app = create_app(settings, pace=0)
-    app.turns.open()
+    app.runner.open()
     tokens = {
         name: await app.accounts.register(name, PASSWORD, "", "192.0.2.1")
         for name in ("ann", "bob", "zoe")
@@ -138,7 +139,7 @@ async def house(tmp_path):
     zoe = (await app.accounts.person(tokens["zoe"])).id
     await app.accounts.set_disabled(zoe, True)
     session = await app.service.start_conversation(ann)
-    await finished(await app.service.send(ann, session, f"echo: {SECRET}"))
+    await finished(await app.runner.start(ann, session, Send(f"echo: {SECRET}")))
     question, reply = (await app.service.open(ann, session, 10)).messages
     values = {
         "wanted": session, "conversation_id": session, "chosen": session, "window": 30,
@@ -153,13 +154,13 @@ async def house(tmp_path):
         accounts=app.accounts,
         functions={entry.name: entry.fn for entry in app.demo.fns.values() if entry.fn},
         routes=[
-            *routes(app.accounts, app.storage, login_days=7),
+            *routes(app.accounts, app.storage.look, login_days=7),
             export_route(app.accounts, app.service),
             source_route(app.accounts, app.service),
             hit_route(app.accounts, app.service),
-            *account_routes(app.accounts, SelfService(app.storage, app.service, app.turns)),
+            *account_routes(app.accounts, SelfService(app.storage, app.service, app.runner)),
         ],
-        tokens=tokens, values=values, turns=app.turns, storage=app.storage, service=app.service,
+        tokens=tokens, values=values, runner=app.runner, storage=app.storage, service=app.service,
         ann=ann,
     )  # fmt: skip
     await app._stop()

@@ -9,7 +9,7 @@ import sys
 import httpx
 import pytest
 
-from chatbot.throttle import PER_ADDRESS
+from chatbot.accounts.throttle import PER_ADDRESS
 from tests.page import PASSWORD, ROUTES, browser
 from tests.server import ROOT, Server, free_port, running_server
 

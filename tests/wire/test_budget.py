@@ -2,18 +2,20 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from chatbot.ark.offline import Fault, count_messages, count_tokens
 from chatbot.ark.tokens import estimate_tokens
-from chatbot.budget import PAUSE, Budget, Prices
+from chatbot.budget import Prices
+from chatbot.clock import now
 from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused, TooManyTurns
-from chatbot.storage import journal
-from chatbot.storage.fields import now
-from chatbot.storage.models import Message, Switch, Usage, User
+from chatbot.storage import switches, turns, usage
+from chatbot.storage.tables import Message, Turn, User
+from chatbot.turns.purse import PAUSE, Purse
+from chatbot.turns.worker import is_gone
 from chatbot.usage import Used
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown
 
@@ -23,7 +25,7 @@ TIGHT = replace(NO_LIMITS, prices=PRICES)
 
 
 async def ledger(chat):
-    return await chat.storage.read(lambda: list(Usage.select().order_by(Usage.id)))
+    return await chat.storage.read(lambda: list(Turn.select().order_by(Turn.started_at)))
 
 
 def model_calls(ark):
@@ -50,14 +52,15 @@ def test_the_estimate_is_never_below_what_the_local_ark_counts(text):
 @pytest.mark.parametrize("memory", ["context", "responses", "chat"])
 async def test_what_was_set_aside_covers_what_was_used(open_chat, memory):
     set_aside = []
-    reserve = Budget.reserve
+    unwatched = Purse.set_aside
 
-    def noted(self, *args):
-        set_aside.append(sum(args[-1], Used()))
-        return reserve(self, *args)
+    def noted(self, turn, calls, before=()):
+        if not before:
+            set_aside.append(sum(calls, Used()))
+        unwatched(self, turn, calls, before)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Budget, "reserve", noted)
+        patch.setattr(Purse, "set_aside", noted)
         async with open_chat(memory=memory) as chat:
             one = await chat.started()
             for text in ("echo: " + "some words " * 50, "count 100", "你好" * 200, "recall"):
@@ -65,7 +68,7 @@ async def test_what_was_set_aside_covers_what_was_used(open_chat, memory):
             rows = await ledger(chat)
     assert len(rows) == 4
     for row, most in zip(rows, set_aside, strict=True):
-        assert row.settled
+        assert row.state != "streaming"
         assert 0 < row.prompt_tokens <= most.prompt
         assert 0 < row.completion_tokens <= most.completion == LIMITS.max_output_tokens
 
@@ -118,10 +121,10 @@ async def test_yesterday_does_not_count(open_chat):
     async with open_chat(budget=replace(TIGHT, user_daily_tokens=3000)) as chat:
         one = await chat.started()
         await chat.ask(one, "echo: one")
-        await chat.storage.write(Usage.update(prompt_tokens=5000).execute)
+        await chat.storage.write(Turn.update(prompt_tokens=5000).execute)
         with pytest.raises(BudgetUsedUp):
             await chat.send(one, "again")
-        await chat.storage.write(Usage.update(at=now() - timedelta(days=1, hours=1)).execute)
+        await chat.storage.write(Turn.update(started_at=now() - timedelta(days=1, hours=1)).execute)
         assert (await chat.ask(one, "echo: again")).content == "again"
 
 
@@ -131,13 +134,13 @@ async def test_the_switch_stops_new_turns_in_every_process(open_chat, ark):
         one = await here.started()
         turn = await here.send(one, "count 9")
         await grown(turn)
-        await there.storage.write(Switch.turn, PAUSE, True)
+        await there.storage.write(switches.turn, PAUSE, True)
         for chat in (here, there):
             other = await chat.started()
             with pytest.raises(Paused):
                 await chat.send(other, "hello")
         assert not turn.done, "what runs goes on"
-        await there.storage.write(Switch.turn, PAUSE, False)
+        await there.storage.write(switches.turn, PAUSE, False)
         await here.service.stop(here.user_id, one)
         await finished(turn)
         assert (await there.ask(await there.started(), "echo: on")).content == "on"
@@ -152,7 +155,7 @@ async def test_what_was_stopped_is_paid_for_by_estimate(open_chat, ark):
         await chat.service.stop(chat.user_id, one)
         await finished(turn)
         (row,) = await ledger(chat)
-        assert row.settled
+        assert row.state != "streaming"
         given = [{"content": LIMITS.system_prompt}, {"content": "count 50"}]
         built, asked = count_messages(given[:1]), count_messages(given)
         assert row.prompt_tokens >= built + asked
@@ -172,14 +175,14 @@ async def test_what_another_session_has_set_aside_is_held_but_not_used(open_chat
         one = await chat.started()
         turn = await chat.send(one, "count 50")
         await grown(turn)
-        today = await chat.storage.read(chat.turns.budget.today, chat.user_id)
+        today = await chat.storage.read(chat.purse.today, chat.user_id)
         assert (today.tokens, today.micro_yuan) == used
         assert today.reserved > LIMITS.max_output_tokens
         with pytest.raises(BudgetUsedUp):
             await chat.send(await chat.started(), "echo: b")
         await chat.service.stop(chat.user_id, one)
         await finished(turn)
-        today = await chat.storage.read(chat.turns.budget.today, chat.user_id)
+        today = await chat.storage.read(chat.purse.today, chat.user_id)
         assert today.reserved == 0
         assert today.tokens > used[0]
 
@@ -190,21 +193,19 @@ async def test_what_ark_refused_costs_nothing(open_chat, ark):
         ark.fail_next(Fault.http(401, "AuthenticationError"))
         await chat.ask(one, "hello")
         (row,) = await ledger(chat)
-        assert (row.settled, row.micro_yuan) == (True, 0)
+        assert (row.state, row.micro_yuan) == ("failed", 0)
 
 
 async def test_a_reservation_of_a_dead_process_is_settled_as_it_is(chat):
     one = await chat.started()
     await chat.ask(one, "echo: some words")
 
-    def died() -> None:
-        Usage.update(settled=False, completion_tokens=1000).execute()
-
-    await chat.storage.write(died)
-    await chat.storage.write(journal.recover)
+    died = {"state": "streaming", "completion_tokens": 1000, "lease_until": 1000}
+    await chat.storage.write(Turn.update(**died).execute)
+    await chat.storage.write(turns.recover, is_gone)
     (row,) = await ledger(chat)
     reply = (await chat.messages(one))[-1]
-    assert row.settled
+    assert row.state != "streaming"
     assert row.completion_tokens == reply.completion_tokens == 1000
 
 
@@ -223,15 +224,16 @@ async def test_twenty_at_the_edge_of_a_budget_never_cross_it(open_chat, memory):
             chat = (here, there)[place % 2]
             one = await chat.service.start_conversation(user_id)
             try:
-                turn = await chat.service.send(user_id, one, "count 30")
+                turn = await chat.send_as(user_id, one, "count 30")
             except (AppBudgetUsedUp, TooManyTurns):
                 return 0
             await finished(turn)
             return 1
 
         served = await asyncio.gather(*(ask(*pair) for pair in enumerate(people)))
-        budget = here.turns.budget
-        spent, _ = await here.storage.read(Usage.micro_yuan_since, budget.day(), budget.month())
+        budget = here.purse.budget
+        months = budget.day(now()), budget.month(now())
+        spent, _ = await here.storage.read(usage.of_app, *months)
         assert 0 < sum(served) < 20
         assert spent <= limit * 1_000_000
         assert await here.storage.read(Message.select().count) == 2 * sum(served)
@@ -239,7 +241,8 @@ async def test_twenty_at_the_edge_of_a_budget_never_cross_it(open_chat, memory):
 
 def test_a_day_begins_where_the_budget_lives():
     tokyo = replace(NO_LIMITS, zone=ZoneInfo("Asia/Tokyo"))
-    assert tokyo.day().astimezone(UTC).hour == 15, "midnight in Tokyo"
-    assert timedelta(0) <= now() - tokyo.day() < timedelta(days=1)
-    month = tokyo.month().astimezone(ZoneInfo("Asia/Tokyo"))
-    assert (month.day, month.hour) == (1, 0)
+    # Still the last day of May in London.
+    at = datetime(2026, 5, 31, 16, 30, tzinfo=UTC)
+    assert tokyo.day(at) == datetime(2026, 5, 31, 15, tzinfo=UTC), "midnight in Tokyo"
+    assert tokyo.month(at) == datetime(2026, 5, 31, 15, tzinfo=UTC), "the first of June"
+    assert NO_LIMITS.month(at) == datetime(2026, 5, 1, tzinfo=UTC)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from chatbot.turns import SAVE_SECONDS
+from chatbot.turns.keeper import SAVE_SECONDS
 from tests.page import PATIENCE, browser, reply_of
 from tests.server import running_server
 
@@ -92,7 +92,9 @@ def rows_of(folder):
         assert opened.execute("pragma foreign_key_check").fetchall() == []
         found = {}
         for conversation, *message in opened.execute(
-            "select conversation_id, role, content, state, error from message order by id"
+            "select message.conversation_id, role, content, coalesce(state, 'complete'), "
+            "coalesce(error, '') from message left join turn on reply_id = message.id "
+            "order by message.id"
         ):
             found.setdefault(str(uuid.UUID(conversation)), []).append(message)
         return found
@@ -179,9 +181,12 @@ def check_stored(rows, one, killed_at):
 async def nothing_streams(folder):
     """Nobody has to ask: once the leases have run out, every reply has been ended."""
     with closing(sqlite3.connect(folder / "chat.db")) as file:
-        streaming = "select count(*) from message where state = 'streaming'"
+        streaming = "select count(*) from turn where state = 'streaming'"
         await until(lambda: file.execute(streaming).fetchone() == (0,))
-        ended = file.execute("select content, state, error from message where error != ''")
+        ended = file.execute(
+            "select content, state, error from turn join message on message.id = reply_id "
+            "where error != ''"
+        )
         assert {(bool(text), state, error) for text, state, error in ended} <= {
             (True, "interrupted", "process_died"),
             (False, "failed", "process_died"),

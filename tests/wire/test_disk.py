@@ -9,18 +9,18 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import peewee
 import pytest
 
 from chatbot.ark.offline import Fault
+from chatbot.clock import now
 from chatbot.errors import StorageUnavailable
-from chatbot.storage import database, fields, journal
+from chatbot.storage import database, turns
 from chatbot.storage.database import Storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import TABLES, Conversation
-from tests.conftest import finished, grown
+from chatbot.storage.tables import TABLES, Turn
+from tests.conftest import finished, grown, leased_until
 
 pytestmark = pytest.mark.anyio
 
@@ -39,8 +39,8 @@ class Hurry:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    monkeypatch.setattr("chatbot.turns.asyncio", Hurry())
-    monkeypatch.setattr("chatbot.final_save.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("chatbot.turns.keeper.asyncio", Hurry())
+    monkeypatch.setattr("chatbot.turns.final_save.LONGEST_PAUSE", 0.05)
     # Five seconds of patience for each try would only make these tests long.
     monkeypatch.setitem(database.SQLITE_PRAGMAS, "busy_timeout", 20)
 
@@ -77,23 +77,6 @@ def volume(monkeypatch):
     return volume
 
 
-class Clock(datetime):
-    """What the app takes for the time."""
-
-    ahead = timedelta()
-
-    @classmethod
-    def now(cls, zone=None):
-        return super().now(zone) + cls.ahead
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    monkeypatch.setattr(fields, "datetime", Clock)
-    monkeypatch.setattr(Clock, "ahead", timedelta())
-    return Clock
-
-
 async def until(true, seconds=20):
     async with asyncio.timeout(seconds):
         while not (found := await true()):
@@ -125,7 +108,7 @@ async def memory_is_what_is_seen(chat, conversation_id):
 async def test_a_reply_that_ends_while_the_database_is_locked_is_saved(
     open_chat, ark, monkeypatch, caplog, lease
 ):
-    monkeypatch.setattr("chatbot.turns.LEASE_SECONDS", lease)
+    monkeypatch.setattr("chatbot.turns.keeper.LEASE_SECONDS", lease)
     ark.fail_next(Fault.silence(after=3, seconds=0.1))
     async with open_chat() as chat:
         one = await chat.started()
@@ -171,7 +154,7 @@ async def test_a_save_that_comes_late_does_not_undo_the_final_one(open_chat, ark
             return getattr(self.storage, name)
 
         async def write(self, work, *args):
-            if work is not journal.save or held.is_set() or not args[2][0][1].content:
+            if work is not turns.save or held.is_set() or not args[2][0].content:
                 return await self.storage.write(work, *args)
             held.set()
             await free.wait()
@@ -180,7 +163,7 @@ async def test_a_save_that_comes_late_does_not_undo_the_final_one(open_chat, ark
             return asked_to_stop
 
     async with open_chat() as chat:
-        chat.turns.storage = Slow(chat.storage)
+        chat.runner._keeper._storage = Slow(chat.storage)
         one = await chat.started()
         turn = await chat.send(one, "count 30")
         await held.wait()
@@ -269,8 +252,8 @@ class Failing:
 @pytest.mark.parametrize("move", ["send", "edit", "regenerate", "go_on", "undo", "delete"])
 async def test_what_fails_half_way_leaves_everything_as_it_was(open_chat, ark, monkeypatch, move):
     # Only what is tried here touches the database: the keeper sleeps.
-    monkeypatch.setattr("chatbot.turns.SAVE_SECONDS", 3600)
-    monkeypatch.setattr("chatbot.turns.asyncio", asyncio)
+    monkeypatch.setattr("chatbot.turns.keeper.SAVE_SECONDS", 3600)
+    monkeypatch.setattr("chatbot.turns.keeper.asyncio", asyncio)
     async with open_chat() as chat:
         one = await chat.started()
         await chat.ask(one, "echo: one")
@@ -279,10 +262,10 @@ async def test_what_fails_half_way_leaves_everything_as_it_was(open_chat, ark, m
         question = (await chat.messages(one))[-2]
         service, me = chat.service, chat.user_id
         tries = {
-            "send": lambda: service.send(me, one, "echo: two"),
-            "edit": lambda: service.edit(me, one, question.id, "echo: two"),
-            "regenerate": lambda: service.regenerate(me, one, last.id),
-            "go_on": lambda: service.go_on(me, one, last.id),
+            "send": lambda: chat.send(one, "echo: two"),
+            "edit": lambda: chat.edit(one, question.id, "echo: two"),
+            "regenerate": lambda: chat.regenerate(one, last.id),
+            "go_on": lambda: chat.go_on(one, last.id),
             "undo": lambda: service.undo(me, one, last.id),
             "delete": lambda: service.delete(me, one),
         }
@@ -339,8 +322,8 @@ async def test_a_clock_that_jumps_in_a_running_turn_loses_nothing(open_chat, ark
         clock.ahead = timedelta(hours=hours)
 
         async def noticed():
-            row = await here.storage.read(Conversation.get_by_id, one)
-            return turn.done or abs(row.turn_until - now()) < timedelta(minutes=1)
+            until = await here.storage.read(leased_until, one)
+            return turn.done or not until or abs(until - clock()) < timedelta(minutes=1)
 
         # Either its own process is the first to notice, and renews the lease; or the other is,
         # and takes it for dead.
@@ -358,10 +341,10 @@ async def test_a_running_reply_keeps_its_lease(open_chat, ark):
     async with open_chat() as chat:
         one = await chat.started()
         turn = await chat.send(one, "count 30")
-        first = (await chat.storage.read(Conversation.get_by_id, one)).turn_until
+        first = await chat.storage.read(leased_until, one)
 
         async def renewed():
-            return (await chat.storage.read(Conversation.get_by_id, one)).turn_until > first
+            return (await chat.storage.read(leased_until, one)) > first
 
         await until(renewed)
         await chat.service.stop(chat.user_id, one)
@@ -371,8 +354,8 @@ async def test_a_running_reply_keeps_its_lease(open_chat, ark):
 async def test_a_reply_waits_for_room_for_as_long_as_it_takes(open_chat, volume, monkeypatch):
     async with open_chat(max_output_tokens=30_000) as chat:
         one = await chat.started()
-        tries, end = [], journal.finish
-        monkeypatch.setattr(journal, "finish", lambda *args: tries.append(1) or end(*args))
+        tries, end = [], turns.finish
+        monkeypatch.setattr(turns, "finish", lambda *args: tries.append(1) or end(*args))
         volume.full = True
         turn = await chat.send(one, "count 3000")
 
@@ -408,7 +391,7 @@ async def test_a_reply_that_no_database_can_hold_is_made_fit(open_chat, ark, pie
         one = await chat.started()
         ark.fail_next(said(*pieces))
         turn = await chat.send(one, "hello")
-        await asyncio.wait(chat.turns._tasks)
+        await asyncio.wait(chat.runner._tasks)
         assert turn.done
         reply = await stored(chat, one)
         assert (reply.state, reply.content) == ("complete", text)
@@ -426,14 +409,14 @@ async def test_the_keeper_outlives_whatever_goes_wrong_in_one_round(
     open_chat, ark, monkeypatch, error
 ):
     wrong = [error]
-    save = journal.save
+    save = turns.save
 
     def save_or_fail(*args):
         if wrong:
             raise wrong.pop()
         return save(*args)
 
-    monkeypatch.setattr(journal, "save", save_or_fail)
+    monkeypatch.setattr(turns, "save", save_or_fail)
     ark.fail_next(Fault.silence(after=3))
     async with open_chat() as chat:
         one = await chat.started()
@@ -454,8 +437,8 @@ async def test_a_clock_set_back_does_not_make_a_dead_process_immortal(open_chat,
         one = await chat.started()
         await chat.ask(one, "echo: one")
         soon = now() + timedelta(seconds=10)
-        died = Conversation.update(turn_owner="dead", turn_until=soon)
-        await chat.storage.write(died.execute)
+        died = {"user": chat.user_id, "conversation": one, "worker": "dead"}
+        await chat.storage.write(Turn.create, lease_until=soon, **died)
         clock.ahead = timedelta(hours=-1)
         assert (await chat.ask(one, "echo: two")).content == "two"
 
@@ -480,10 +463,10 @@ async def test_a_process_that_ends_does_not_sleep_before_the_last_save(
         async def sleep(self, _):
             await asyncio.Event().wait()
 
-    tries, finish = [], journal.finish
-    monkeypatch.setattr(journal, "finish", lambda *args: tries.append(1) or finish(*args))
+    tries, finish = [], turns.finish
+    monkeypatch.setattr(turns, "finish", lambda *args: tries.append(1) or finish(*args))
     async with open_chat(max_output_tokens=30_000) as chat:
-        monkeypatch.setattr("chatbot.turns.asyncio", Endless())
+        monkeypatch.setattr("chatbot.turns.keeper.asyncio", Endless())
         one = await chat.started()
         volume.full = True
         turn = await chat.send(one, "count 3000")
@@ -495,8 +478,8 @@ async def test_a_process_that_ends_does_not_sleep_before_the_last_save(
         volume.full = False
         try:
             async with asyncio.timeout(2):
-                await chat.turns.close()
+                await chat.runner.close()
         finally:
-            for task in chat.turns._tasks:
+            for task in chat.runner._tasks:
                 task.cancel()
         assert (await stored(chat, one)).content == turn.text

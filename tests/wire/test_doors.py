@@ -14,9 +14,10 @@ import pytest
 
 from chatbot import bootstrap
 from chatbot.bootstrap import create_app
+from chatbot.clock import now
 from chatbot.config import Settings
-from chatbot.storage.fields import now
-from chatbot.storage.models import Login, User
+from chatbot.storage import users
+from chatbot.storage.tables import Login
 from chatbot.ui import sessions, tabs
 from tests.page import PASSWORD, ROUTES, Refused, browser, text_of
 from tests.server import ROOT
@@ -332,7 +333,7 @@ async def disable_from_the_command_line(one, app):
 
 
 async def expire(one, app):
-    user = await app.storage.read(User.by_name_key, one.name)
+    user = await app.storage.read(users.by_name_key, one.name)
     over = Login.update(expires_at=now() - timedelta(seconds=1)).where(Login.user == user)
     await app.storage.write(over.execute)
 

@@ -18,10 +18,10 @@ from chatbot.ark.memory import Memories, MemoryRequest
 from chatbot.ark.offline import FAULTS, Fault, calls, count_messages, count_tokens
 from chatbot.ark.offline.steps import ending, steps, strike
 from chatbot.ark.offline.wire import DONE, KEEP_ALIVE, Pause
+from chatbot.clock import now
 from chatbot.errors import ArkUnavailable, ChatbotError, ContextLost, NotSupported, RateLimited
 from chatbot.storage.database import open_storage
-from chatbot.storage.fields import now
-from chatbot.storage.models import Conversation, Message, Usage
+from chatbot.storage.tables import Conversation, Message, Turn
 from chatbot.ui.texts import ERRORS_ZH, reason_text, text
 from tests.conftest import LIMITS, finished, grown
 from tests.wire.fault_table import (
@@ -150,7 +150,7 @@ class Played:
         shown = turn.snapshot()
         assert (shown.text, shown.notes, shown.done) == (content, tuple(notes), True)
         reply = await self.check_stored(content, state, error, notes, question)
-        await self.check_ledger(reply, content.removeprefix(turn.begun.prefix))
+        await self.check_ledger(reply, content.removeprefix(turn.started.prefix))
         return reply
 
     async def check_stored(self, content, state, error, notes=(), question=ASKED[1]):
@@ -166,14 +166,9 @@ class Played:
     async def check_ledger(self, reply, said):
         """Every turn is in the ledger, settled, and what was said is in it; nobody is waiting."""
 
-        def look():
-            rows = list(Usage.select().where(Usage.conversation_id == self.id).order_by(Usage.id))
-            open_turns = Conversation.select().where(Conversation.turn_until > now()).count()
-            streaming = Message.select().where(Message.state == "streaming").count()
-            return rows, open_turns, streaming
-
-        rows, open_turns, streaming = await self.chat.storage.read(look)
-        assert all(row.settled for row in rows)
+        mine = Turn.select().where(Turn.conversation == self.id).order_by(Turn.started_at)
+        rows = await self.chat.storage.read(lambda: list(mine))
+        assert all(row.state != "streaming" for row in rows)
         assert rows[-1].reply_id == reply.id
         mine = [row for row in rows if row.reply_id == reply.id]
         assert sum(row.prompt_tokens for row in mine) == reply.prompt_tokens
@@ -183,7 +178,6 @@ class Played:
             asked = [{"content": LIMITS.system_prompt}, {"content": ASKED[1]}]
             assert rows[-1].prompt_tokens >= count_messages(asked)
             assert rows[-1].completion_tokens >= count_tokens(said)
-        assert (open_turns, streaming) == (0, 0)
         return rows[-1]
 
     async def check_memory(self, turns):
@@ -393,7 +387,7 @@ async def test_thoughts_without_an_answer_are_kept(open_chat, ark, kind):
         played = await Played.begin(chat, ark)
         turn = await played.ask(Fault.drop(0).on(kind), question="think")
         reply = await played.check(turn, "", "failed", "stream_broken", question="think")
-        assert reply.thought == turn.thought != ""
+        assert reply.thought == turn.turn.thought != ""
         await played.check_memory([])
 
 
@@ -451,7 +445,7 @@ async def reached(played, kind, turn, moment):
     await grown(turn, len(MOMENTS[moment][1]))
     if moment == "end":
         async with asyncio.timeout(20):
-            while turn.state == "streaming":
+            while turn.turn.state == "streaming":
                 await turn.changed(turn.version, 1)
 
 
@@ -474,16 +468,17 @@ async def test_stopped_at_any_moment(open_chat, ark, kind, moment, keeps):
 
 async def die(chat):
     """End the turns as `kill -9` does: at once, with nothing more written."""
-    running = list(chat.turns._turns.values())
-    for task in (chat.turns._keeper, *chat.turns._tasks, *(turn.reader for turn in running)):
+    running = list(chat.runner._turns.values())
+    for task in (
+        chat.runner._keeper._task,
+        *chat.runner._tasks,
+        *(turn.reader for turn in running),
+    ):
         task.cancel()
     for turn in running:
         await finished(turn)
 
-    def lease_ends():
-        Conversation.update(turn_until=1000).where(Conversation.turn_until.is_null(False)).execute()
-
-    await chat.storage.write(lease_ends)
+    await chat.storage.write(Turn.update(lease_until=1000).execute)
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -497,7 +492,7 @@ async def test_the_process_dies_at_any_moment(open_chat, ark, kind, moment, save
         turn = await old.send(played.id, ASKED[1])
         await reached(played, kind, turn, moment)
         if saved:
-            await old.turns._save()
+            await old.runner._keeper._save()
         await die(old)
         request = played.calls(kind)[-1]
         async with open_chat(memory=kind, beside=old) as new, asyncio.timeout(20):
@@ -561,7 +556,7 @@ async def test_a_memory_is_used_as_long_as_it_lasts(open_chat, ark, kind):
         for _ in range(3):
             ark.clock.advance(1000)
             turn = await played.ask(question="echo: more")
-            assert turn.notes == ()
+            assert turn.turn.notes == []
         assert played.calls("create") == []
         assert all(len(sent_lines(call)) == 1 for call in played.calls(kind))
         await played.check_memory([("user", "echo: more"), ("assistant", "more")] * 3)
@@ -623,7 +618,7 @@ async def test_a_memory_lost_twice_is_replayed_once(open_chat, ark, kind, betwee
         faults = [LOST, *between, second]
         turn = await played.ask(*(fault.on(kind) for fault in faults))
         error = "context_lost" if second is LOST else "context_busy"
-        await played.check(turn, "", "failed", error, turn.notes)
+        await played.check(turn, "", "failed", error, turn.turn.notes)
         assert len(played.calls(kind)) == len(faults)
         await played.check_memory([])
 
@@ -649,26 +644,26 @@ ONE, TWO = FIRST, [ASKED, ("assistant", WHOLE)]
 THREE = [("user", "echo: three"), ("assistant", "three")]
 
 
-async def edit_last(service, user, one, lines):
-    return await service.edit(user, one, lines[-2].id, "echo: three")
+async def edit_last(chat, one, lines):
+    return await chat.edit(one, lines[-2].id, "echo: three")
 
 
-async def edit_first(service, user, one, lines):
-    return await service.edit(user, one, lines[0].id, "echo: three")
+async def edit_first(chat, one, lines):
+    return await chat.edit(one, lines[0].id, "echo: three")
 
 
-async def regenerate(service, user, one, lines):
-    return await service.regenerate(user, one, lines[-1].id)
+async def regenerate(chat, one, lines):
+    return await chat.regenerate(one, lines[-1].id)
 
 
-async def undo(service, user, one, lines):
-    await service.undo(user, one, lines[-1].id)
+async def undo(chat, one, lines):
+    await chat.service.undo(chat.user_id, one, lines[-1].id)
 
 
-async def undo_and_show_again(service, user, one, lines):
-    await finished(await service.edit(user, one, lines[-2].id, "echo: three"))
-    shown = (await service.open(user, one, 10)).messages
-    await service.show_version(user, one, shown[-2].id, 1)
+async def undo_and_show_again(chat, one, lines):
+    await finished(await chat.edit(one, lines[-2].id, "echo: three"))
+    shown = await chat.messages(one)
+    await chat.service.show_version(chat.user_id, one, shown[-2].id, 1)
 
 
 @pytest.mark.parametrize(
@@ -687,7 +682,7 @@ async def test_the_memory_follows_the_visible_branch(open_chat, ark, kind, move,
         played = await Played.begin(chat, ark)
         await played.ask()
         before = await chat.messages(played.id)
-        turn = await move(chat.service, chat.user_id, played.id, before)
+        turn = await move(chat, played.id, before)
         if turn is not None:
             await finished(turn)
         assert [(m.role, m.content) for m in await chat.messages(played.id)] == lines
@@ -703,7 +698,7 @@ async def test_a_move_that_fails_changes_only_what_is_visible(open_chat, ark, ki
         await played.ask()
         ark.fail_next(FAULTS["InvalidParameter"].on(kind))
         before = await chat.messages(played.id)
-        await finished(await move(chat.service, chat.user_id, played.id, before))
+        await finished(await move(chat, played.id, before))
         await played.check_memory([])
         kept = await chat.storage.read(lambda: [m.content for m in Message.select()])
         assert {line.content for line in before} < set(kept), "what is hidden is not lost"
@@ -733,7 +728,7 @@ async def test_going_on_loses_nothing(
         if fault is not None:
             ark.fail_next(fault.on(kind))
         reply = (await chat.messages(played.id))[-1]
-        turn = await chat.service.go_on(chat.user_id, played.id, reply.id)
+        turn = await chat.go_on(played.id, reply.id)
         await finished(turn)
         await played.check(turn, text_after, state, error)
         turns = [ASKED, ("assistant", text_after)] if state != "filtered" else []

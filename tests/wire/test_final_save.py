@@ -2,17 +2,18 @@
 ends, no word of it is lost, nobody else notices."""
 
 import asyncio
-import uuid
 
 import peewee
 import pytest
 
 from chatbot.ark.offline import Fault
 from chatbot.errors import StorageUnavailable
-from chatbot.final_save import TRIES
-from chatbot.storage import journal, kept
-from chatbot.storage.models import Conversation, Message, Usage, database
-from tests.conftest import finished, grown
+from chatbot.storage import kept, turns
+from chatbot.storage.current import database
+from chatbot.storage.tables import State, Turn
+from chatbot.turns.final_save import TRIES
+from chatbot.turns.worker import is_gone
+from tests.conftest import finished, grown, leased_until
 
 pytestmark = pytest.mark.anyio
 
@@ -21,14 +22,9 @@ HOLD = "1 2 3 4 5 6 7 8 9"
 EACH_WAY = 4
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'chat.db'}"
-    server = request.getfixturevalue("postgres")
-    name = f"chat_{uuid.uuid4().hex}"
-    server.psql(f"create database {name}")
-    return server.get_uri(name)
+@pytest.fixture
+def database_url(each_database_url):
+    return each_database_url
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +32,8 @@ def here(monkeypatch, tmp_path):
     """Replies are kept in a folder of this test, and pauses are short."""
     (tmp_path / "data").mkdir()
     monkeypatch.setattr(kept, "ROOT", tmp_path)
-    monkeypatch.setattr("chatbot.final_save.LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr("chatbot.turns.SAVE_SECONDS", 0.02)
+    monkeypatch.setattr("chatbot.turns.final_save.LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("chatbot.turns.keeper.SAVE_SECONDS", 0.02)
     return tmp_path
 
 
@@ -69,14 +65,8 @@ def kept_in(folder):
 async def check_free(chat, one):
     """Nothing streams, nothing is reserved, and the conversation takes the next question."""
 
-    def look():
-        return (
-            Message.select().where(Message.state == "streaming").count(),
-            Usage.select().where(~Usage.settled).count(),
-            Conversation.get_by_id(one).turn_owner,
-        )
-
-    assert await chat.storage.read(look) == (0, 0, None)
+    running = Turn.select().where(Turn.state == State.STREAMING)
+    assert await chat.storage.read(running.count) == 0
     assert (await chat.ask(one, "echo: next")).content == "next"
 
 
@@ -102,8 +92,8 @@ async def test_a_text_that_is_refused_whatever_is_done_is_kept_in_a_file(open_ch
         reply = await chat.ask(one, "count 9")
         assert (reply.state, reply.error) == ("failed", "not_saved")
         assert kept_in(here) == [HOLD]
-        used = await chat.storage.read(lambda: Usage.get())
-        assert used.settled
+        used = await chat.storage.read(Turn.get)
+        assert used.state == State.FAILED
         assert (reply.prompt_tokens, reply.completion_tokens) == (
             used.prompt_tokens,
             used.completion_tokens,
@@ -128,9 +118,9 @@ async def test_one_text_that_is_refused_keeps_no_other_from_being_saved(open_cha
         async with asyncio.timeout(20):
             while (await chat.messages(good))[-1].content != "1 2 3 4":
                 await asyncio.sleep(0.01)
-        lease = (await chat.storage.read(Conversation.get_by_id, bad)).turn_until
+        lease = await chat.storage.read(leased_until, bad)
         async with asyncio.timeout(20):
-            while (await chat.storage.read(Conversation.get_by_id, bad)).turn_until == lease:
+            while await chat.storage.read(leased_until, bad) == lease:
                 await asyncio.sleep(0.01)
         assert not first.done
         for one in (bad, good):
@@ -153,7 +143,7 @@ async def test_a_mistake_of_ours_in_the_last_save_loses_nothing(
         "without text": failing > 2,
         "as reserved": failing > 3,
     }
-    finish, give_up = journal.finish, journal.give_up
+    finish, give_up = turns.finish, turns.give_up
     tries = {"finish": 0, "give up": 0}
 
     def finish_or_not(*args):
@@ -170,9 +160,9 @@ async def test_a_mistake_of_ours_in_the_last_save_loses_nothing(
             raise TypeError(f"a mistake with {HOLD}")
         give_up(*args)
 
-    monkeypatch.setattr(journal, "finish", finish_or_not)
-    monkeypatch.setattr(journal, "give_up", give_up_or_not)
-    monkeypatch.setattr("chatbot.turns.LEASE_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "finish", finish_or_not)
+    monkeypatch.setattr(turns, "give_up", give_up_or_not)
+    monkeypatch.setattr("chatbot.turns.keeper.LEASE_SECONDS", 0.05)
     async with open_chat() as chat:
         one = await chat.started()
         reply = await chat.ask(one, "count 9")
@@ -185,7 +175,7 @@ async def test_a_mistake_of_ours_in_the_last_save_loses_nothing(
         async with asyncio.timeout(20):
             # Where nothing at all could be stored, the next round of a keeper ends the reply.
             while (await chat.messages(one))[-1].state == "streaming":
-                await chat.storage.write(journal.recover)
+                await chat.storage.write(turns.recover, is_gone)
         await check_free(chat, one)
     assert HOLD not in caplog.text
     assert caplog.text.count("TypeError in") == TRIES * failing
@@ -203,8 +193,8 @@ async def test_a_reply_that_a_closing_process_cannot_save_is_kept_in_a_file(
         def unavailable(*args):
             raise StorageUnavailable()
 
-        monkeypatch.setattr(journal, "finish", unavailable)
-        monkeypatch.setattr(journal, "save", unavailable)
+        monkeypatch.setattr(turns, "finish", unavailable)
+        monkeypatch.setattr(turns, "save", unavailable)
         async with asyncio.timeout(20):
-            await chat.turns.close()
+            await chat.runner.close()
         assert kept_in(here) == [turn.text]

@@ -20,7 +20,7 @@ from chatbot.ark.offline.response_events import ResponseStream
 from chatbot.ark.offline.wire import event
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.errors import ConversationNotFound
-from chatbot.storage.models import Conversation, Message
+from chatbot.storage.tables import Conversation, Message
 from tests.conftest import finished
 from tests.wire.asking import CALLS, SYSTEM, calls, recalled, shown, stored
 from tests.wire.serving import serving
@@ -197,9 +197,9 @@ async def whole(chat, ark):
     one = await chat.started()
     await chat.ask(one, "echo: one")
     reply = await chat.ask(one, "echo: two")
-    await finished(await chat.service.regenerate(chat.user_id, one, reply.id))
+    await finished(await chat.regenerate(one, reply.id))
     question = (await chat.messages(one))[0]
-    await finished(await chat.service.edit(chat.user_id, one, question.id, "echo: three"))
+    await finished(await chat.edit(one, question.id, "echo: three"))
     return one
 
 
@@ -224,7 +224,7 @@ async def continued(chat, ark):
     one = await chat.started()
     ark.fail_next(Fault.drop(3))
     reply = await chat.ask(one, "count 9")
-    await finished(await chat.service.go_on(chat.user_id, one, reply.id))
+    await finished(await chat.go_on(one, reply.id))
     return one
 
 

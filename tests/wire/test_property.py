@@ -14,6 +14,8 @@ import json
 import os
 import shutil
 import threading
+import uuid
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -28,15 +30,17 @@ from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import Fault, OfflineArk
 from chatbot.ark.offline.script import pieces, reply_to
+from chatbot.clock import now
 from chatbot.errors import ConversationNotFound, TurnRunning
 from chatbot.service import ChatService
-from chatbot.storage import journal, models
+from chatbot.storage import messages, turns, users
 from chatbot.storage.database import open_storage
-from chatbot.storage.fields import now
-from chatbot.storage.journal import Continue, Edit, Regenerate, Send
-from chatbot.storage.models import Conversation, Message, Usage, User
-from chatbot.turns import CONTINUE, Turns
-from tests.conftest import LIMITS, NO_LIMITS, finished, grown
+from chatbot.storage.tables import Conversation, Message, Turn, User
+from chatbot.storage.turns import Continue, Edit, Regenerate, Send
+from chatbot.turns.purse import Purse
+from chatbot.turns.runner import CONTINUE, Runner
+from chatbot.turns.worker import is_gone
+from tests.conftest import LIMITS, NO_LIMITS, finished, grown, stored_turns
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 settings.register_profile(
@@ -61,6 +65,7 @@ WORDS = (
     "echo: {}",
     "think",
 )
+NUMBERS = ("prompt_tokens", "cached_tokens", "completion_tokens", "micro_yuan")
 CONTINUABLE = ("stopped", "interrupted", "length")
 
 
@@ -130,15 +135,16 @@ class Process:
     def __init__(self, lab, memory):
         disk = Disk(lab)
         memories = memories_for(memory, ROOMY.model, lab.client, 3600)
-        self.turns = Turns(disk, memories, NO_LIMITS, ROOMY)
-        self.service = ChatService(disk, self.turns, max_input_chars=20_000)
-        self.turns.open()
+        purse = Purse(NO_LIMITS)
+        self.runner = Runner(disk, memories, purse, ROOMY)
+        self.service = ChatService(disk, self.runner, purse, max_input_chars=20_000)
+        self.runner.open()
 
     async def kill(self):
         """End as SIGKILL would: nothing runs on, nothing more is saved."""
-        turns = self.turns
-        readers = [turn.reader for turn in turns._turns.values() if turn.reader]
-        tasks = [*turns._tasks, *readers, turns._keeper]
+        runner = self.runner
+        readers = [turn.reader for turn in runner._turns.values() if turn.reader]
+        tasks = [*runner._tasks, *readers, runner._keeper._task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -393,7 +399,7 @@ class Story:
         self.user_id = await lab.storage.write(
             lambda: (
                 (
-                    User.by_name_key("ann")
+                    users.by_name_key("ann")
                     or User.create(name="ann", name_key="ann", password_hash="not used here")
                 ).id
             )
@@ -497,10 +503,10 @@ class Story:
         await self.lab.ark_is_idle()
         self.ark.requests.clear()
         if ending.how == "crash at the end":
-            self.lab.dying.add(self.processes[who % 2].turns.owner)
-        turn = await self.start(account, move, self.service(who))
+            self.lab.dying.add(self.processes[who % 2].runner.worker)
+        turn = await self.processes[who % 2].runner.start(self.user_id, account.id, move)
         # Nothing has run since it was started, so its request has not been made.
-        self.prepare(ending, turn.begun.ref)
+        self.prepare(ending, turn.started.ref)
         reply = await self.registered(account, move, turn)
         question = account.said[reply.parent]
         prompt = [SYSTEM, *account.remembered(question.parent), ("user", question.text)]
@@ -529,17 +535,6 @@ class Story:
         await self.lab.ark_is_idle()
         assert not self.ark.pending_faults()
 
-    async def start(self, account, move, service):
-        match move:
-            case Send(text):
-                return await service.send(self.user_id, account.id, text)
-            case Edit(question_id, text):
-                return await service.edit(self.user_id, account.id, question_id, text)
-            case Regenerate(reply_id):
-                return await service.regenerate(self.user_id, account.id, reply_id)
-            case Continue(reply_id):
-                return await service.go_on(self.user_id, account.id, reply_id)
-
     def prepare(self, ending, ref):
         faults = BEFORE_THE_FIRST_WORD.get(ending.how, [])
         if ending.how in IN_MID_REPLY:
@@ -559,12 +554,12 @@ class Story:
         return ref in self.ark.responses
 
     async def registered(self, account, move, turn):
-        row = await self.lab.storage.read(Message.get_by_id, turn.begun.reply_id)
+        row = await self.lab.storage.read(Message.get_by_id, turn.started.reply_id)
         return account.begin(move, row.parent_id, row.id)
 
     async def fell_silent(self, turn, part, thought):
         async with asyncio.timeout(10):
-            while (turn.text, turn.thought) != (part, thought) or not self.reached():
+            while (turn.text, turn.turn.thought) != (part, thought) or not self.reached():
                 await asyncio.sleep(0)
 
     def reached(self):
@@ -613,7 +608,7 @@ class Story:
         reply.state = "stopped"
 
     async def ends_by_close(self, account, reply, turn, who, said, ending):
-        await self.processes[who % 2].turns.close()
+        await self.processes[who % 2].runner.close()
         reply.text, reply.thought = said
         reply.state = "interrupted" if reply.text else "failed"
         await self.replaced(who % 2)
@@ -648,7 +643,7 @@ class Story:
         await self.lease_runs_out()
         account.orphan = reply.id
         if ending.recovered:
-            await self.lab.storage.write(journal.recover)
+            await self.lab.storage.write(turns.recover, is_gone)
             account.recovered()
         else:
             # The request of the one who sleeps is not over, and nobody's concern.
@@ -671,9 +666,8 @@ class Story:
         account.said[row.id] = Said(row.id, reply.parent, "assistant", said[0], "stopped", said[1])
 
     async def lease_runs_out(self):
-        past = Conversation.update(turn_until=now() - timedelta(seconds=1))
-        running = Conversation.turn_until.is_null(False)
-        await self.lab.storage.write(past.where(running).execute)
+        past = Turn.update(lease_until=now() - timedelta(seconds=1))
+        await self.lab.storage.write(past.execute)
 
     async def undone(self, account, who):
         reply = account.said[account.head]
@@ -704,7 +698,7 @@ class Story:
 
     async def restarted(self):
         for process in self.processes:
-            await process.turns.close()
+            await process.runner.close()
         self.lab.storage.close()
         self.processes.clear()
         await self.opened()
@@ -712,17 +706,10 @@ class Story:
     # What must be true
 
     async def check(self):
-        rows = await self.lab.storage.read(lambda: list(Message.select()))
+        rows = await self.lab.storage.read(_all_messages)
         assert {
-            row.id: (
-                str(row.conversation_id),
-                row.parent_id,
-                row.role,
-                row.content,
-                row.thought,
-                row.state,
-            )
-            for row in rows
+            row.id: (conversation_id, row.parent_id, row.role, row.content, row.thought, row.state)
+            for conversation_id, row in rows
         } == {
             m.id: (account.id, m.parent, m.role, m.text, m.thought, m.state)
             for account in self.accounts
@@ -748,20 +735,14 @@ class Story:
         """Each reply has the numbers of the ledger, and each conversation those of its replies."""
 
         def look():
-            names = models.ReplyUsage._fields
-            rows = list(Usage.select().where(Usage.settled))
             stored = {}
-            for reply in Message.select().where(Message.role == "assistant"):
-                numbers = [getattr(reply, name) or 0 for name in names]
-                stored[reply.conversation_id, reply.id] = numbers
-            settled = {
-                key: [
-                    sum(getattr(row, name) for row in rows if key == _of_reply(row))
-                    for name in names
-                ]
-                for key in stored
-            }
-            assert stored == settled
+            for turn in Turn.select().where(Turn.state != "streaming"):
+                numbers = stored.setdefault((turn.conversation_id, turn.reply_id), Counter())
+                numbers.update({name: getattr(turn, name) for name in NUMBERS})
+            for conversation_id, reply in _all_messages():
+                key = uuid.UUID(conversation_id), reply.id
+                shown = {name: getattr(reply, name) or 0 for name in NUMBERS}
+                assert shown == stored.get(key, shown | dict.fromkeys(NUMBERS, 0))
             return stored
 
         stored = await self.lab.storage.read(look)
@@ -774,10 +755,9 @@ class Story:
         for account, thread in zip(self.accounts, opened, strict=True):
             totals = thread.totals
             mine = [numbers for (one, _), numbers in stored.items() if str(one) == account.id]
-            prompt, cached, completion, _, micro_yuan = map(sum, zip([0] * 5, *mine, strict=True))
-            assert (totals.prompt, totals.cached, totals.completion, totals.micro_yuan) == (
-                prompt, cached, completion, micro_yuan,
-            )  # fmt: skip
+            sums = [sum(numbers[name] for numbers in mine) for name in NUMBERS]
+            shown = [totals.prompt, totals.cached, totals.completion, totals.micro_yuan]
+            assert shown == sums
 
     async def check_memory(self, account):
         """What is said to be known at Ark is known there, to the letter."""
@@ -797,7 +777,9 @@ class Story:
             seen = set()
             await self.walk(account, 0, seen)
             assert seen == set(account.said)
-        assert await self.lab.storage.read(Usage.select().where(~Usage.settled).count) == 0
+        assert (
+            await self.lab.storage.read(Turn.select().where(Turn.state == "streaming").count) == 0
+        )
 
     async def walk(self, account, depth, seen):
         """Every version of every message from this depth on, as a person would look them up."""
@@ -812,15 +794,19 @@ class Story:
                 await self.shown_next(account, message.id, 0)
 
 
-def _of_reply(row):
-    return row.conversation_id, row.reply_id
+def _all_messages():
+    """Every message as it would be shown, with its conversation's id."""
+    return [
+        (str(row.conversation_id), messages.shown_branch(row.id, 1)[0])
+        for row in Message.select(Message.id, Message.conversation)
+    ]
 
 
 @pytest.fixture
 def seconds(monkeypatch):
     passing = Seconds()
-    monkeypatch.setattr("chatbot.turns.asyncio", passing)
-    monkeypatch.setattr("chatbot.turns.RECOVER_TICKS", 1)
+    monkeypatch.setattr("chatbot.turns.keeper.asyncio", passing)
+    monkeypatch.setattr("chatbot.turns.keeper.RECOVER_TICKS", 1)
     monkeypatch.setattr("chatbot.ark.memory.RETRY_SECONDS", 0)
     return passing
 
@@ -829,14 +815,14 @@ def seconds(monkeypatch):
 def dying(monkeypatch):
     """Put an owner of turns in, and it never gets through with a final save."""
     owners = set()
-    finish = journal.finish
+    finish = turns.finish
 
-    def finish_or_die(begun, owner, *ending):
-        finish(begun, owner, *ending)
-        if owner in owners:
+    def finish_or_die(turn, *ending):
+        finish(turn, *ending)
+        if Turn.get_by_id(turn.id).worker in owners:
             raise Killed
 
-    monkeypatch.setattr(journal, "finish", finish_or_die)
+    monkeypatch.setattr(turns, "finish", finish_or_die)
     return owners
 
 
@@ -890,8 +876,8 @@ async def asleep_through_its_lease(chat, conversation_id, save):
     turn = await chat.send(conversation_id, "count 30")
     await grown(turn, len("1 2 3"))
     await save()
-    past = Conversation.update(turn_until=now() - timedelta(seconds=1))
-    await chat.storage.write(past.where(Conversation.id == conversation_id).execute)
+    past = Turn.update(lease_until=now() - timedelta(seconds=1))
+    await chat.storage.write(past.where(Turn.conversation == conversation_id).execute)
     return turn
 
 
@@ -901,7 +887,7 @@ async def test_a_process_that_slept_leaves_alone_what_another_went_on_with(open_
         one = await here.started()
         ark.fail_next(Fault.silence(after=3))
         turn = await asleep_through_its_lease(here, one, partial(seconds.pass_one, 2))
-        await finished(await there.service.go_on(there.user_id, one, turn.begun.reply_id))
+        await finished(await there.go_on(one, turn.started.reply_id))
         whole = (await last_of(there, one)).content
         assert whole.endswith(" 30")
         await seconds.pass_one(2)
@@ -959,8 +945,9 @@ async def test_a_save_that_comes_too_late_changes_nothing(chat, ark):
     ark.fail_next(Fault.silence(after=1))
     # The same process holds the conversation again by then.
     turn = await chat.send(one, "count 9")
-    late = [(turn.begun.conversation_id, journal.Progress(reply.id, "o", ""))]
-    await chat.storage.write(journal.save, chat.turns.owner, 10, late)
+    (ended, _) = await stored_turns(chat)
+    late = [turns.Progress(ended.id, reply.id, "o", "")]
+    await chat.storage.write(turns.save, chat.runner.worker, 10, late)
     assert (await chat.messages(one))[1].content == "one"
     await chat.service.stop(chat.user_id, one)
     await finished(turn)
@@ -982,16 +969,16 @@ async def test_a_stranger_is_not_told_that_a_turn_runs(chat, ark):
 
 @pytest.fixture
 def slow_begin(monkeypatch):
-    """The transaction that begins a turn waits: two events, `begun` and `go_on`."""
-    moments = SimpleNamespace(begun=threading.Event(), go_on=threading.Event())
-    begin = journal.begin
+    """The transaction that begins a turn waits: two events, `started` and `go_on`."""
+    moments = SimpleNamespace(started=threading.Event(), go_on=threading.Event())
+    start = turns.start
 
-    def begin_slowly(*args):
-        moments.begun.set()
+    def start_slowly(*args):
+        moments.started.set()
         assert moments.go_on.wait(20)
-        return begin(*args)
+        return start(*args)
 
-    monkeypatch.setattr(journal, "begin", begin_slowly)
+    monkeypatch.setattr(turns, "start", start_slowly)
     yield moments
     moments.go_on.set()
 
@@ -1000,12 +987,12 @@ def slow_begin(monkeypatch):
 async def test_whoever_leaves_while_the_question_is_stored_still_gets_the_answer(
     open_chat, slow_begin, monkeypatch
 ):
-    monkeypatch.setattr("chatbot.turns.LEASE_SECONDS", 0.5)
-    monkeypatch.setattr("chatbot.turns.SAVE_SECONDS", 0.05)
+    monkeypatch.setattr("chatbot.turns.keeper.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("chatbot.turns.keeper.SAVE_SECONDS", 0.05)
     async with open_chat() as chat:
         one = await chat.started()
         sending = asyncio.create_task(chat.send(one, "echo: one"))
-        await asyncio.to_thread(slow_begin.begun.wait, 20)
+        await asyncio.to_thread(slow_begin.started.wait, 20)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         slow_begin.go_on.set()
@@ -1020,8 +1007,8 @@ async def test_a_turn_that_begins_while_the_process_ends_is_ended_as_well(open_c
     async with open_chat() as chat:
         one = await chat.started()
         sending = asyncio.create_task(chat.send(one, "echo: one"))
-        await asyncio.to_thread(slow_begin.begun.wait, 20)
-        closing = asyncio.create_task(chat.turns.close())
+        await asyncio.to_thread(slow_begin.started.wait, 20)
+        closing = asyncio.create_task(chat.runner.close())
         # Until it waits for nothing or for what is being begun.
         await asyncio.sleep(0)
         slow_begin.go_on.set()
@@ -1037,7 +1024,7 @@ async def test_a_continued_reply_keeps_its_thoughts(open_chat, ark):
         ark.fail_next(Fault.drop(after=3))
         before = await chat.ask(one, "think")
         assert before.thought
-        await finished(await chat.service.go_on(chat.user_id, one, before.id))
+        await finished(await chat.go_on(one, before.id))
         after = await last_of(chat, one)
         assert after.content.startswith(before.content)
         assert after.thought.startswith(before.thought)

@@ -14,10 +14,12 @@ from chatbot.ark import memory
 from chatbot.ark.offline import Fault, calls, contexts, responses
 from chatbot.ark.offline.usage import Usage as Counted
 from chatbot.ark.offline.usage import count_tokens
-from chatbot.budget import Budget, Prices
+from chatbot.budget import Prices
 from chatbot.errors import ArkError, BudgetUsedUp, ConversationNotFound, TooManyTurns
-from chatbot.storage import erase, journal
-from chatbot.storage.models import Conversation, Message, Usage, User
+from chatbot.storage import erase, messages, turns, users
+from chatbot.storage.tables import Conversation, Message, Turn, User
+from chatbot.turns.purse import Purse
+from chatbot.turns.worker import is_gone
 from chatbot.usage import Used
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown
 
@@ -74,21 +76,15 @@ def meter(monkeypatch):
 
 @pytest.fixture
 def set_aside(monkeypatch):
-    """What was reserved for each turn in the end, by its row in the ledger."""
+    """What was reserved for each turn in the end, by its id."""
     most = {}
-    reserve, extend = Budget.reserve, Budget.extend
+    set_aside = Purse.set_aside
 
-    def reserved(self, *args):
-        usage_id = reserve(self, *args)
-        most[usage_id] = sum(args[-1], Used())
-        return usage_id
+    def seen(self, turn, calls, before=()):
+        set_aside(self, turn, calls, before)
+        most[turn.id] = sum(calls, Used())
 
-    def extended(self, user_id, usage_id, before, needed):
-        extend(self, user_id, usage_id, before, needed)
-        most[usage_id] = sum(needed, Used())
-
-    monkeypatch.setattr(Budget, "reserve", reserved)
-    monkeypatch.setattr(Budget, "extend", extended)
+    monkeypatch.setattr(Purse, "set_aside", seen)
     return most
 
 
@@ -99,7 +95,7 @@ async def until(true):
 
 
 async def ledger(chat):
-    return await chat.storage.read(lambda: list(Usage.select().order_by(Usage.id)))
+    return await chat.storage.read(lambda: list(Turn.select().order_by(Turn.started_at)))
 
 
 async def check_sums(chat, one):
@@ -107,9 +103,11 @@ async def check_sums(chat, one):
 
     def look():
         names = ("prompt_tokens", "cached_tokens", "completion_tokens", "micro_yuan")
-        rows = list(Usage.select().where(Usage.conversation_id == one))
-        replies = list(Message.select().where(Message.conversation == one))
-        assert all(row.settled for row in rows)
+        rows = list(Turn.select().where(Turn.conversation == one))
+        heads = Message.select(Message.id).where(Message.conversation == one)
+        shown_of = {m.id: m for head in heads for m in messages.shown_branch(head.id, 100)}
+        replies = list(shown_of.values())
+        assert all(row.state != "streaming" for row in rows)
         by_reply = Counter()
         for row in rows:
             by_reply.update({(row.reply_id, name): getattr(row, name) for name in names})
@@ -151,7 +149,7 @@ async def stopped_while_the_memory_is_built(chat, ark, one, kind):
     turn = await chat.send(one, "count 9")
     await until(lambda: len(asked(ark, "create")) > before)
     await stop(chat, one, turn)
-    assert turn.got_nothing
+    assert turn.turn.got_nothing
 
 
 async def stopped_in_silence(chat, ark, one, kind):
@@ -218,18 +216,18 @@ async def continued(chat, ark, one, kind):
     turn = await chat.send(one, LONG)
     await grown(turn, 5)
     await stop(chat, one, turn)
-    await finished(await chat.service.go_on(chat.user_id, one, turn.begun.reply_id))
+    await finished(await chat.go_on(one, turn.started.reply_id))
     ark.fail_next(Fault.silence(after=2))
-    turn = await chat.service.go_on(chat.user_id, one, turn.begun.reply_id)
-    await grown(turn, len(turn.begun.prefix) + 2)
+    turn = await chat.go_on(one, turn.started.reply_id)
+    await grown(turn, len(turn.started.prefix) + 2)
     await stop(chat, one, turn)
 
 
 async def regenerated_and_edited(chat, ark, one, kind):
     reply = await chat.ask(one, LONG)
-    await finished(await chat.service.regenerate(chat.user_id, one, reply.id))
+    await finished(await chat.regenerate(one, reply.id))
     question = (await chat.messages(one))[-2]
-    await finished(await chat.service.edit(chat.user_id, one, question.id, "count 3"))
+    await finished(await chat.edit(one, question.id, "count 3"))
 
 
 STORIES = [
@@ -305,7 +303,7 @@ async def test_a_turn_that_cannot_pay_for_a_new_memory_ends_and_keeps_what_it_ha
         assert [r.status for r in ark.requests[before:]] == [404], "nothing was built"
         await check_sums(chat, one)
         row = (await ledger(chat))[-1]
-        assert (row.settled, row.prompt_tokens, row.completion_tokens) == (True, 0, 0)
+        assert (row.state, row.prompt_tokens, row.completion_tokens) == ("failed", 0, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -320,7 +318,7 @@ async def test_what_is_continued_travels_whole_whatever_the_limit_on_history(
         await grown(turn, 5)
         await stop(chat, one, turn)
         since = len(ark.requests)
-        await finished(await chat.service.go_on(chat.user_id, one, turn.begun.reply_id))
+        await finished(await chat.go_on(one, turn.started.reply_id))
         bodies = [request.body for request in ark.requests[since:]]
         sent = [
             (line["role"], line["content"])
@@ -473,15 +471,15 @@ async def test_many_that_start_at_once_are_counted_before_anything_is_waited_for
             user = await chat.user(f"person-{number}")
             ones.append((user, await chat.service.start_conversation(user)))
         started = await asyncio.gather(
-            *(chat.service.send(user, one, "count 9") for user, one in ones),
+            *(chat.send_as(user, one, "count 9") for user, one in ones),
             return_exceptions=True,
         )
-        turns = [turn for turn in started if not isinstance(turn, BaseException)]
+        running = [turn for turn in started if not isinstance(turn, BaseException)]
         refused = [error for error in started if isinstance(error, BaseException)]
-        assert len(turns) == most
+        assert len(running) == most
         assert {type(error) for error in refused} == {TooManyTurns}
         for (user, one), turn in zip(ones, started, strict=True):
-            if turn in turns:
+            if turn in running:
                 await grown(turn)
                 await chat.service.stop(user, one)
                 await finished(turn)
@@ -504,17 +502,17 @@ async def test_one_person_who_starts_many_at_once_has_only_so_many(open_chat, ar
             *((here, there)[n % 2].send(one, "count 9") for n, one in enumerate(ones)),
             return_exceptions=True,
         )
-        turns = [turn for turn in started if not isinstance(turn, BaseException)]
-        assert len(turns) == 2
-        for turn in turns:
+        running = [turn for turn in started if not isinstance(turn, BaseException)]
+        assert len(running) == 2
+        for turn in running:
             turn.stop("stopped")
             await finished(turn)
 
 
 @on_both
 async def test_a_killed_process_leaves_no_reservation(open_chat, ark, both, monkeypatch):
-    monkeypatch.setattr("chatbot.turns.LEASE_SECONDS", 0.5)
-    monkeypatch.setattr("chatbot.turns.SAVE_SECONDS", 0.02)
+    monkeypatch.setattr("chatbot.turns.keeper.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("chatbot.turns.keeper.SAVE_SECONDS", 0.02)
     ark.fail_next(Fault.silence(after=3))
     async with open_chat() as here, open_chat(beside=here) as there:
         one = await here.started()
@@ -524,19 +522,19 @@ async def test_a_killed_process_leaves_no_reservation(open_chat, ark, both, monk
             while not (await here.messages(one))[-1].content:
                 await asyncio.sleep(0.01)
         reserved = (await ledger(here))[-1]
-        assert not reserved.settled
+        assert reserved.state == "streaming"
         # As SIGKILL would: nothing runs on, nothing more is saved.
-        for task in [*here.turns._tasks, turn.reader, here.turns._keeper]:
+        for task in [*here.runner._tasks, turn.reader, here.runner._keeper._task]:
             task.cancel()
         async with asyncio.timeout(20):
-            while not (row := (await ledger(there))[-1]).settled:
-                await there.storage.write(journal.recover)
+            while (row := (await ledger(there))[-1]).state == "streaming":
+                await there.storage.write(turns.recover, is_gone)
         assert row.prompt_tokens == reserved.prompt_tokens > 0
         assert row.completion_tokens == reserved.completion_tokens == LIMITS.max_output_tokens
         reply = (await there.messages(one))[-1]
         assert (reply.state, reply.error) == ("interrupted", "process_died")
         await check_sums(there, one)
-        turn.finished()
+        turn.finish()
 
 
 @on_both
@@ -552,13 +550,11 @@ async def test_a_deletion_under_a_running_turn_leaves_no_reservation(open_chat, 
             await chat.storage.write(erase.conversation, chat.user_id, one)
         else:
             await chat.storage.write(erase.account, chat.user_id)
-        # Found by whoever comes first: the one that runs it, or a keeper elsewhere.
-        await chat.storage.write(journal.recover)
-        (row,) = await ledger(chat)
-        assert row.settled
+        # Noticed by the process that runs it, which lives.
+        await chat.storage.write(turns.recover, is_gone)
         await finished(turn)
         (row,) = await ledger(chat)
-        assert row.settled
+        assert row.state != "streaming"
         assert row.prompt_tokens > 0
         assert 0 < row.completion_tokens < LIMITS.max_output_tokens, "the one that ran it knows"
         assert (row.user_id is None) == (what == "account")
@@ -575,8 +571,8 @@ async def test_a_turn_taken_for_dead_corrects_what_it_was_settled_at(open_chat, 
         await grown(turn, 3)
 
         def taken_for_dead() -> None:
-            Conversation.update(turn_until=1_000).execute()
-            assert journal.recover() == 1
+            Turn.update(lease_until=1_000).execute()
+            assert turns.recover(is_gone) == 1
 
         await chat.storage.write(taken_for_dead)
         await check_sums(chat, one)
@@ -599,7 +595,7 @@ def accounts_of(chat, registration="open"):
 
 async def joined(chat, accounts, name, address, invite=""):
     await accounts.register(name, "correct horse", invite, address)
-    user = await chat.storage.read(User.by_name_key, name)
+    user = await chat.storage.read(users.by_name_key, name)
     return replace(chat, user_id=user.id)
 
 
@@ -614,9 +610,9 @@ async def test_a_deleted_account_gives_no_fresh_quota_on_its_network(open_chat, 
         honest = await joined(chat, accounts, "honest", "192.0.2.1")
         first = await joined(chat, accounts, "first", "192.0.2.1")
         await spend(first)
-        used = (await chat.storage.read(chat.turns.budget.today, first.user_id)).tokens
+        used = (await chat.storage.read(chat.purse.today, first.user_id)).tokens
         assert used > 200
-        await chat.storage.write(Usage.update(prompt_tokens=1_500).execute)
+        await chat.storage.write(Turn.update(prompt_tokens=1_500).execute)
         with pytest.raises(BudgetUsedUp):
             await spend(first)
         await chat.storage.write(erase.account, first.user_id)
@@ -634,7 +630,7 @@ async def test_a_deleted_account_gives_no_fresh_quota_on_its_network(open_chat, 
         assert (await spend(elsewhere)).state == "complete"
 
         # Tomorrow it is over.
-        await chat.storage.write(Usage.update(at=Usage.at - 86_400_000).execute)
+        await chat.storage.write(Turn.update(started_at=Turn.started_at - 86_400_000).execute)
         assert (await spend(third)).state == "complete"
 
 
@@ -648,7 +644,7 @@ async def test_an_address_is_kept_as_a_hash_and_not_for_long(open_chat):
         assert "192" not in network
         await chat.storage.write(erase.account, first.user_id)
         assert [row.network for row in await ledger(chat)] == [network]
-        await chat.storage.write(Usage.update(at=Usage.at - 2 * 86_400_000).execute)
+        await chat.storage.write(Turn.update(started_at=Turn.started_at - 2 * 86_400_000).execute)
         second = await joined(chat, accounts, "second", "2001:db8::1")
         await chat.storage.write(erase.account, second.user_id)
         assert [row.network for row in await ledger(chat)] == [""]

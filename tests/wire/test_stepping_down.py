@@ -133,7 +133,7 @@ async def test_a_kind_that_is_set_is_not_left(open_chat, ark, kind):
         assert (reply.state, reply.error) == ("failed", "not_supported")
         assert len(calls(ark)) == 1
         async with open_chat(memory="auto", beside=chat) as other:
-            again = await other.service.regenerate(other.user_id, one, reply.id)
+            again = await other.regenerate(one, reply.id)
             await finished(again)
             assert shown(await chat.messages(one)) == [("user", "echo: one"), ("assistant", "one")]
 

@@ -15,7 +15,7 @@ from chatbot.errors import (
     TurnRunning,
 )
 from chatbot.storage import erase
-from chatbot.storage.models import Conversation, Message, State, Usage
+from chatbot.storage.tables import Conversation, Message, State, Turn
 from tests.conftest import finished, grown
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def test_a_question_is_answered_stored_and_remembered(chat, ark):
         ("assistant", "Hello\n    indented\tand tabbed"),
     ]
     assert len(ark.contexts) == 1, "the second turn used the context of the first"
-    ledger = await chat.storage.read(lambda: list(Usage.select().order_by(Usage.id)))
+    ledger = await chat.storage.read(lambda: list(Turn.select().order_by(Turn.started_at)))
     assert next(row.completion_tokens for row in ledger) == reply.completion_tokens
     assert len(ledger) == 2
 
@@ -222,7 +222,7 @@ async def test_one_person_has_only_so_many_replies_at_once(chat, ark):
         await chat.send(other, "third")
     assert await chat.messages(other) == []
     for turn in turns:
-        await chat.service.stop(chat.user_id, str(turn.begun.conversation_id))
+        await chat.service.stop(chat.user_id, str(turn.started.conversation_id))
         await finished(turn)
 
 
@@ -309,21 +309,14 @@ async def test_a_turn_that_ends_after_its_deletion_touches_no_other_message(chat
     one = await chat.started()
     turn = await chat.send(one, "count 9")
     await grown(turn)
-    # Another process deletes the conversation, and a new message gets the same id.
+    # Another process deletes the conversation.
     await chat.storage.write(erase.conversation, chat.user_id, one)
-    other = await chat.user("eve")
-    new = await chat.service.start_conversation(other)
-
-    def same_id() -> None:
-        Message.create(
-            id=turn.begun.reply_id, conversation=new, role="assistant", content="Eve's own"
-        )
-
-    await chat.storage.write(same_id)
+    other = await chat.started()
+    reply = await chat.ask(other, "echo: next")
+    assert reply.id > turn.started.reply_id, "no id is given twice"
     turn.stop(State.STOPPED)
     await finished(turn)
-    stored = await chat.storage.read(Message.get_by_id, turn.begun.reply_id)
-    assert (stored.content, stored.state) == ("Eve's own", "complete")
+    assert (await chat.messages(other))[-1] == reply
 
 
 async def test_a_turn_nobody_watches_ends(open_chat, ark):
@@ -367,7 +360,7 @@ async def test_closing_the_process_saves_what_there_is(open_chat, ark):
 
 async def test_followers_see_the_reply_grow_and_end(chat, ark):
     one = await chat.started()
-    reply_id = (await chat.send(one, "count 30")).begun.reply_id
+    reply_id = (await chat.send(one, "count 30")).started.reply_id
 
     async def followed():
         return [s async for s in chat.service.follow(chat.user_id, one, reply_id, 0.01)]
@@ -393,9 +386,9 @@ async def test_who_watches_in_many_tabs_slows_down_nobody_else(chat, ark):
     async with asyncio.TaskGroup() as watching:
         for user, tabs in ((chat.user_id, 60), (bob, 1)):
             conversation = await chat.service.start_conversation(user)
-            turn = await chat.service.send(user, conversation, "count 60")
+            turn = await chat.send_as(user, conversation, "count 60")
             for tab in range(tabs):
-                watching.create_task(followed(user, conversation, turn.begun.reply_id, tab))
+                watching.create_task(followed(user, conversation, turn.started.reply_id, tab))
     assert all(seen[-1].text.endswith("60") for seen in frames.values())
     greedy = [len(seen) for (user, _), seen in frames.items() if user == chat.user_id]
     assert len(frames[bob, 0]) > 2 * sum(greedy) / len(greedy)
@@ -408,7 +401,7 @@ async def test_a_reply_of_another_process_is_followed_and_stopped(open_chat, ark
         turn = await here.send(one, "count 9")
         await grown(turn, 2)
         asked = False
-        reply_id = turn.begun.reply_id
+        reply_id = turn.started.reply_id
         async for snapshot in there.service.follow(there.user_id, one, reply_id, 0.01):
             if snapshot.text and not asked:
                 asked = True
@@ -425,12 +418,11 @@ async def test_a_dead_process_blocks_a_conversation_no_longer_than_its_lease(cha
     def died_in_a_turn() -> None:
         last = Message.select().order_by(Message.id.desc()).get()
         asked = Message.create(conversation=one, parent=last, role="user", content="two?")
-        reply = Message.create(
-            conversation=one, parent=asked, role="assistant", state="streaming", content="tw"
+        reply = Message.create(conversation=one, parent=asked, role="assistant", content="tw")
+        Conversation.update(head_id=reply.id, memory_upto=None).execute()
+        Turn.create(
+            user=chat.user_id, conversation=one, reply_id=reply.id, worker="dead", lease_until=1000
         )
-        Conversation.update(
-            head_id=reply.id, memory_upto=None, turn_owner="dead", turn_until=1000
-        ).execute()
 
     await chat.storage.write(died_in_a_turn)
     assert (await recalled(chat, one))[1:] == [
@@ -440,18 +432,17 @@ async def test_a_dead_process_blocks_a_conversation_no_longer_than_its_lease(cha
     assert states["tw"] == "interrupted"
 
 
-async def test_a_turn_stays_although_it_has_the_id_of_one_whose_rows_are_gone(chat, ark):
+async def test_a_turn_whose_rows_are_gone_ends_no_other(chat, ark):
     ark.pace = 0.02
     one = await chat.started()
     first = await chat.send(one, "count 500")
     await grown(first)
     await chat.storage.write(erase.conversation, chat.user_id, one)
     other = await chat.started()
-    # SQLite gives the id of the deleted reply to this one.
     second = await chat.send(other, "count 500")
     first.stop(State.STOPPED)
     await finished(first)
-    assert chat.turns.get(second.begun.reply_id) is second
+    assert chat.runner.get(second.id) is second
     await chat.service.stop(chat.user_id, other)
     await finished(second, seconds=5)
     assert (await chat.messages(other))[-1].state == State.STOPPED

@@ -7,10 +7,12 @@ import pytest
 from playhouse import db_url
 from playhouse.migrations import Runner
 
-from chatbot.storage import journal
+from chatbot.clock import now
+from chatbot.storage import turns
 from chatbot.storage.database import MIGRATIONS
-from chatbot.storage.fields import now, stored_instant
-from chatbot.storage.models import Conversation, Usage
+from chatbot.storage.fields import stored_instant
+from chatbot.storage.tables import Conversation, Turn
+from chatbot.turns.worker import is_gone
 
 pytestmark = pytest.mark.anyio
 
@@ -89,13 +91,16 @@ async def test_the_sums_stay_and_the_open_reservation_is_settled(open_chat):
 
         def rows():
             return [
-                (row.reply_id, row.settled, row.prompt_tokens, row.completion_tokens)
-                for row in Usage.select().order_by(Usage.id)
+                (row.reply_id, row.state, row.prompt_tokens, row.completion_tokens)
+                for row in Turn.select().order_by(Turn.started_at)
             ]
 
-        await chat.storage.write(journal.recover)
-        assert await chat.storage.read(rows) == [(2, True, 40, 5), (4, True, 90, 1000)]
-        today = await chat.storage.read(chat.turns.budget.today, chat.user_id)
+        await chat.storage.write(turns.recover, is_gone)
+        assert await chat.storage.read(rows) == [
+            (2, "complete", 40, 5),
+            (4, "interrupted", 90, 1000),
+        ]
+        today = await chat.storage.read(chat.purse.today, chat.user_id)
         assert (today.tokens, today.micro_yuan) == (40 + 5 + 90 + 1000, 42 + 2072)
         replies = (await chat.messages(one))[1::2]
         assert [(m.state, m.prompt_tokens, m.completion_tokens) for m in replies] == [
@@ -108,14 +113,14 @@ async def test_the_sums_stay_and_the_open_reservation_is_settled(open_chat):
 async def test_a_memory_whose_size_nobody_knows_is_reserved_by_the_history(open_chat):
     async with open_chat() as chat:
         one = str(uuid.UUID(int=7))
-        await chat.storage.write(journal.recover)
+        await chat.storage.write(turns.recover, is_gone)
         # As the old version left it after a turn that ended well; Ark has lost it since.
         known = Conversation.update(memory_upto=4, prompt_hash=await prompt_hash(chat))
         await chat.storage.write(known.execute)
         reply = await chat.ask(one, "echo: on")
         assert (reply.content, reply.state) == ("on", "complete")
-        row = (await chat.storage.read(lambda: list(Usage.select().order_by(Usage.id))))[-1]
-        assert row.settled
+        row = (await chat.storage.read(lambda: list(Turn.select().order_by(Turn.started_at))))[-1]
+        assert row.state != "streaming"
         assert (row.prompt_tokens, row.micro_yuan) == (reply.prompt_tokens, reply.micro_yuan)
         held = (await chat.storage.read(Conversation.get_by_id, one)).memory_tokens
         assert held > 0

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from chatbot.budget import Budget
+from chatbot.characters import plain
 from chatbot.errors import StorageUnavailable, traced
-from chatbot.storage import journal
+from chatbot.storage import turns
 from chatbot.storage.database import Storage
-from chatbot.storage.fields import plain
-from chatbot.storage.journal import Outcome
 from chatbot.storage.kept import keep_aside
-from chatbot.storage.models import Usage
-from chatbot.turn import Turn
+from chatbot.storage.turns import Outcome
+from chatbot.turns.purse import Purse
+from chatbot.turns.running import RunningTurn
+from chatbot.usage import Numbers
 
 log = logging.getLogger("chatbot.turns")
 
@@ -25,41 +25,39 @@ LONGEST_PAUSE = 15
 TRIES = 2
 """How often each way to save is tried where the database is there and yet does not take it."""
 
-Save = Callable[[Turn, Outcome], None]
+Save = Callable[[RunningTurn, Outcome], None]
 
 
 class FinalSave:
     """The last transaction of each turn of one process."""
 
-    def __init__(self, storage: Storage, budget: Budget, owner: str) -> None:
-        self.storage = storage
-        self._budget = budget
-        self._owner = owner
+    def __init__(self, storage: Storage, purse: Purse) -> None:
+        self._storage = storage
+        self._purse = purse
 
-    async def make(self, turn: Turn, outcome: Outcome, closing: asyncio.Event) -> None:
+    async def make(self, turn: RunningTurn, outcome: Outcome, closing: asyncio.Event) -> None:
         """Settle what the turn used, store how it ended and free its conversation.
 
         Returns when that is done; or, when the process is `closing` or nothing at all can be
         stored, with the text in a file.
         """
-        reply_id = turn.begun.reply_id
         ways: list[Save] = [self._whole, self._plain, self._without_text, self._as_reserved]
         failed = 0
         for attempt in itertools.count():
             way = ways[failed // TRIES]
             try:
-                await self.storage.write(way, turn, outcome)
+                await self._storage.write(way, turn, outcome)
                 break
             except StorageUnavailable:
                 # Told in the log already, and it passes.
                 unsaved = closing.is_set() and attempt >= CLOSING_TRIES
             except Exception as error:
                 # Whatever it is, the reply has to end and its conversation to be freed.
-                log.error("reply %s: the final save failed: %s", reply_id, traced(error))
+                log.error("turn %s: the final save failed: %s", turn.id, traced(error))
                 failed += 1
                 unsaved = failed == TRIES * len(ways)
             if unsaved:
-                log.error("reply %s could not be saved", reply_id)
+                log.error("turn %s could not be saved", turn.id)
                 way = self._as_reserved
                 break
             with suppress(TimeoutError):
@@ -68,46 +66,45 @@ class FinalSave:
         if not (way == self._whole or (way == self._plain and _simple(outcome))):
             await self._keep_aside(turn, outcome)
 
-    def _whole(self, turn: Turn, outcome: Outcome) -> None:
-        self._budget.settle(turn.reserved.usage_id, turn.calls.used())
-        journal.finish(turn.begun, self._owner, outcome, turn.reserved.usage_id)
+    def _whole(self, turn: RunningTurn, outcome: Outcome) -> None:
+        turns.finish(turn.started, outcome, self._used(turn))
 
-    def _plain(self, turn: Turn, outcome: Outcome) -> None:
+    def _plain(self, turn: RunningTurn, outcome: Outcome) -> None:
         """Without what may be wrong: odd characters, and all that the server named."""
         simple = replace(
             outcome,
             content=plain(outcome.content),
             thought=plain(outcome.thought),
             ref=None,
-            stored="",
+            refs="",
             request_id="",
         )
         self._whole(turn, simple)
 
-    def _without_text(self, turn: Turn, _: Outcome) -> None:
+    def _without_text(self, turn: RunningTurn, _: Outcome) -> None:
         """What was stored of the text while it grew stays."""
-        self._budget.settle(turn.reserved.usage_id, turn.calls.used())
-        journal.give_up(turn.begun, self._owner)
+        turns.give_up(turn.started, self._used(turn))
 
-    def _as_reserved(self, turn: Turn, _: Outcome) -> None:
-        Usage.change(turn.reserved.usage_id, settled=True)
-        journal.give_up(turn.begun, self._owner)
+    def _as_reserved(self, turn: RunningTurn, _: Outcome) -> None:
+        turns.give_up(turn.started, None)
 
-    async def _keep_aside(self, turn: Turn, outcome: Outcome) -> None:
-        begun = turn.begun
+    def _used(self, turn: RunningTurn) -> Numbers:
+        return self._purse.used(turn.turn.calls.used())
+
+    async def _keep_aside(self, turn: RunningTurn, outcome: Outcome) -> None:
         try:
             file = await asyncio.to_thread(
                 keep_aside,
-                self.storage.folder,
-                begun.conversation_id,
-                begun.reply_id,
+                self._storage.folder,
+                turn.started.conversation_id,
+                turn.started.reply_id,
                 outcome.thought,
                 outcome.content,
             )
         except OSError as error:
-            log.error("reply %s: its text could not be kept: %s", begun.reply_id, error)
+            log.error("turn %s: its text could not be kept: %s", turn.id, error)
         else:
-            log.error("reply %s: its text is kept in %s", begun.reply_id, file)
+            log.error("turn %s: its text is kept in %s", turn.id, file)
 
 
 def _simple(outcome: Outcome) -> bool:

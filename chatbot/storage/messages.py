@@ -1,0 +1,243 @@
+"""Messages: the branch that is shown, its versions, what a model is told of it.
+
+Nothing here destroys anything: an edited question and a regenerated reply stay as branches of
+the tree, and only `Conversation.head_id` moves.
+"""
+
+from itertools import groupby, pairwise
+from typing import Any
+from uuid import UUID
+
+from peewee import JOIN, SQL, fn
+
+from chatbot.errors import ChangedElsewhere, ConversationNotFound, TurnRunning
+from chatbot.storage import conversations
+from chatbot.storage.current import now
+from chatbot.storage.fields import is_id
+from chatbot.storage.leases import STREAMING, lease_runs, leases
+from chatbot.storage.prepared import prepared
+from chatbot.storage.tables import Conversation, Message, Role, State, Turn
+from chatbot.views import Shown, Versions
+
+FORGOTTEN = (State.FAILED, State.FILTERED)
+"""A turn without any text was never answered, and a moderated text would have every later request
+refused, too."""
+
+
+def add(conversation_id: UUID, parent: Any, role: Role, content: str = "") -> Any:
+    """A new message after `parent`, stored."""
+    values = {"role": role, "content": content, "thought": "", "notes": "", "created_at": now()}
+    parent_id = parent.id if parent else None
+    message_id = _add(conversation_id, parent_id, **values)
+    return Message(id=message_id, conversation=conversation_id, parent=parent, **values)
+
+
+def change(message_id: int, **values: Any) -> None:
+    _change(message_id, **values)
+
+
+def at(message_id: int | None) -> Any:
+    """A message as far as a turn after it needs it: parent and content; None when it is gone."""
+    return next(iter(_at(message_id)), None) if message_id is not None else None
+
+
+def of(conversation_id: UUID, message_id: int, role: Role) -> Any:
+    """A message of a conversation; raises `ChangedElsewhere` when there is none such."""
+    found = _of(conversation_id, message_id)
+    if found.role != role:
+        raise ChangedElsewhere()
+    return found
+
+
+def text_of(user_id: int, message_id: int) -> str:
+    """What a message says; raises `ConversationNotFound` unless it is the user's."""
+    mine = (Message.id == message_id) & (Conversation.user == user_id)
+    found = Message.select(Message.content).join(Conversation).where(mine).first()
+    if found is None:
+        raise ConversationNotFound()
+    return str(found.content)
+
+
+def branch(head_id: int | None, limit: int) -> list[Any]:
+    """The newest `limit` messages of the branch that ends in `head_id`, oldest first.
+
+    Walks up the parents in one query whose cost depends on `limit`, not on the length of the
+    conversation.
+    """
+    return [] if head_id is None else sorted(_branch(head_id, limit), key=lambda row: row.id)
+
+
+def shown_branch(head_id: int | None, limit: int) -> list[Shown]:
+    """`branch` as a page shows it, with how each reply came about."""
+    # To make whole rows takes twice as long.
+    rows = [] if head_id is None else sorted(_shown_branch(head_id, limit), key=_by_turn)
+    return [_shown(list(of_message)) for _, of_message in groupby(rows, key=lambda row: row[0])]
+
+
+def remembered(before_id: int | None, limit: int) -> list[Any]:
+    """The messages up to `before_id` that a model is told: questions with their answers."""
+    rows = branch(before_id, limit)
+    forgotten = _forgotten([row.id for row in rows])
+    kept = []
+    for question, reply in pairwise(rows):
+        if reply.role == Role.ASSISTANT and reply.content and reply.id not in forgotten:
+            kept += [question, reply]
+    return kept
+
+
+def versions(conversation_id: UUID, shown: list[Shown]) -> list[Versions]:
+    """The branching points of a branch, in one query."""
+    siblings = _siblings(conversation_id, {message.parent_id for message in shown})
+    return [
+        Versions(message.id, places.index(message.id) + 1, len(places))
+        for message in shown
+        if len(places := siblings[message.parent_id]) > 1
+    ]
+
+
+def show_version(user_id: int, conversation_id: str, message_id: int, step: int) -> None:
+    """Make the version `step` places after this message visible (before it, when negative), with
+    the newest of what followed it."""
+    conversation = _idle(user_id, conversation_id)
+    message = _of(conversation.id, message_id)
+    places = _siblings(conversation.id, {message.parent_id})[message.parent_id]
+    following = places[(places.index(message.id) + step) % len(places)]
+    conversations.change(conversation.id, head_id=_newest_below(following))
+
+
+def undo(user_id: int, conversation_id: str, reply_id: int) -> str:
+    """Take the newest turn off the visible branch; returns its question.
+
+    The turn stays in the tree, beside whatever is asked in its place.
+    """
+    conversation = _idle(user_id, conversation_id)
+    if conversation.head_id != reply_id:
+        raise ChangedElsewhere()
+    question: Any = Message.get_by_id(reply_id).parent
+    conversations.change(conversation.id, head_id=question.parent_id)
+    return str(question.content)
+
+
+def _of(conversation_id: UUID, message_id: int) -> Any:
+    here = (Message.id == message_id) & (Message.conversation == conversation_id)
+    found = Message.get_or_none(here) if is_id(message_id) else None
+    if found is None:
+        raise ChangedElsewhere()
+    return found
+
+
+def _idle(user_id: int, conversation_id: str) -> Any:
+    conversation = conversations.hold(user_id, conversation_id)
+    mine = (Turn.conversation == conversation.id) & STREAMING & lease_runs(*leases())
+    if Turn.select(SQL("1")).where(mine).exists():
+        raise TurnRunning()
+    return conversation
+
+
+def _by_turn(row: tuple[Any, ...]) -> tuple[int, Any]:
+    message_id, *_, started_at = row
+    return message_id, (started_at is not None, started_at)
+
+
+def _shown(rows: list[tuple[Any, ...]]) -> Shown:
+    """One message of its rows, one for each of its turns, oldest first."""
+    (
+        message_id, parent_id, role, content, thought, notes, created_at, state, error, *_,
+        first_token_ms, model, _started_at,
+    ) = rows[-1]  # fmt: skip
+    ended = [row[9:13] for row in rows if row[7] not in (None, State.STREAMING)]
+    sums = [sum(numbers) for numbers in zip(*ended, strict=True)] or [None] * 4
+    prompt, cached, completion, micro_yuan = sums
+    return Shown(
+        message_id, parent_id, role, content, thought, state or State.COMPLETE, error or "",
+        tuple(notes.split()), created_at, prompt, cached,
+        completion, micro_yuan, first_token_ms, model or "",
+    )  # fmt: skip
+
+
+def _siblings(conversation_id: UUID, parents: set[int | None]) -> dict[int | None, list[int]]:
+    """By parent, the ids of all messages of the conversation that follow it, oldest first."""
+    same_place: Any = Message.parent.in_(parents - {None})
+    if None in parents:
+        same_place |= Message.parent.is_null()
+    rows: Any = (
+        Message.select(Message.id, Message.parent)
+        .where(Message.conversation == conversation_id, same_place)
+        .order_by(Message.id)
+        .tuples()
+    )
+    siblings: dict[int | None, list[int]] = {}
+    for message_id, parent_id in rows:
+        siblings.setdefault(parent_id, []).append(message_id)
+    return siblings
+
+
+def _newest_below(message_id: int) -> int:
+    """The newest message of a subtree. What follows a message is newer, so this is a leaf."""
+    start = (
+        Message.select(Message.id)
+        .where(Message.id == message_id)
+        .cte("below", recursive=True, columns=("id",))
+    )
+    child = Message.alias()
+    path = start.union_all(
+        child.select(child.id).join(start, JOIN.INNER, on=(child.parent == start.c.id))
+    )
+    return int(path.select_from(fn.MAX(path.c.id)).scalar())
+
+
+def _forgotten(message_ids: list[int]) -> set[int]:
+    """Of these replies, those that no model is told of."""
+    rows: Any = (
+        Turn.select(Turn.reply_id)
+        .where(Turn.reply_id.in_(message_ids), Turn.state.in_(FORGOTTEN))
+        .tuples()
+    )
+    return {reply_id for (reply_id,) in rows}
+
+
+@prepared
+def _add(conversation_id: Any, parent_id: Any, **values: Any) -> Any:
+    return Message.insert(conversation=conversation_id, parent=parent_id, **values)
+
+
+@prepared
+def _change(message_id: Any, **values: Any) -> Any:
+    return Message.update(**values).where(Message.id == message_id)
+
+
+@prepared
+def _at(message_id: Any) -> Any:
+    return Message.select(
+        Message.id, Message.parent, Message.content
+    ).where(Message.id == message_id)  # fmt: skip
+
+
+@prepared
+def _branch(head_id: Any, limit: Any) -> Any:
+    return _on_branch(Message.select(Message), head_id, limit)
+
+
+@prepared
+def _shown_branch(head_id: Any, limit: Any) -> Any:
+    shown = Message.select(
+        Message.id, Message.parent, Message.role, Message.content, Message.thought, Message.notes,
+        Message.created_at, Turn.state, Turn.error, Turn.prompt_tokens, Turn.cached_tokens,
+        Turn.completion_tokens, Turn.micro_yuan, Turn.first_token_ms, Turn.model, Turn.started_at,
+    )  # fmt: skip
+    rows = _on_branch(shown, head_id, limit)
+    return rows.join(Turn, JOIN.LEFT_OUTER, on=(Turn.reply_id == Message.id)).tuples()
+
+
+def _on_branch(messages: Any, head_id: Any, limit: Any) -> Any:
+    start = (
+        Message.select(Message.id, Message.parent, SQL("1").alias("depth"))
+        .where(Message.id == head_id)
+        .cte("branch", recursive=True, columns=("id", "parent_id", "depth"))
+    )
+    step = Message.alias()
+    up = step.select(step.id, step.parent, start.c.depth + SQL("1")).join(
+        start, JOIN.INNER, on=((step.id == start.c.parent_id) & (start.c.depth < limit))
+    )
+    path = start.union_all(up)
+    return messages.join(path, on=(Message.id == path.c.id)).switch(Message).with_cte(path)

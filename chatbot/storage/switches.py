@@ -1,0 +1,30 @@
+"""Switches that an admin sets while the app runs, and keys that are made once for a database."""
+
+import secrets
+from typing import Any
+
+from chatbot.storage.prepared import prepared
+from chatbot.storage.tables import Secret, Switch
+
+
+def is_on(name: str) -> bool:
+    return any(switch.on for switch in _switch(name))
+
+
+def turn(name: str, on: bool) -> None:
+    """Set a switch in every process on this database."""
+    Switch.insert(name=name, on=on).on_conflict(
+        conflict_target=[Switch.name], update={Switch.on: on}
+    ).execute()
+
+
+def secret(name: str) -> str:
+    """The key of this name; made now if there is none. Runs in a transaction that writes."""
+    # Of two processes that make it at once, one takes the other's.
+    Secret.insert(name=name, value=secrets.token_hex(32)).on_conflict_ignore().execute()
+    return str(Secret.get_by_id(name).value)
+
+
+@prepared
+def _switch(name: Any) -> Any:
+    return Switch.select().where(Switch.name == name)

@@ -1,0 +1,448 @@
+"""Turns: start one, save it as it grows, end it, end those whose process has died.
+
+Each public function belongs in one transaction that writes (`Storage.write`). Who may start a turn
+is decided here, where two processes on one database cannot both be right.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chatbot.errors import ChangedElsewhere, TooManyTurns, TurnRunning
+from chatbot.storage import conversations, messages
+from chatbot.storage.current import now
+from chatbot.storage.leases import STREAMING, runs
+from chatbot.storage.prepared import prepared
+from chatbot.storage.tables import Conversation, Message, Role, State, Turn
+from chatbot.usage import Numbers
+
+TITLE_CHARS = 60
+PROCESS_DIED = "process_died"
+NOT_SAVED = "not_saved"
+EXPIRY_MARGIN = timedelta(seconds=10)
+"""A memory that expires within this is taken as expired."""
+
+IsGone = Callable[[str], bool]
+"""Whether the process of a turn is known to have ended; its lease then counts for nothing."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """A new question at the end of the visible branch."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Another version of an earlier question; the branch of the old one is kept."""
+
+    question_id: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Regenerate:
+    """Another reply to the question of the newest reply, which is kept."""
+
+    reply_id: int
+
+
+@dataclass(frozen=True)
+class Continue:
+    """More of the newest reply, which ended early."""
+
+    reply_id: int
+
+
+TurnRequest = Send | Edit | Regenerate | Continue
+"""What a person can start a turn with."""
+
+
+@dataclass(frozen=True)
+class TurnOptions:
+    """Options fixed when a turn starts."""
+
+    model: str
+    memory_kind: str
+    prompt_hash: str
+    """Of the system prompt, which a memory holds as well."""
+    worker: str
+    """The process that runs it."""
+    lease_seconds: float
+    max_turns_per_user: int
+
+
+@dataclass(frozen=True)
+class StartedTurn:
+    """A turn that holds its conversation and has its row."""
+
+    id: uuid.UUID
+    user_id: int
+    conversation_id: uuid.UUID
+    before_id: int | None
+    """The message the question follows; None at the start of a conversation."""
+    question: str
+    reply_id: int
+    prefix: str
+    """The text of the reply so far, when it is continued."""
+    prefix_thought: str
+    ref: str | None
+    """What Ark holds, if that is exactly the branch up to `before_id`."""
+    held_tokens: int | None
+    """The most tokens that Ark holds under `ref`, as far as anybody knows."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is stored of a reply while it grows; without text, only that it still does."""
+
+    turn_id: uuid.UUID
+    reply_id: int
+    content: str | None
+    thought: str | None
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What others have left in the row of a running turn."""
+
+    stop_requested: bool
+    followed_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a turn ended. `ref` is None unless Ark now holds exactly the visible branch."""
+
+    state: State
+    content: str
+    thought: str
+    error: str
+    notes: str
+    model: str
+    memory_kind: str
+    ref: str | None
+    refs: str
+    """The ids under which Ark stores this turn, separated by spaces."""
+    ref_expires_at: datetime | None
+    held_tokens: int
+    """The most tokens that Ark holds under `ref`."""
+    first_token_ms: int | None
+    request_id: str
+
+
+def start(
+    user_id: int, conversation_id: str, request: TurnRequest, options: TurnOptions, is_gone: IsGone
+) -> StartedTurn:
+    """Store what was asked, an empty reply, and the turn, which holds the conversation from now on.
+
+    Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`.
+    """
+    conversation = conversations.hold(user_id, conversation_id)
+    _make_room(user_id, conversation.id, options.max_turns_per_user, is_gone)
+    match request:
+        case Send(text):
+            before = _last_answered(conversation)
+            question = messages.add(conversation.id, before, Role.USER, text)
+        case Edit(question_id, text):
+            before = messages.of(conversation.id, question_id, Role.USER).parent
+            question = messages.add(conversation.id, before, Role.USER, text)
+        case Regenerate(reply_id) | Continue(reply_id):
+            if conversation.head_id != reply_id:
+                raise ChangedElsewhere()
+            reply = messages.of(conversation.id, reply_id, Role.ASSISTANT)
+            question = reply.parent
+            before = question.parent
+    continued = isinstance(request, Continue)
+    if not continued:
+        reply = messages.add(conversation.id, question, Role.ASSISTANT)
+    # A context cannot be asked to go on from the middle of a reply: it is built anew.
+    ref = None if continued else _usable_ref(conversation, before, options)
+    conversations.change(
+        conversation.id,
+        head_id=reply.id,
+        title=conversation.title or title_of(question.content),
+        updated_at=now(),
+        # From here until the turn has ended well nobody can say what Ark holds.
+        memory_upto=None,
+        prompt_hash=options.prompt_hash,
+    )
+    turn_id = uuid.uuid4()
+    _add(
+        id=turn_id,
+        user=user_id,
+        conversation=conversation.id,
+        question_id=question.id,
+        reply_id=reply.id,
+        model=options.model,
+        memory_kind=options.memory_kind,
+        prompt_hash=options.prompt_hash,
+        state=State.STREAMING,
+        worker=options.worker,
+        lease_until=now() + timedelta(seconds=options.lease_seconds),
+        started_at=now(),
+        **_NOTHING_YET,
+    )
+    return StartedTurn(
+        id=turn_id,
+        user_id=user_id,
+        conversation_id=conversation.id,
+        before_id=before.id if before else None,
+        question=question.content,
+        reply_id=reply.id,
+        prefix=reply.content if continued else "",
+        prefix_thought=reply.thought if continued else "",
+        ref=ref,
+        held_tokens=conversation.memory_tokens if ref else None,
+    )
+
+
+def reserve(turn_id: uuid.UUID, most: Numbers) -> None:
+    """Set aside the most that a running turn can use. Raises `ChangedElsewhere` when it has ended:
+    somebody has taken its process for dead."""
+    if not _change_running(turn_id, **vars(most)):
+        raise ChangedElsewhere()
+
+
+def save(worker: str, lease_seconds: float, running: Iterable[Progress]) -> dict[uuid.UUID, Sign]:
+    """Renew the leases of these turns and store what has grown; what the turns have to know.
+
+    A turn that is not in the answer is no longer this worker's: it was ended while the process
+    slept through its lease.
+    """
+    until = now() + timedelta(seconds=lease_seconds)
+    renewed = set()
+    for turn in running:
+        if not _change_running(turn.turn_id, lease_until=until):
+            continue
+        renewed.add(turn.turn_id)
+        if turn.content is not None:
+            messages.change(turn.reply_id, content=turn.content, thought=turn.thought)
+    return {
+        # Nobody wants a reply in a conversation that was deleted.
+        turn_id: Sign(bool(stop_requested or conversation_id is None), followed_until)
+        for turn_id, conversation_id, stop_requested, followed_until in _signs(worker)
+        if turn_id in renewed
+    }
+
+
+def finish(turn: StartedTurn, outcome: Outcome, used: Numbers) -> None:
+    """Store how a turn ended and what it used; its conversation is free again.
+
+    When somebody had taken its process for dead and has gone on since, the text becomes another
+    version of the reply: neither the visible branch nor what is known of the memory changes.
+    """
+    values = {
+        "state": outcome.state,
+        "error": outcome.error,
+        "memory_kind": outcome.memory_kind,
+        "refs": outcome.refs,
+        "first_token_ms": outcome.first_token_ms,
+        "request_id": outcome.request_id,
+        "finished_at": now(),
+    }
+    text = {"content": outcome.content, "thought": outcome.thought, "notes": outcome.notes}
+    memory = {
+        "updated_at": now(),
+        "model": outcome.model,
+        "memory_kind": outcome.memory_kind,
+        "memory_ref": outcome.ref,
+        "memory_expires_at": outcome.ref_expires_at,
+        "memory_upto": turn.reply_id if outcome.ref else None,
+        "memory_tokens": outcome.held_tokens,
+    }
+    if _change_running(turn.id, **values, **vars(used)):
+        messages.change(turn.reply_id, **text)
+        conversations.change(turn.conversation_id, **memory)
+        return
+    conversations.hold_user(turn.user_id)
+    # Its numbers are its own in any case.
+    _change(turn.id, **vars(used))
+    if _nobody_went_on(turn):
+        _change(turn.id, **values)
+        messages.change(turn.reply_id, **text)
+        # What Ark holds by now is not known.
+        conversations.change(turn.conversation_id, **memory | {"memory_upto": None})
+    else:
+        _keep_as_version(turn, outcome, values, text)
+
+
+def give_up(turn: StartedTurn, used: Numbers | None) -> None:
+    """End a turn whose text cannot be stored: what was stored of it while it grew stays. Without
+    `used` it has used what was set aside for it."""
+    numbers = vars(used) if used else {}
+    state = _state_by_text(turn.reply_id)
+    ended = _change_running(turn.id, state=state, error=NOT_SAVED, finished_at=now(), **numbers)
+    if not ended and numbers:
+        _change(turn.id, **numbers)
+    conversations.change(turn.conversation_id, memory_upto=None)
+
+
+def recover(is_gone: IsGone) -> int:
+    """End the turns whose process has died: their text stays, and they have used what was set
+    aside for them. Returns how many."""
+    running = Turn.select(Turn.id, Turn.reply_id, Turn.worker, Turn.lease_until).where(STREAMING)
+    dead = [turn for turn in running if _is_dead(turn.worker, turn.lease_until, is_gone)]
+    for turn in dead:
+        _bury(turn.id, turn.reply_id)
+    return len(dead)
+
+
+def request_stop(user_id: int, conversation_id: str) -> uuid.UUID | None:
+    """Have the running turn of a conversation stopped by whoever runs it; its id, or None."""
+    conversation = conversations.find(user_id, conversation_id)
+    running = Turn.get_or_none(Turn.conversation == conversation.id, STREAMING)
+    if running is None:
+        return None
+    _change(running.id, stop_requested=True)
+    found: uuid.UUID = running.id
+    return found
+
+
+def follow(user_id: int, conversation_id: str, seconds: float) -> None:
+    """Say that the running turn of a conversation is watched for so long from now on, by somebody
+    in another process."""
+    conversation = conversations.find(user_id, conversation_id)
+    mine = (Turn.conversation == conversation.id) & STREAMING
+    Turn.update(followed_until=now() + timedelta(seconds=seconds)).where(mine).execute()
+
+
+def running_in(user_id: int) -> list[str]:
+    """The ids of the user's conversations in which a turn runs."""
+    rows = _running(user_id)
+    return [str(turn.conversation_id) for turn in rows if runs(turn.lease_until)]
+
+
+def title_of(question: str) -> str:
+    """The first line of a question, short enough for a list."""
+    line = " ".join(question.split())
+    return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
+
+
+_NOTHING_YET: dict[str, Any] = {
+    **vars(Numbers()),
+    "stop_requested": False,
+    "error": "",
+    "request_id": "",
+    "refs": "",
+    "network": "",
+}
+
+
+def _make_room(user_id: int, conversation_id: uuid.UUID, most: int, is_gone: IsGone) -> None:
+    """End the turns of this user's whose process has died, so that they are in nobody's way.
+
+    Raises `TurnRunning` when another one runs in the conversation, `TooManyTurns` when as many run
+    as the user may have.
+    """
+    alive = []
+    for turn in _running(user_id):
+        if _is_dead(turn.worker, turn.lease_until, is_gone):
+            _bury(turn.id, turn.reply_id)
+        else:
+            alive.append(turn.conversation_id)
+    if conversation_id in alive:
+        raise TurnRunning()
+    if len(alive) >= most:
+        raise TooManyTurns()
+
+
+def _is_dead(worker: str, lease_until: datetime | None, is_gone: IsGone) -> bool:
+    return not runs(lease_until) or is_gone(worker)
+
+
+def _bury(turn_id: uuid.UUID, reply_id: int | None) -> None:
+    state = _state_by_text(reply_id)
+    _change_running(turn_id, state=state, error=PROCESS_DIED, finished_at=now())
+
+
+def _state_by_text(reply_id: int | None) -> State:
+    """How a turn ended of which no more will be stored."""
+    reply = messages.at(reply_id)
+    return State.INTERRUPTED if reply is None or reply.content else State.FAILED
+
+
+def _nobody_went_on(turn: StartedTurn) -> bool:
+    """Whether the turn was ended as one of a dead process, and nothing has come after it."""
+    newest = Turn.select(Turn.id, Turn.error).where(Turn.conversation == turn.conversation_id)
+    last = newest.order_by(Turn.started_at.desc()).first()
+    at_head = Conversation.select().where(
+        Conversation.id == turn.conversation_id, Conversation.head_id == turn.reply_id
+    )
+    return bool(last and last.id == turn.id and last.error == PROCESS_DIED and at_head.exists())
+
+
+def _keep_as_version(
+    turn: StartedTurn, outcome: Outcome, values: dict[str, Any], text: dict[str, Any]
+) -> None:
+    reply: Any = Message.get_or_none(Message.id == turn.reply_id)
+    if reply is None or reply.content.startswith(outcome.content):
+        return
+    version = Message.create(
+        conversation=reply.conversation_id, parent=reply.parent_id, role=Role.ASSISTANT, **text
+    )
+    # The first reply keeps what its turn used; this one only says how it ended.
+    Turn.create(
+        user=turn.user_id,
+        conversation=reply.conversation_id,
+        question_id=reply.parent_id,
+        reply_id=version.id,
+        model=outcome.model,
+        prompt_hash="",
+        **values,
+    )
+
+
+def _last_answered(conversation: Any) -> Any:
+    """The end of the visible branch; a turn that got no text at all gives up its place."""
+    reply = messages.at(conversation.head_id)
+    while reply is not None and not reply.content:
+        question = messages.at(reply.parent_id)
+        reply = messages.at(question.parent_id) if question else None
+    return reply
+
+
+def _usable_ref(conversation: Any, before: Any, options: TurnOptions) -> str | None:
+    """What Ark holds, if it has not expired and holds exactly the branch up to `before`."""
+    expires_at = conversation.memory_expires_at
+    usable = (
+        before is not None
+        and conversation.memory_upto == before.id
+        and conversation.memory_kind == options.memory_kind
+        and conversation.model == options.model
+        and conversation.prompt_hash == options.prompt_hash
+        and expires_at is not None
+        and expires_at > now() + EXPIRY_MARGIN
+    )
+    return conversation.memory_ref if usable else None
+
+
+@prepared
+def _add(**values: Any) -> Any:
+    return Turn.insert(**values)
+
+
+@prepared
+def _running(user_id: Any) -> Any:
+    return Turn.select(
+        Turn.id, Turn.conversation, Turn.reply_id, Turn.worker, Turn.lease_until
+    ).where(Turn.user == user_id, STREAMING)  # fmt: skip
+
+
+@prepared
+def _change_running(turn_id: Any, **values: Any) -> Any:
+    return Turn.update(**values).where(Turn.id == turn_id, STREAMING)
+
+
+@prepared
+def _change(turn_id: Any, **values: Any) -> Any:
+    return Turn.update(**values).where(Turn.id == turn_id)
+
+
+@prepared
+def _signs(worker: Any) -> Any:
+    rows = Turn.select(Turn.id, Turn.conversation, Turn.stop_requested, Turn.followed_until)
+    return rows.where(Turn.worker == worker, STREAMING).tuples()

@@ -1,0 +1,116 @@
+"""Keeps the running turns of a process saved, text and leases, once a second; ends the turns of
+processes that have died, and those that nobody watches."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+from chatbot.errors import StorageUnavailable, traced
+from chatbot.storage import turns
+from chatbot.storage.database import Storage
+from chatbot.storage.tables import State
+from chatbot.storage.turns import Progress, Sign
+from chatbot.turns.running import RunningTurn
+from chatbot.turns.worker import is_gone
+
+log = logging.getLogger("chatbot.turns")
+
+SAVE_SECONDS = 1.0
+RECOVER_TICKS = 5
+LEASE_SECONDS = 10.0
+"""How long a dead process can keep a conversation to itself, where nobody sees that it is dead."""
+
+LONGEST_WATCH = 60
+"""Seconds that somebody in another process can say to watch; a clock may have been set back."""
+
+
+class Keeper:
+    """Saves what `running` gives, under the name of this worker, until `close`."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        worker: str,
+        running: Callable[[], Collection[RunningTurn]],
+        orphan_seconds: float,
+    ) -> None:
+        self._storage = storage
+        self._worker = worker
+        self._running = running
+        self._orphan_seconds = orphan_seconds
+        self._task: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        self._task = asyncio.create_task(self._keep())
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _keep(self) -> None:
+        for tick in itertools.count():
+            try:
+                if self._running():
+                    await self._save()
+                if tick % RECOVER_TICKS == 0:
+                    await self._storage.write(turns.recover, is_gone)
+            except StorageUnavailable:
+                # Told in the log already; the next tick tries again.
+                pass
+            except Exception as error:
+                # Without this task leases run out and nothing is saved: it must outlive a bug.
+                log.error("keeping turns saved: %s", traced(error))
+            await asyncio.sleep(SAVE_SECONDS)
+
+    async def _save(self) -> None:
+        """In one transaction for all turns: save what grew, renew leases, hear of stops."""
+        running = list(self._running())
+        try:
+            signs = await self._saved(running)
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            # Perhaps for one text that the database does not take: the others are not to blame.
+            log.error("saving all running replies: %s", traced(error))
+            signs = {}
+            for turn in running:
+                signs |= await self._saved_alone(turn)
+        for turn in running:
+            self._heed(turn, signs.get(turn.id))
+
+    def _heed(self, turn: RunningTurn, sign: Sign | None) -> None:
+        if sign is None or sign.stop_requested:
+            turn.stop(State.STOPPED)
+            return
+        if sign.followed_until is not None:
+            ahead = (sign.followed_until - self._storage.clock()).total_seconds()
+            watched_until = time.monotonic() + min(ahead, LONGEST_WATCH)
+            turn.watched_until = max(turn.watched_until, watched_until)
+        if turn.is_orphan(self._orphan_seconds):
+            turn.stop(State.INTERRUPTED, "orphaned")
+
+    async def _saved(
+        self, running: Collection[RunningTurn], *, text: bool = True
+    ) -> dict[UUID, Sign]:
+        grown = [_progress(turn, text) for turn in running]
+        return await self._storage.write(turns.save, self._worker, LEASE_SECONDS, grown)
+
+    async def _saved_alone(self, turn: RunningTurn) -> dict[UUID, Sign]:
+        """Save one turn, at least its lease: without it, others would take it for dead."""
+        try:
+            return await self._saved([turn])
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            log.error("turn %s while it grows: %s", turn.id, traced(error))
+            return await self._saved([turn], text=False)
+
+
+def _progress(running: RunningTurn, text: bool) -> Progress:
+    started, turn = running.started, running.turn
+    if not text:
+        return Progress(started.id, started.reply_id, None, None)
+    return Progress(started.id, started.reply_id, turn.text, turn.thought)

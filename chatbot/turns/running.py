@@ -1,0 +1,101 @@
+"""A turn that runs in this process, for those who watch it and those who stop it."""
+
+import asyncio
+import time
+from contextlib import suppress
+from uuid import UUID
+
+from chatbot.ark.memory import Event
+from chatbot.storage.tables import State
+from chatbot.storage.turns import StartedTurn
+from chatbot.turns.turn import Turn
+from chatbot.usage import Used
+from chatbot.views import Snapshot
+
+
+class RunningTurn:
+    """One turn with its task. Lives in one event loop."""
+
+    def __init__(self, started: StartedTurn, reserved: list[Used], max_output_tokens: int) -> None:
+        self.started = started
+        self.reserved = reserved
+        """The calls that are paid for."""
+        self.turn = Turn(max_output_tokens, started.prefix, started.prefix_thought)
+        self.done = False
+        self.followers = 0
+        self.started_at = time.monotonic()
+        self.watched_until = self.started_at
+        """Up to when somebody has watched it, by the monotonic clock."""
+        self.version = 0
+        self.reader: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    @property
+    def id(self) -> UUID:
+        return self.started.id
+
+    @property
+    def text(self) -> str:
+        return self.turn.text
+
+    def take(self, event: Event) -> None:
+        """Take what came of the model call, and tell the followers."""
+        after_ms = round((time.monotonic() - self.started_at) * 1000)
+        if self.turn.take(event, after_ms):
+            self._tell()
+        if self.turn.state is not State.STREAMING:
+            self._ended.set()
+
+    def stop(self, state: State, error: str = "") -> None:
+        """End the turn now, and with it the HTTP request to Ark."""
+        self.turn.end(state, error)
+        self._ended.set()
+        if self.reader is not None:
+            self.reader.cancel()
+
+    def finish(self) -> None:
+        """Tell the followers that the reply is stored as it is."""
+        self.done = True
+        self._ended.set()
+        self._tell()
+
+    def covers(self, calls: list[Used]) -> bool:
+        """Whether what is paid for pays for these calls, whatever their prices."""
+        set_aside, needed = sum(self.reserved, Used()), sum(calls, Used())
+        longest = max((call.prompt for call in self.reserved), default=0)
+        return (
+            needed.prompt <= set_aside.prompt
+            and needed.completion <= set_aside.completion
+            # A longer request may have a higher price.
+            and all(call.prompt <= longest for call in calls)
+        )
+
+    def snapshot(self) -> Snapshot:
+        turn = self.turn
+        return Snapshot(turn.text, turn.thought, tuple(turn.notes), self.done)
+
+    async def changed(self, since: int, seconds: float) -> None:
+        """Return when the turn has changed since that version, or after some seconds."""
+        if self.version == since:
+            await _happened(self._changed, seconds)
+
+    async def ended(self, seconds: float) -> None:
+        """Return when no more text will come, or after some seconds."""
+        if seconds > 0:
+            await _happened(self._ended, seconds)
+
+    def is_orphan(self, seconds: float) -> bool:
+        """Whether nobody has watched it for so long."""
+        return not self.followers and time.monotonic() - self.watched_until > seconds
+
+    def _tell(self) -> None:
+        self.version += 1
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+async def _happened(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,166 @@
+"""The state of one turn: takes the events of a model call, tells the text so far, the outcome and
+what was used. Pure: knows no database, no network and no clock.
+"""
+
+from dataclasses import dataclass, field
+
+from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, MemorySaved, Note
+from chatbot.ark.memory import Event
+from chatbot.characters import storable
+from chatbot.errors import ArkError, ChatbotError, Moderated
+from chatbot.storage.tables import State
+from chatbot.storage.turns import Outcome
+from chatbot.turns.bill import Calls
+
+CHARACTERS_PER_TOKEN = 16
+"""More than a token stands for in any text; only long runs of one character come near."""
+SHORTEST_LIMIT = 1_000
+"""Characters that a reply may have however few its tokens."""
+LONGEST_REF = 200
+
+FINISHED = {"length": State.LENGTH, "content_filter": State.FILTERED}
+"""States by Ark's finish_reason; any other reason is a complete reply."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One reply in the making."""
+
+    max_output_tokens: int
+    prefix: str = ""
+    """The text of the reply so far, when it is continued."""
+    prefix_thought: str = ""
+    state: State = State.STREAMING
+    error: str = ""
+    calls: Calls = field(default_factory=Calls)
+    first_token_ms: int | None = None
+    notes: list[str] = field(default_factory=list)
+    _request_id: str = ""
+    _saved: MemorySaved | None = None
+    """What Ark holds; None unless its stream ended by itself."""
+    _refs: list[str] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+    _thought: list[str] = field(default_factory=list)
+    _room_for_text: int = 0
+    _room_for_thought: int = 0
+
+    def __post_init__(self) -> None:
+        self._text, self._thought = [self.prefix], [self.prefix_thought]
+        most = max(CHARACTERS_PER_TOKEN * self.max_output_tokens, SHORTEST_LIMIT)
+        self._room_for_text = self._room_for_thought = most
+
+    @property
+    def text(self) -> str:
+        return _joined(self._text)
+
+    @property
+    def thought(self) -> str:
+        return _joined(self._thought)
+
+    @property
+    def got_nothing(self) -> bool:
+        """Whether not one word of an answer came."""
+        return self.text == self.prefix
+
+    @property
+    def overflows(self) -> bool:
+        """Whether more has come than `max_output_tokens` can be; the rest was left out."""
+        return self._room_for_text < 0 or self._room_for_thought < 0
+
+    def take(self, event: Event, after_ms: int) -> bool:
+        """Take what came so long after the turn's start; whether a reader sees any of it."""
+        match event:
+            case MemorySaved():
+                self._saved = event
+            case CallStarts():
+                self.calls.start(event)
+            case CallFailed(applied, wrote):
+                self.calls.fail(applied, wrote)
+            case Note(code):
+                if code not in self.notes:
+                    self.notes.append(code)
+                return True
+            case Chunk():
+                self._take_chunk(event, after_ms)
+                return True
+        return False
+
+    def _take_chunk(self, chunk: Chunk, after_ms: int) -> None:
+        self.calls.take(chunk)
+        if self.first_token_ms is None and (chunk.text or chunk.thought):
+            self.first_token_ms = after_ms
+        if chunk.text:
+            self._text.append(chunk.text[: max(self._room_for_text, 0)])
+            self._room_for_text -= len(chunk.text)
+        if chunk.thought:
+            self._thought.append(chunk.thought[: max(self._room_for_thought, 0)])
+            self._room_for_thought -= len(chunk.thought)
+        if _is_usable(chunk.ref) and chunk.ref not in self._refs:
+            self._refs.append(chunk.ref)
+        if chunk.finish:
+            self.end(FINISHED.get(chunk.finish, State.COMPLETE))
+
+    def end(self, state: State, error: str = "") -> None:
+        """Settle how the turn ends; the first to say so is right."""
+        if self.state is State.STREAMING:
+            self.state, self.error = state, error
+
+    def break_off(self, error: BaseException | None) -> None:
+        """Settle that the stream did not end by itself: by this error, or because somebody has
+        stopped it. What Ark holds is not known then."""
+        self._saved = None
+        match error:
+            case None:
+                return
+            case TimeoutError():
+                self.end(State.LENGTH, "turn_timeout")
+            case ArkError():
+                self._request_id = error.request_id
+                self.calls.fail(error.applied, error.wrote)
+                filtered = isinstance(error, Moderated)
+                self.end(State.FILTERED if filtered else State.INTERRUPTED, error.reason)
+            case ChatbotError():
+                self.end(State.INTERRUPTED, error.code)
+            case _:
+                self.end(State.INTERRUPTED, ChatbotError.code)
+
+    def outcome(self, model: str, memory_kind: str) -> Outcome:
+        """How the turn ended; `memory_kind` is the one in use where Ark holds nothing."""
+        state, error = self.state, self.error
+        if not self.text and state in (State.COMPLETE, State.INTERRUPTED, State.LENGTH):
+            thought = self.thought or any(call.reasoning for call in self.calls.used())
+            only_thought = thought and state is State.LENGTH
+            error = error or ("only_thought" if only_thought else "empty_reply")
+            state = State.FAILED
+        # A continued reply was asked for in words that are no part of the conversation.
+        in_step = state in (State.COMPLETE, State.LENGTH) and not self.prefix
+        saved = self._saved if in_step else None
+        if saved is not None and saved.ref is not None and not _is_usable(saved.ref):
+            saved = None
+        return Outcome(
+            state=state,
+            content=self.text,
+            thought=self.thought,
+            error=error,
+            notes=" ".join(self.notes),
+            model=model,
+            memory_kind=saved.kind if saved else memory_kind,
+            ref=saved.ref if saved else None,
+            refs=" ".join(self._refs),
+            ref_expires_at=saved.expires_at if saved else None,
+            held_tokens=self.calls.held(),
+            first_token_ms=self.first_token_ms,
+            request_id=self._request_id,
+        )
+
+
+def _is_usable(ref: str) -> bool:
+    """Whether an id that a server told can be stored, in a list that is separated by spaces."""
+    return 0 < len(ref) <= LONGEST_REF and ref.isprintable() and " " not in ref
+
+
+def _joined(pieces: list[str]) -> str:
+    """The whole text; halves of a character that have no other half (yet) are replaced."""
+    if len(pieces) > 1:
+        pieces[:] = ["".join(pieces)]
+    return storable(pieces[0])
