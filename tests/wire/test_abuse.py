@@ -11,10 +11,10 @@ from contextlib import AsyncExitStack, contextmanager
 import httpx
 import pytest
 
-from chatbot.ark.offline import OfflineArk
 from chatbot.storage.database import open_storage
 from chatbot.storage.models import Conversation, Usage, User
 from chatbot.throttle import PER_ACCOUNT, PER_ADDRESS
+from tests.fake_ark import FakeArk
 from tests.page import PASSWORD, ROUTES, Refused, browser
 from tests.server import running_server
 
@@ -53,7 +53,7 @@ def ark(abused_ark):
 
 @pytest.fixture(scope="module")
 def abused_ark():
-    with OfflineArk(pace=0) as running:
+    with FakeArk(pace=0) as running:
         yield running
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chatbot.ark.offline import Fault, count_messages, count_tokens
+from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.budget import PAUSE, Budget, Prices
 from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp, Paused, TooManyTurns
@@ -16,6 +16,7 @@ from chatbot.storage.fields import now
 from chatbot.storage.models import Message, Switch, Usage, User
 from chatbot.usage import Used
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 PRICES = Prices(input=1.0, cached=0.1, output=10.0, storage=0)

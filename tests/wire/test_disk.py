@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 import peewee
 import pytest
 
-from chatbot.ark.offline import Fault
 from chatbot.errors import StorageUnavailable
 from chatbot.storage import database, fields, journal
 from chatbot.storage.database import Storage
 from chatbot.storage.fields import now
 from chatbot.storage.models import TABLES, Conversation
 from tests.conftest import finished, grown
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 

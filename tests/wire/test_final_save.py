@@ -7,12 +7,12 @@ import uuid
 import peewee
 import pytest
 
-from chatbot.ark.offline import Fault
 from chatbot.errors import StorageUnavailable
 from chatbot.final_save import TRIES
 from chatbot.storage import journal, kept
 from chatbot.storage.models import Conversation, Message, Usage, database
 from tests.conftest import finished, grown
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 

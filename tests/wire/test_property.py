@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
-from chatbot.ark.offline import Fault, OfflineArk
 from chatbot.ark.offline.script import pieces, reply_to
 from chatbot.errors import ConversationNotFound, TurnRunning
 from chatbot.service import ChatService
@@ -37,6 +36,7 @@ from chatbot.storage.journal import Continue, Edit, Regenerate, Send
 from chatbot.storage.models import Conversation, Message, Usage, User
 from chatbot.turns import CONTINUE, Turns
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown
+from tests.fake_ark import FakeArk, Fault
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 settings.register_profile(
@@ -149,7 +149,7 @@ class Lab:
     """What outlives a story: one event loop, one local Ark, one client."""
 
     folder: object
-    ark: OfflineArk
+    ark: FakeArk
     seconds: Seconds
     memory: str
     runner: asyncio.Runner
