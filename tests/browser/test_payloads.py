@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from chatbot.ark.offline import OfflineArk, script, showcase
+from chatbot.ark.offline import script, showcase
 from tests.browser import payloads
 from tests.browser.conftest import Person
 from tests.browser.firefox import FIREFOX, running_firefox
 from tests.discretion import PASSWORD
+from tests.fake_ark import FakeArk
 from tests.server import Server, running_server
 
 NAME = "payload-person"
@@ -110,7 +111,7 @@ def house(tmp_path_factory):
         "USER_DAILY_TOKENS": "0", "DAILY_YUAN": "0", "MONTHLY_YUAN": "0", "MAX_OUTPUT_TOKENS": "32000",
     }  # fmt: skip
     folder: Path = tmp_path_factory.mktemp("payloads")
-    with OfflineArk(pace=0) as ark, running_server(ark, folder, **settings) as server:
+    with FakeArk(pace=0) as ark, running_server(ark, folder, **settings) as server:
         yield server
 
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from chatbot.ark.offline import Fault
 from tests.browser.conftest import PASSWORD, SECONDS
+from tests.fake_ark import Fault
 from tests.server import running_server
 
 

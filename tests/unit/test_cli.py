@@ -12,13 +12,14 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from chatbot.ark.offline import FAULTS, Model, OfflineArk
+from chatbot.ark.offline import Model
 from chatbot.cli import app
 from chatbot.clock import now
 from chatbot.config import ROOT, Settings
 from chatbot.storage import switches, users
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Attempt, Conversation, Login, Message, State, Turn, User
+from tests.fake_ark import FAULTS, FakeArk
 
 PASSWORD = "correct horse"
 KEY = "key-that-nobody-may-see"
@@ -36,8 +37,8 @@ def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ark(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfflineArk]:
-    with OfflineArk(pace=0) as running:
+def ark(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArk]:
+    with FakeArk(pace=0) as running:
         monkeypatch.setenv("ARK_API_KEY", KEY)
         monkeypatch.setenv("ARK_MODEL", "ep-test")
         monkeypatch.setenv("ARK_BASE_URL", running.base_url)
@@ -345,16 +346,16 @@ def test_the_model_is_asked_by_the_memory_that_is_set(ark, monkeypatch, memory, 
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("state", "words"),
     [
-        (Model("not_opened"), "Model activation"),
-        (Model("retired"), "ARK_MODEL"),
-        (Model("limit_set"), "Safe experience mode"),
-        (Model("quota_gone"), "开通管理"),
+        ("not_opened", "Model activation"),
+        ("retired", "ARK_MODEL"),
+        ("limit_set", "Safe experience mode"),
+        ("quota_gone", "开通管理"),
     ],
 )
-def test_a_check_says_what_to_click(ark, model, words):
-    ark.models["ep-test"] = model
+def test_a_check_says_what_to_click(ark, state, words):
+    ark.states["ep-test"] = state
     good, told = findings("--call", code=1)["model"]
     assert (good, words in told, "ep-test" in told) == (False, True, True)
 

@@ -1,6 +1,8 @@
 """Imports point down, and what belongs to one file stays in it."""
 
 import ast
+import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +67,18 @@ def imports(path: Path) -> list[str]:
     return found
 
 
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """The modules among those known that a file imports, be it as `from package import module`."""
+    found = set(imports(path))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner
+            if inner <= known:
+                found.discard(node.module or "")
+    return found & known
+
+
 def part_of(module: str) -> str | None:
     fitting = [part for part in ORDER if module == part or module.startswith(part + ".")]
     return max(fitting, key=len, default=None)
@@ -123,3 +137,28 @@ def test_the_bottom_imports_nothing_of_ours() -> None:
     for path in FILES:
         if name_of(path) in ("chatbot.clock", "chatbot.errors", "chatbot.values"):
             assert not any(module.startswith("chatbot") for module in imports(path)), path
+
+
+def test_the_local_ark_has_no_import_circle() -> None:
+    files = {name_of(path): path for path in (ROOT / "chatbot" / "ark" / "offline").glob("*.py")}
+    assert len(files) > 10
+    graph = {name: imported_modules(path, set(files)) for name, path in files.items()}
+    # Raises CycleError, which names the circle.
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_local_ark_imports_nothing_else_of_the_project() -> None:
+    for path in (ROOT / "chatbot" / "ark" / "offline").glob("*.py"):
+        ours = [name for name in imports(path) if name.startswith(("chatbot", "app"))]
+        assert all(name.startswith("chatbot.ark.offline") for name in ours), path
+
+
+def test_what_only_tests_need_stays_with_the_tests() -> None:
+    assert [
+        f"{name_of(path)} imports {module}"
+        for path in FILES
+        for module in imports(path)
+        if module.split(".")[0] in ("tests", "benchmarks")
+    ] == []
+    for path in (ROOT / "chatbot" / "ark" / "offline").glob("*.py"):
+        assert not re.search(r"\bfault", path.read_text(encoding="utf-8"), re.IGNORECASE), path

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from chatbot.ark.offline import FAULTS, Fault
+from tests.fake_ark import AFTER_THE_END, FAULTS, Fault
 
 WHOLE = "1 2 3 4 5 6 7 8 9"
 PART = "1 2 3"
@@ -184,17 +184,6 @@ REFUSED = [
 ]
 
 
-AFTER_THE_END = -1
-"""In `Fault.after`: when the finish_reason has been sent, and before usage and `[DONE]`."""
-COMMENTS = "comments"
-"""In the message of a `silence`: comment lines all the while."""
-
-
-def comments(after: int = 3) -> Fault:
-    """Keep-alive comments, and nothing else, until the client leaves."""
-    return Fault("silence", message=COMMENTS, after=after)
-
-
 @dataclass(frozen=True)
 class Struck:
     """A stream that goes wrong, and the turn after it."""
@@ -245,7 +234,7 @@ STRUCK = [
     *strikes("event: error", "stream_broken", tuple(map(Fault.error_event, MOMENTS))),
     *strikes("bad JSON", "stream_broken", tuple(map(Fault.bad_json, MOMENTS))),
     *strikes("silence", "ark_silent", tuple(map(Fault.silence, MOMENTS)), impatient=True),
-    *strikes("comments", "ark_silent", tuple(map(comments, MOMENTS)), impatient=True),
+    *strikes("comments", "ark_silent", tuple(map(Fault.comments, MOMENTS)), impatient=True),
     *strikes("flat error", "stream_broken", tuple(map(Fault.error_flat, MOMENTS)), kinds=RESPONSES),
     Struck("silence before headers", "before", FAULTS["silence_before"],
            "", "failed", "ark_silent", impatient=True),

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from chatbot.accounts.throttle import PER_ACCOUNT, PER_ADDRESS
-from chatbot.ark.offline import OfflineArk
 from chatbot.storage import users
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Conversation, Turn
+from tests.fake_ark import FakeArk
 from tests.page import PASSWORD, ROUTES, Refused, browser
 from tests.server import running_server
 
@@ -54,7 +54,7 @@ def ark(abused_ark):
 
 @pytest.fixture(scope="module")
 def abused_ark():
-    with OfflineArk(pace=0) as running:
+    with FakeArk(pace=0) as running:
         yield running
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chatbot.ark.offline import Fault, count_messages, count_tokens
+from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.budget import Prices
 from chatbot.clock import now
@@ -18,6 +18,7 @@ from chatbot.turns.purse import PAUSE, Purse
 from chatbot.turns.worker import is_gone
 from chatbot.usage import Used
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 PRICES = Prices(input=1.0, cached=0.1, output=10.0, storage=0)

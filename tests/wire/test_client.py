@@ -7,7 +7,7 @@ import pytest
 from chatbot import errors
 from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.client import ArkClient
-from chatbot.ark.offline import FAULTS, Fault
+from tests.fake_ark import FAULTS, Fault
 
 pytestmark = pytest.mark.anyio
 

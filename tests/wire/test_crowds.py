@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from chatbot.ark.offline import OfflineArk
 from chatbot.ui.tabs import ANONYMOUS, PER_PERSON, UNREAD_SECONDS
+from tests.fake_ark import FakeArk
 from tests.page import browser, text_of
 from tests.server import running_server
 
@@ -24,7 +24,7 @@ LENGTH = re.compile(r"\ncontent-length: (\d+)")
 
 @pytest.fixture(scope="module")
 def crowded_ark():
-    with OfflineArk(pace=0) as running:
+    with FakeArk(pace=0) as running:
         yield running
 
 

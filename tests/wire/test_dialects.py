@@ -8,10 +8,11 @@ import ssl
 import pytest
 
 from chatbot.ark import attempt, memory
-from chatbot.ark.offline import FAULTS, Fault, Model
+from chatbot.ark.offline import Model
 from chatbot.ui.texts import reason_text
 from tests.conftest import finished, leased_until
 from tests.discretion import indiscretions
+from tests.fake_ark import FAULTS, Fault
 from tests.wire.asking import SYSTEM, calls, recalled
 
 pytestmark = pytest.mark.anyio

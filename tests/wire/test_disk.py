@@ -14,13 +14,13 @@ from datetime import timedelta
 import peewee
 import pytest
 
-from chatbot.ark.offline import Fault
 from chatbot.clock import now
 from chatbot.errors import StorageUnavailable
 from chatbot.storage import database, turns
 from chatbot.storage.database import Storage
 from chatbot.storage.tables import TABLES, Turn
 from tests.conftest import finished, grown, leased_until
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 

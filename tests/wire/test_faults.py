@@ -8,25 +8,21 @@ import shutil
 import ssl
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import islice
 
 import pytest
 
 from chatbot.ark import memory
 from chatbot.ark.chunks import Chunk
 from chatbot.ark.memory import Memories, MemoryRequest
-from chatbot.ark.offline import FAULTS, Fault, calls, count_messages, count_tokens
-from chatbot.ark.offline.steps import ending, steps, strike
-from chatbot.ark.offline.wire import DONE, KEEP_ALIVE, Pause
+from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.clock import now
 from chatbot.errors import ArkUnavailable, ChatbotError, ContextLost, NotSupported, RateLimited
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Conversation, Message, Turn
 from chatbot.ui.texts import ERRORS_ZH, reason_text, text
 from tests.conftest import LIMITS, finished, grown
+from tests.fake_ark import AFTER_THE_END, FAULTS, Fault
 from tests.wire.fault_table import (
-    AFTER_THE_END,
-    COMMENTS,
     KINDS,
     ODD_EVENTS,
     PART,
@@ -78,41 +74,6 @@ def empty_database(tmp_path_factory):
 def database_url(empty_database, tmp_path):
     copy = shutil.copy(empty_database, tmp_path / "chat.db")
     return f"sqlite:///{copy}"
-
-
-@pytest.fixture(autouse=True)
-def more_moments(monkeypatch):
-    """The local Ark with two things more: faults after the finish_reason, and endless comments."""
-    monkeypatch.setattr(calls, "steps", steps_with_more)
-
-
-def steps_with_more(stream, fault):
-    if fault is not None and fault.after == AFTER_THE_END:
-        yield from stream.head()
-        yield from stream.deltas()
-        stream.answer.ended = True
-        yield stream.finish()
-        yield from comments() if fault.message == COMMENTS else strike(fault, stream)
-        if fault.kind == "bad_json":
-            yield stream.usage() + DONE
-    elif fault is not None and fault.message == COMMENTS:
-        for step in steps(stream, fault):
-            yield from comments() if step == Pause(None) else [step]
-    elif fault is not None and fault.body:
-        yield from stream.head()
-        deltas = stream.deltas()
-        yield from islice(deltas, fault.after)
-        yield b"data: " + fault.body + b"\n\n"
-        yield from deltas
-        yield ending(stream)
-    else:
-        yield from steps(stream, fault)
-
-
-def comments():
-    while True:
-        yield KEEP_ALIVE
-        yield Pause(0.05)
 
 
 class Played:
@@ -340,7 +301,7 @@ async def test_a_stream_that_goes_wrong(open_chat, ark, row, kind, keeps):
 async def test_an_event_of_an_odd_shape_costs_at_most_the_rest(open_chat, ark, kind, data):
     async with open_chat(memory=kind) as chat:
         played = await Played.begin(chat, ark)
-        turn = await played.ask(Fault("bad_json", after=3, body=data.encode()).on(kind))
+        turn = await played.ask(Fault.odd_event(data).on(kind))
         whole = turn.text == WHOLE
         state, error = ("complete", "") if whole else ("interrupted", "stream_broken")
         await played.check(turn, WHOLE if whole else PART, state, error)

@@ -6,7 +6,6 @@ import asyncio
 import peewee
 import pytest
 
-from chatbot.ark.offline import Fault
 from chatbot.errors import StorageUnavailable
 from chatbot.storage import kept, turns
 from chatbot.storage.current import database
@@ -14,6 +13,7 @@ from chatbot.storage.tables import State, Turn
 from chatbot.turns.final_save import TRIES
 from chatbot.turns.worker import is_gone
 from tests.conftest import finished, grown, leased_until
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 

@@ -15,13 +15,13 @@ from starlette.routing import Route
 from chatbot.ark import memory
 from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.client import ArkClient
-from chatbot.ark.offline import FAULTS, Fault
 from chatbot.ark.offline.response_events import ResponseStream
 from chatbot.ark.offline.wire import event
 from chatbot.ark.tokens import estimate_tokens
 from chatbot.errors import ConversationNotFound
 from chatbot.storage.tables import Conversation, Message
 from tests.conftest import finished
+from tests.fake_ark import FAULTS, Fault
 from tests.wire.asking import CALLS, SYSTEM, calls, recalled, shown, stored
 from tests.wire.serving import serving
 

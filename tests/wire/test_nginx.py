@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from chatbot.ark.offline import Fault
+from tests.fake_ark import Fault
 from tests.page import PATIENCE, browser, reply_of
 from tests.server import free_port, running_server
 

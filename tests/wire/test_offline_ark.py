@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from volcenginesdkarkruntime._exceptions import (
 from chatbot.ark.offline import OfflineArk, count_messages, count_tokens
 from chatbot.ark.offline.script import pieces, reply_to
 from chatbot.ark.offline.showcase import TEXTS, THINK, THOUGHT
+from tests.fake_ark import FakeArk, SteeredArk
 
 pytestmark = pytest.mark.anyio
 
@@ -45,8 +47,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def ark() -> Iterator[OfflineArk]:
-    with OfflineArk(pace=0) as ark:
+def ark() -> Iterator[FakeArk]:
+    with FakeArk(pace=0) as ark:
         yield ark
 
 
@@ -60,14 +62,14 @@ def new_client(base_url: str) -> AsyncArk:
 
 
 @pytest.fixture
-async def client(ark: OfflineArk) -> AsyncIterator[AsyncArk]:
+async def client(ark: FakeArk) -> AsyncIterator[AsyncArk]:
     client = new_client(ark.base_url)
     yield client
     await client.close()
 
 
 @pytest.fixture
-async def raw(ark: OfflineArk) -> AsyncIterator[httpx.AsyncClient]:
+async def raw(ark: FakeArk) -> AsyncIterator[httpx.AsyncClient]:
     """Plain HTTP, to see the bytes."""
     headers = {"Authorization": "Bearer a-key"}
     async with plain_http(base_url=ark.base_url, headers=headers) as raw:
@@ -126,6 +128,28 @@ async def eventually(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running_alone(module: str) -> AsyncIterator[str]:
+    """An Ark as a process of its own, which must end in peace; gives its address."""
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-X", "dev", "-m", module, "--pace", "0"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield (await asyncio.to_thread(process.stdout.readline)).strip()
+        process.send_signal(signal.SIGTERM)
+        _, errors = await asyncio.to_thread(process.communicate, timeout=5)
+        assert (process.returncode, errors) == (0, "")
+    finally:
+        process.kill()
+        process.wait()
 
 
 class TestContextCreate:
@@ -188,24 +212,12 @@ class TestContextCreate:
         ],
     )  # fmt: skip
     async def test_refuses(
-        self, raw: httpx.AsyncClient, ark: OfflineArk, change: dict, status: int, code: str
+        self, raw: httpx.AsyncClient, ark: FakeArk, change: dict, status: int, code: str
     ) -> None:
         body = {"model": ENDPOINT, "messages": [SYSTEM], **change}
         answer = await raw.post("/context/create", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
         assert ark.contexts == {}
-
-    async def test_a_test_may_allow_short_lives(self, client: AsyncArk, ark: OfflineArk) -> None:
-        ark.min_ttl = 1
-        assert ark.contexts[await new_context(client, ttl=5)].ttl == 5
-
-    async def test_a_model_takes_one_type_of_truncation(
-        self, client: AsyncArk, ark: OfflineArk
-    ) -> None:
-        ark.truncation_types[ENDPOINT] = "last_history_tokens"
-        await new_context(client, truncation_strategy={"type": "last_history_tokens"})
-        with pytest.raises(ArkBadRequestError):
-            await new_context(client, truncation_strategy={"type": "rolling_tokens"})
 
     @pytest.mark.parametrize(
         ("shape", "error", "code"),
@@ -215,7 +227,7 @@ class TestContextCreate:
         ],
     )
     async def test_a_model_may_lack_the_api(
-        self, client: AsyncArk, ark: OfflineArk, shape: Any, error: type, code: str
+        self, client: AsyncArk, ark: FakeArk, shape: Any, error: type, code: str
     ) -> None:
         ark.models_without_context.add(ENDPOINT)
         ark.models_without_responses.add(MODEL)
@@ -308,7 +320,7 @@ class TestContextChat:
         assert spent == [count_tokens(text) for text in ("1", "1 2", "1 2 3", "1 2 3")]
 
     async def test_sends_only_the_new_turn_and_remembers_the_rest(
-        self, client: AsyncArk, ark: OfflineArk
+        self, client: AsyncArk, ark: FakeArk
     ) -> None:
         context = await new_context(client)
         await ask(client, context, "echo: one")
@@ -340,9 +352,7 @@ class TestContextChat:
         )
         assert second.prompt_tokens > second.prompt_tokens_details.cached_tokens
 
-    async def test_a_common_prefix_is_never_added_to(
-        self, client: AsyncArk, ark: OfflineArk
-    ) -> None:
+    async def test_a_common_prefix_is_never_added_to(self, client: AsyncArk, ark: FakeArk) -> None:
         context = await new_context(client, mode="common_prefix")
         await ask(client, context, "echo: one")
         assert ark.contexts[context].messages == [SYSTEM]
@@ -367,7 +377,7 @@ class TestContextChat:
         ],
     )  # fmt: skip
     async def test_refuses(
-        self, client: AsyncArk, raw: httpx.AsyncClient, ark: OfflineArk, change: dict, code: str
+        self, client: AsyncArk, raw: httpx.AsyncClient, ark: FakeArk, change: dict, code: str
     ) -> None:
         context = await new_context(client)
         body = {"model": ENDPOINT, "context_id": context, "messages": [user("hi")], **change}
@@ -404,7 +414,7 @@ class TestTruncation:
         assert ["user", "echo: one"] not in recalled
 
     async def test_rolling_tokens_recomputes_after_a_drop(
-        self, client: AsyncArk, ark: OfflineArk
+        self, client: AsyncArk, ark: FakeArk
     ) -> None:
         strategy = {
             "type": "rolling_tokens",
@@ -431,7 +441,7 @@ class TestTruncation:
 
 
 class TestContextLife:
-    async def test_each_use_starts_the_ttl_again(self, client: AsyncArk, ark: OfflineArk) -> None:
+    async def test_each_use_starts_the_ttl_again(self, client: AsyncArk, ark: FakeArk) -> None:
         context = await new_context(client, ttl=3600)
         for _ in range(3):
             ark.clock.advance(3590)
@@ -452,7 +462,7 @@ class TestContextLife:
         ],
     )  # fmt: skip
     async def test_a_lost_context_has_three_shapes(
-        self, client: AsyncArk, ark: OfflineArk, how: str, shape: Any, status: int, code: str,
+        self, client: AsyncArk, ark: FakeArk, how: str, shape: Any, status: int, code: str,
         param: str,
     ) -> None:  # fmt: skip
         ark.lost_shape = shape
@@ -469,9 +479,7 @@ class TestContextLife:
         assert (error.status_code, error.code, error.param) == (status, code, param)
         assert context in error.body["message"]
 
-    async def test_a_session_is_used_by_one_at_a_time(
-        self, client: AsyncArk, ark: OfflineArk
-    ) -> None:
+    async def test_a_session_is_used_by_one_at_a_time(self, client: AsyncArk, ark: FakeArk) -> None:
         ark.pace = 0.01
         context, other = await new_context(client), await new_context(client)
         stream = await say(client, context, "long", stream=True)
@@ -488,7 +496,7 @@ class TestContextLife:
         await eventually(lambda: not ark.contexts[context].busy)
         assert await ask(client, context, "echo: my turn") == "my turn"
 
-    async def test_a_prefix_is_used_by_many(self, client: AsyncArk, ark: OfflineArk) -> None:
+    async def test_a_prefix_is_used_by_many(self, client: AsyncArk, ark: FakeArk) -> None:
         ark.pace = 0.01
         context = await new_context(client, mode="common_prefix")
         stream = await say(client, context, "long", stream=True)
@@ -508,7 +516,7 @@ class TestContextLife:
 
     @pytest.mark.parametrize("keeps", [True, False])
     async def test_a_client_that_leaves_is_noticed(
-        self, client: AsyncArk, ark: OfflineArk, keeps: bool
+        self, client: AsyncArk, ark: FakeArk, keeps: bool
     ) -> None:
         ark.pace = 0.005
         ark.keeps_partial = keeps
@@ -532,7 +540,7 @@ class TestContextLife:
             assert kept == []
 
     async def test_a_context_may_stay_busy_after_the_client_left(
-        self, client: AsyncArk, ark: OfflineArk
+        self, client: AsyncArk, ark: FakeArk
     ) -> None:
         ark.pace = 0.005
         ark.linger = 0.3
@@ -682,7 +690,7 @@ class TestResponses:
 
     @pytest.mark.parametrize("shown", [True, False])
     async def test_a_limit_within_the_thoughts_leaves_no_message(
-        self, client: AsyncArk, ark: OfflineArk, shown: bool
+        self, client: AsyncArk, ark: FakeArk, shown: bool
     ) -> None:
         ark.shows_cut_thoughts = shown
         stream = await client.responses.create(
@@ -759,7 +767,7 @@ class TestResponses:
         )
         assert [role for role, _ in json.loads(output_text(two))] == ["user", "assistant"]
 
-    async def test_expiry_is_absolute(self, client: AsyncArk, ark: OfflineArk) -> None:
+    async def test_expiry_is_absolute(self, client: AsyncArk, ark: FakeArk) -> None:
         at = int(ark.clock.now()) + 1000
         one = await client.responses.create(model=MODEL, input="echo: one", expire_at=at)
         assert one.expire_at == at
@@ -776,7 +784,7 @@ class TestResponses:
 
     @pytest.mark.parametrize("seconds", [0, 604_801 + 5])
     async def test_refuses_an_expiry_out_of_range(
-        self, client: AsyncArk, ark: OfflineArk, seconds: int
+        self, client: AsyncArk, ark: FakeArk, seconds: int
     ) -> None:
         with pytest.raises(ArkBadRequestError):
             await client.responses.create(
@@ -784,7 +792,7 @@ class TestResponses:
             )
 
     async def test_what_is_not_stored_cannot_be_continued(
-        self, client: AsyncArk, ark: OfflineArk
+        self, client: AsyncArk, ark: FakeArk
     ) -> None:
         one = await client.responses.create(model=MODEL, input="echo: one", store=False)
         assert ark.responses == {}
@@ -793,7 +801,7 @@ class TestResponses:
         assert lost.value.code == "InvalidParameter.PreviousResponseNotFound"
 
     async def test_a_round_that_was_cut_off_is_not_stored(
-        self, client: AsyncArk, ark: OfflineArk
+        self, client: AsyncArk, ark: FakeArk
     ) -> None:
         ark.pace = 0.005
         stream = await client.responses.create(model=MODEL, input="long", stream=True)
@@ -930,7 +938,7 @@ class TestResponses:
 class TestDoor:
     @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong-key", "Basic a-key"])
     @pytest.mark.parametrize("path", ["/context/create", "/chat/completions", "/responses"])
-    async def test_asks_for_a_key(self, ark: OfflineArk, header: str, path: str) -> None:
+    async def test_asks_for_a_key(self, ark: FakeArk, header: str, path: str) -> None:
         headers = {"Authorization": header} if header else {}
         async with plain_http() as raw:
             answer = await raw.post(ark.base_url + path, headers=headers, json={"model": MODEL})
@@ -938,7 +946,7 @@ class TestDoor:
         error = answer.json()["error"]
         assert (error["code"], error["type"]) == ("AuthenticationError", "Unauthorized")
 
-    async def test_ids_go_both_ways(self, raw: httpx.AsyncClient, ark: OfflineArk) -> None:
+    async def test_ids_go_both_ways(self, raw: httpx.AsyncClient, ark: FakeArk) -> None:
         headers = {"X-Client-Request-Id": "mine"}
         body = {"model": "missing-model", "messages": [user("x")]}
         answer = await raw.post("/chat/completions", json=body, headers=headers)
@@ -964,7 +972,7 @@ class TestDoor:
         assert status["doubao-seed-2-1-lite-260915"] is None
         assert status["doubao-seed-1-6-250615"] == "Shutdown"
 
-    async def test_requests_are_recorded(self, client: AsyncArk, ark: OfflineArk) -> None:
+    async def test_requests_are_recorded(self, client: AsyncArk, ark: FakeArk) -> None:
         context = await new_context(client)
         await read(await say(client, context, "hi", stream=True))
         await eventually(lambda: ark.requests[-1].finished)
@@ -1048,9 +1056,7 @@ class TestScript:
 
 
 class TestServer:
-    async def test_pace_sets_the_time_between_pieces(
-        self, client: AsyncArk, ark: OfflineArk
-    ) -> None:
+    async def test_pace_sets_the_time_between_pieces(self, client: AsyncArk, ark: FakeArk) -> None:
         ark.pace = 0.02
         began = time.monotonic()
         stream = await client.chat.completions.create(
@@ -1086,11 +1092,11 @@ class TestServer:
         await client.close()
         assert capfd.readouterr().err == ""
 
-    async def test_a_taken_port_is_an_error(self, ark: OfflineArk) -> None:
+    async def test_a_taken_port_is_an_error(self, ark: FakeArk) -> None:
         with pytest.raises(OSError, match="in use"):
             OfflineArk(port=ark.port).start()
 
-    async def test_serves_many_at_once(self, client: AsyncArk, ark: OfflineArk) -> None:
+    async def test_serves_many_at_once(self, client: AsyncArk, ark: FakeArk) -> None:
         contexts = [await new_context(client) for _ in range(15)]
 
         async def talk(number: int, context: str) -> str:
@@ -1100,29 +1106,20 @@ class TestServer:
         told = await asyncio.gather(*(talk(n, c) for n, c in enumerate(contexts)))
         assert told == [f"Your name is N{n}." for n in range(15)]
 
-    async def test_runs_alone_and_is_steered_over_http(self) -> None:
-        process = subprocess.Popen(  # noqa: ASYNC220
-            [sys.executable, "-X", "dev", "-m", "chatbot.ark.offline", "--pace", "0"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            base_url = (await asyncio.to_thread(process.stdout.readline)).strip()
+    async def test_runs_alone(self) -> None:
+        async with running_alone("chatbot.ark.offline") as base_url, plain_http() as http:
             client = new_client(base_url)
-            control = base_url.replace("/api/v3", "/offline")
-            async with plain_http() as http:
-                await self.steer(client, http, control)
+            assert await ask(client, await new_context(client), "echo: fine") == "fine"
+            for path in ("faults", "requests"):
+                url = base_url.replace("/api/v3", f"/offline/{path}")
+                assert (await http.get(url)).status_code == 404
             await client.close()
-            process.send_signal(signal.SIGTERM)
-            _, errors = await asyncio.to_thread(process.communicate, timeout=5)
-            assert (process.returncode, errors) == (0, "")
-        finally:
-            process.kill()
-            process.wait()
+
+    async def test_the_fake_one_runs_alone_and_is_steered_over_http(self) -> None:
+        async with running_alone("tests.fake_ark") as base_url, plain_http() as http:
+            client = new_client(base_url)
+            await self.steer(client, http, base_url.replace("/api/v3", "/offline"))
+            await client.close()
 
     async def steer(self, client: AsyncArk, http: httpx.AsyncClient, control: str) -> None:
         context = await new_context(client, ttl=3600)
@@ -1166,10 +1163,9 @@ class TestServer:
             ({"name": "drop"}, {"Host": "example.com"}, 403),
         ],
     )
-    async def test_control_refuses(
-        self, ark: OfflineArk, given: Any, headers: dict[str, str], status: int
-    ) -> None:
-        url = ark.base_url.replace("/api/v3", "/offline/faults")
-        async with plain_http() as http:
-            assert (await http.post(url, json=given, headers=headers)).status_code == status
-        assert ark.pending_faults() == []
+    async def test_control_refuses(self, given: Any, headers: dict[str, str], status: int) -> None:
+        with SteeredArk(pace=0) as ark:
+            url = ark.base_url.replace("/api/v3", "/offline/faults")
+            async with plain_http() as http:
+                assert (await http.post(url, json=given, headers=headers)).status_code == status
+            assert ark.pending_faults() == []

@@ -12,8 +12,9 @@ import pytest
 from volcenginesdkarkruntime import AsyncArk
 from volcenginesdkarkruntime import _exceptions as ark_errors
 
-from chatbot.ark.offline import FAULTS, Fault, OfflineArk, count_tokens
+from chatbot.ark.offline import count_tokens
 from chatbot.ark.offline.showcase import EMOJI
+from tests.fake_ark import FAULTS, FakeArk, Fault, SteeredArk
 
 pytestmark = pytest.mark.anyio
 
@@ -43,8 +44,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def ark() -> Iterator[OfflineArk]:
-    with OfflineArk(pace=0) as ark:
+def ark() -> Iterator[SteeredArk]:
+    with SteeredArk(pace=0) as ark:
         yield ark
 
 
@@ -58,7 +59,7 @@ def new_client(base_url: str) -> AsyncArk:
 
 
 @pytest.fixture
-async def client(ark: OfflineArk) -> AsyncIterator[AsyncArk]:
+async def client(ark: FakeArk) -> AsyncIterator[AsyncArk]:
     client = new_client(ark.base_url)
     yield client
     await client.close()
@@ -121,7 +122,7 @@ REFUSALS = [(name, fault) for name, fault in FAULTS.items() if fault.kind == "ht
 
 @pytest.mark.parametrize(("name", "fault"), REFUSALS, ids=[name for name, _ in REFUSALS])
 async def test_each_row_of_the_table_reaches_its_exception(
-    client: AsyncArk, ark: OfflineArk, name: str, fault: Fault
+    client: AsyncArk, ark: FakeArk, name: str, fault: Fault
 ) -> None:
     ark.fail_next(fault)
     with pytest.raises(ark_errors.ArkAPIStatusError) as refused:
@@ -148,7 +149,7 @@ def test_the_table_is_complete() -> None:
     }  # fmt: skip
 
 
-async def test_a_refusal_carries_what_it_was_given(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_a_refusal_carries_what_it_was_given(client: AsyncArk, ark: FakeArk) -> None:
     headers = {"Retry-After": "7"}
     ark.fail_next(
         Fault.http(429, "QuotaExceeded", "Used up.", type="Odd", param="model", headers=headers)
@@ -161,7 +162,7 @@ async def test_a_refusal_carries_what_it_was_given(client: AsyncArk, ark: Offlin
     assert error.response.headers["retry-after"] == "7"
 
 
-async def test_faults_wait_for_the_call_they_are_for(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_faults_wait_for_the_call_they_are_for(client: AsyncArk, ark: FakeArk) -> None:
     ark.fail_next(Fault.http(500, "InternalServiceError").on("create"))
     ark.fail_next(Fault.http(403, "AccessDenied").on("responses"))
     ark.fail_next(Fault.drop(after=0).on("chat"))
@@ -176,7 +177,7 @@ async def test_faults_wait_for_the_call_they_are_for(client: AsyncArk, ark: Offl
     assert [fault.kind for fault in ark.pending_faults()] == ["no_done"]
 
 
-async def test_create_is_spared_unless_it_is_named(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_create_is_spared_unless_it_is_named(client: AsyncArk, ark: FakeArk) -> None:
     ark.fail_next(Fault.http(429, "ServerOverloaded"))
     with pytest.raises(ark_errors.ArkRateLimitError):
         await in_context(client)
@@ -187,7 +188,7 @@ async def test_create_is_spared_unless_it_is_named(client: AsyncArk, ark: Offlin
     ("fault", "body"), [(Fault.html(), "<html><body>"), (Fault.empty(503), "")]
 )
 async def test_answers_that_are_not_json(
-    client: AsyncArk, ark: OfflineArk, fault: Fault, body: str
+    client: AsyncArk, ark: FakeArk, fault: Fault, body: str
 ) -> None:
     ark.fail_next(fault)
     with pytest.raises(ark_errors.ArkInternalServerError) as refused:
@@ -197,7 +198,7 @@ async def test_answers_that_are_not_json(
     assert refused.value.response.text.startswith(body)
 
 
-async def test_a_reset_before_the_headers(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_a_reset_before_the_headers(client: AsyncArk, ark: FakeArk) -> None:
     ark.fail_next(Fault.reset())
     with pytest.raises(ark_errors.ArkAPIConnectionError) as broken:
         await chat(client, stream=True)
@@ -206,7 +207,7 @@ async def test_a_reset_before_the_headers(client: AsyncArk, ark: OfflineArk) -> 
     assert ark.requests[-1].status is None
 
 
-async def test_silence_before_the_headers(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_silence_before_the_headers(client: AsyncArk, ark: FakeArk) -> None:
     ark.fail_next(Fault.silence_before())
     with pytest.raises(ark_errors.ArkAPITimeoutError):
         await chat(client, stream=True, timeout=0.1)
@@ -218,7 +219,7 @@ async def test_silence_before_the_headers(client: AsyncArk, ark: OfflineArk) -> 
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-async def test_a_slow_start(client: AsyncArk, ark: OfflineArk, streaming: bool) -> None:
+async def test_a_slow_start(client: AsyncArk, ark: FakeArk, streaming: bool) -> None:
     ark.fail_next(Fault.slow_start(seconds=0.15))
     began = time.monotonic()
     answer = await chat(client, stream=streaming)
@@ -253,7 +254,7 @@ async def test_a_slow_start(client: AsyncArk, ark: OfflineArk, streaming: bool) 
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
 async def test_streams_that_go_wrong(
-    client: AsyncArk, ark: OfflineArk, call: Any, fault: Fault, text: str, finish: str | None,
+    client: AsyncArk, ark: FakeArk, call: Any, fault: Fault, text: str, finish: str | None,
     error: type[Exception] | None,
 ) -> None:  # fmt: skip
     ark.fail_next(fault)
@@ -264,7 +265,7 @@ async def test_streams_that_go_wrong(
     assert ark.pending_faults() == []
 
 
-async def test_an_error_in_mid_stream_keeps_its_words(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_an_error_in_mid_stream_keeps_its_words(client: AsyncArk, ark: FakeArk) -> None:
     ark.fail_next(Fault.stream_error(after=1, code="ServerOverloaded", message="Later."))
     error = (await hear(await chat(client, stream=True))).error
     assert isinstance(error, ark_errors.ArkAPIError)
@@ -277,7 +278,7 @@ async def test_an_error_in_mid_stream_keeps_its_words(client: AsyncArk, ark: Off
 
 
 async def test_silence_in_mid_stream_lasts_until_the_client_leaves(
-    client: AsyncArk, ark: OfflineArk
+    client: AsyncArk, ark: FakeArk
 ) -> None:
     ark.fail_next(Fault.silence(after=3))
     heard = await hear(await in_context(client, stream=True, timeout=0.1))
@@ -292,7 +293,7 @@ async def test_silence_in_mid_stream_lasts_until_the_client_leaves(
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("fault", [Fault.content_filter(after=3), Fault.drop(after=3)])
 async def test_what_a_context_keeps_of_a_broken_turn(
-    client: AsyncArk, ark: OfflineArk, fault: Fault, keeps: bool
+    client: AsyncArk, ark: FakeArk, fault: Fault, keeps: bool
 ) -> None:
     ark.keeps_partial = keeps
     ark.fail_next(fault)
@@ -303,7 +304,7 @@ async def test_what_a_context_keeps_of_a_broken_turn(
     assert context.messages[1:] == (turn if keeps else [])
 
 
-async def test_a_refusal_leaves_the_context_alone(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_a_refusal_leaves_the_context_alone(client: AsyncArk, ark: FakeArk) -> None:
     ark.fail_next(FAULTS["OperationDenied.InvalidState"])
     with pytest.raises(ark_errors.ArkPermissionDeniedError) as denied:
         await in_context(client, stream=True)
@@ -312,7 +313,7 @@ async def test_a_refusal_leaves_the_context_alone(client: AsyncArk, ark: Offline
     assert (context.messages, context.busy) == ([user("hello")], False)
 
 
-async def test_characters_are_split_across_writes(ark: OfflineArk) -> None:
+async def test_characters_are_split_across_writes(ark: FakeArk) -> None:
     ark.fail_next(Fault.split_utf8())
     body = {"model": MODEL, "messages": [user("表情")], "stream": True}
     headers = {"Authorization": "Bearer k"}
@@ -336,12 +337,12 @@ async def test_characters_are_split_across_writes(ark: OfflineArk) -> None:
     assert "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks) == EMOJI["zh"]
 
 
-async def test_the_sdk_puts_split_characters_together(client: AsyncArk, ark: OfflineArk) -> None:
+async def test_the_sdk_puts_split_characters_together(client: AsyncArk, ark: FakeArk) -> None:
     ark.fail_next(Fault.split_utf8())
     assert (await hear(await chat(client, "表情", stream=True))).text == EMOJI["zh"]
 
 
-async def test_keep_alive_comments_are_sent(ark: OfflineArk) -> None:
+async def test_keep_alive_comments_are_sent(ark: FakeArk) -> None:
     ark.fail_next(Fault.keep_alive())
     body = {"model": MODEL, "input": "count 3", "stream": True}
     headers = {"Authorization": "Bearer k"}
@@ -362,7 +363,7 @@ async def test_keep_alive_comments_are_sent(ark: OfflineArk) -> None:
     ],
 )
 async def test_usage_may_be_missing_or_odd(
-    client: AsyncArk, ark: OfflineArk, shape: Any, usage: Any
+    client: AsyncArk, ark: FakeArk, shape: Any, usage: Any
 ) -> None:
     ark.fail_next(Fault.with_usage(shape))
     options = {"include_usage": True}
@@ -383,7 +384,7 @@ async def test_usage_may_be_missing_or_odd(
     ],
 )
 async def test_answers_in_one_piece_that_are_cut(
-    client: AsyncArk, ark: OfflineArk, fault: Fault, error: type[Exception]
+    client: AsyncArk, ark: FakeArk, fault: Fault, error: type[Exception]
 ) -> None:
     ark.fail_next(fault)
     with pytest.raises(error):
@@ -392,7 +393,7 @@ async def test_answers_in_one_piece_that_are_cut(
 
 @pytest.mark.parametrize("finish", ["content_filter", "length"])
 async def test_answers_in_one_piece_that_end_early(
-    client: AsyncArk, ark: OfflineArk, finish: str
+    client: AsyncArk, ark: FakeArk, finish: str
 ) -> None:
     ark.fail_next(FAULTS[finish])
     completion = await chat(client)
@@ -414,7 +415,7 @@ class TestResponses:
     def text(self, events: list[Any]) -> str:
         return "".join(e.delta for e in events if e.type == "response.output_text.delta")
 
-    async def test_failed(self, client: AsyncArk, ark: OfflineArk) -> None:
+    async def test_failed(self, client: AsyncArk, ark: FakeArk) -> None:
         ark.fail_next(Fault.failed(after=2, code="server_error"))
         events, error = await self.events(client)
         assert error is None
@@ -424,7 +425,7 @@ class TestResponses:
         assert events[-1].response.error.code == "server_error"
         assert ark.responses == {}
 
-    async def test_a_flat_error(self, client: AsyncArk, ark: OfflineArk) -> None:
+    async def test_a_flat_error(self, client: AsyncArk, ark: FakeArk) -> None:
         ark.fail_next(Fault.error_flat(after=2, code="server_error"))
         events, error = await self.events(client)
         assert error is None
@@ -432,7 +433,7 @@ class TestResponses:
         assert self.text(events) == "1 2"
 
     @pytest.mark.parametrize("finish", ["length", "content_filter"])
-    async def test_incomplete(self, client: AsyncArk, ark: OfflineArk, finish: str) -> None:
+    async def test_incomplete(self, client: AsyncArk, ark: FakeArk, finish: str) -> None:
         ark.fail_next(FAULTS[finish])
         events, _ = await self.events(client)
         assert events[-1].type == "response.incomplete"
@@ -452,7 +453,7 @@ class TestResponses:
         ],
     )
     async def test_streams_that_go_wrong(
-        self, client: AsyncArk, ark: OfflineArk, fault: Fault, text: str,
+        self, client: AsyncArk, ark: FakeArk, fault: Fault, text: str,
         error: type[Exception] | None, last: str,
     ) -> None:  # fmt: skip
         ark.fail_next(fault)
@@ -464,7 +465,7 @@ class TestResponses:
 
 @pytest.mark.parametrize("name", list(FAULTS))
 async def test_every_named_fault_can_be_had_over_http(
-    client: AsyncArk, ark: OfflineArk, name: str
+    client: AsyncArk, ark: SteeredArk, name: str
 ) -> None:
     url = ark.base_url.replace("/api/v3", "/offline/faults")
     async with plain_http() as http:

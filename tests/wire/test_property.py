@@ -28,7 +28,6 @@ from hypothesis import strategies as st
 
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
-from chatbot.ark.offline import Fault, OfflineArk
 from chatbot.ark.offline.script import pieces, reply_to
 from chatbot.clock import now
 from chatbot.errors import ConversationNotFound, TurnRunning
@@ -41,6 +40,7 @@ from chatbot.turns.purse import Purse
 from chatbot.turns.runner import CONTINUE, Runner
 from chatbot.turns.worker import is_gone
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown, stored_turns
+from tests.fake_ark import FakeArk, Fault
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 settings.register_profile(
@@ -155,7 +155,7 @@ class Lab:
     """What outlives a story: one event loop, one local Ark, one client."""
 
     folder: object
-    ark: OfflineArk
+    ark: FakeArk
     seconds: Seconds
     memory: str
     runner: asyncio.Runner

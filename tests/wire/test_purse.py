@@ -11,7 +11,7 @@ import pytest
 
 from chatbot.accounts import Accounts
 from chatbot.ark import memory
-from chatbot.ark.offline import Fault, calls, contexts, responses
+from chatbot.ark.offline import calls, contexts, responses
 from chatbot.ark.offline.usage import Usage as Counted
 from chatbot.ark.offline.usage import count_tokens
 from chatbot.budget import Prices
@@ -22,6 +22,7 @@ from chatbot.turns.purse import Purse
 from chatbot.turns.worker import is_gone
 from chatbot.usage import Used
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 

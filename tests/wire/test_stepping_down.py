@@ -6,9 +6,9 @@ import ssl
 import pytest
 
 from chatbot.ark import memory
-from chatbot.ark.offline import FAULTS, Fault, Model
 from chatbot.ui.texts import reason_text
 from tests.conftest import finished, grown
+from tests.fake_ark import FAULTS, Fault
 from tests.wire.asking import SYSTEM, calls, recalled, shown, stored
 
 pytestmark = pytest.mark.anyio
@@ -232,7 +232,7 @@ async def test_a_model_that_cannot_be_used_is_told_with_the_next_click(
     open_chat, ark, model, state, error, words
 ):
     name = model.partition("=")[0]
-    ark.models[name] = Model(state)
+    ark.states[name] = state
     async with open_chat(memory="auto", model=model) as chat:
         one = await chat.started()
         reply = await chat.ask(one, "hello")
@@ -243,7 +243,7 @@ async def test_a_model_that_cannot_be_used_is_told_with_the_next_click(
             assert word in told
             assert name in told
         # Opened: the next question is answered, by the best kind.
-        ark.models[name] = Model()
+        ark.states[name] = "open"
         assert (await chat.ask(one, "echo: on")).content == "on"
         assert calls(ark)[-1] == ("responses", True)
 

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from chatbot.ark.offline import Fault
 from chatbot.errors import (
     ConversationNotFound,
     EmptyMessage,
@@ -17,6 +16,7 @@ from chatbot.errors import (
 from chatbot.storage import erase
 from chatbot.storage.tables import Conversation, Message, State, Turn
 from tests.conftest import finished, grown
+from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 

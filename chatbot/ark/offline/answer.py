@@ -9,7 +9,7 @@ from typing import Literal
 from chatbot.ark.offline.messages import Message
 from chatbot.ark.offline.models import ThinkingMode
 from chatbot.ark.offline.script import Reply, pieces, reply_to, thought_about
-from chatbot.ark.offline.usage import Usage, UsageShape, count_tokens, fit_tokens, text_of
+from chatbot.ark.offline.usage import Usage, count_tokens, fit_tokens, text_of
 
 Finish = Literal["stop", "length", "content_filter"]
 Thinking = Literal["enabled", "disabled", "auto"]
@@ -23,7 +23,6 @@ class Answer:
     pieces: list[str]
     finish: Finish
     price: Usage
-    usage_shape: UsageShape = "whole"
     sent: int = 0
     ended: bool = field(default=False, init=False)
 
@@ -50,10 +49,10 @@ class Answer:
         spent = reasoning + count_tokens(self.text)
         return replace(self.price, completion=spent, reasoning=reasoning)
 
-    def cut(self, after: int, finish: Finish) -> None:
-        """End after so many pieces, for the given reason."""
-        self.pieces = self.pieces[:after]
-        self.finish = finish
+    @property
+    def whole(self) -> bool:
+        """Whether it was said to its end: neither cut off nor stopped by moderation."""
+        return self.ended and self.finish != "content_filter"
 
 
 def answer_to(

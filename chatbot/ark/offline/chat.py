@@ -6,7 +6,7 @@ from typing import Any
 from chatbot.ark.offline.answer import Answer
 from chatbot.ark.offline.messages import check_flag
 from chatbot.ark.offline.refusals import invalid
-from chatbot.ark.offline.usage import count_tokens
+from chatbot.ark.offline.usage import Usage, count_tokens
 from chatbot.ark.offline.wire import event, to_json
 
 
@@ -46,24 +46,21 @@ class ChatStream:
             yield self._before + to_json(piece) + self._after
 
     def _deltas_with_usage(self) -> Iterator[bytes]:
-        reasoning = count_tokens(self.answer.thought)
+        price, reasoning = self.answer.price, count_tokens(self.answer.thought)
         for piece in self.answer.pieces:
             self.answer.sent += 1
             chunk = self.payload({"role": "assistant", "content": piece})
-            chunk["usage"] = self.answer.price.chat()
             spent = reasoning + count_tokens(self.answer.said)
-            chunk["usage"]["completion_tokens"] = spent
-            chunk["usage"]["total_tokens"] = self.answer.price.prompt + spent
+            chunk["usage"] = Usage(price.prompt, price.cached, spent).chat()
             yield event(chunk)
 
     def finish(self) -> bytes:
         return self.chunk({"role": "assistant", "content": ""}, self.answer.finish)
 
     def usage(self) -> bytes:
-        usage = self.answer.usage.chat(self.answer.usage_shape)
-        if not self.last_usage or usage is None:
+        if not self.last_usage:
             return b""
-        return event({**self._frame, "choices": [], "usage": usage})
+        return event({**self._frame, "choices": [], "usage": self.answer.usage.chat()})
 
     def chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         return event(self.payload(delta, finish))
@@ -86,5 +83,5 @@ def completion(answer: Answer, id: str, created: int, model: str) -> dict[str, A
         "model": model,
         "service_tier": "default",
         "choices": [{"index": 0, "message": message, **finish}],
-        "usage": answer.usage.chat(answer.usage_shape),
+        "usage": answer.usage.chat(),
     }

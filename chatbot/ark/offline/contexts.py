@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from chatbot.ark.offline.answer import Answer
 from chatbot.ark.offline.messages import (
     Message,
     check_choice,
@@ -18,7 +19,7 @@ from chatbot.ark.offline.messages import (
     check_model,
 )
 from chatbot.ark.offline.refusals import (
-    LostShape,
+    Refusal,
     busy,
     endpoint_needed,
     invalid,
@@ -30,7 +31,7 @@ from chatbot.ark.offline.usage import Usage, count_messages
 
 ROLES = {"system", "user", "assistant"}
 MODES = ("session", "common_prefix")
-DEFAULT_TTL = 86_400
+MIN_TTL, DEFAULT_TTL, MAX_TTL = 3_600, 86_400, 604_800
 WINDOW = 32_768
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -55,12 +56,6 @@ class Contexts:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.live: dict[str, Context] = {}
-        self.min_ttl = 3_600
-        self.max_ttl = 604_800
-        self.lost_shape: LostShape = "not_found"
-        # A model takes exactly one type of truncation [D 1528789]; one that is not named
-        # here takes both, which is more than Ark gives.
-        self.truncation_types: dict[str, str] = {}
         self._now = now
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -69,8 +64,8 @@ class Contexts:
         messages = check_messages(body, roles=ROLES)
         check_last_role(messages)
         mode = check_choice(body, "mode", MODES) or "session"
-        truncation = self._truncation(body, model, mode)
-        ttl = self._ttl(body)
+        truncation = choose_truncation(body, mode)
+        ttl = choose_ttl(body)
         self._drop_expired()
         context = Context(
             id=self._new_id(),
@@ -83,7 +78,7 @@ class Contexts:
             initial=len(messages),
         )
         self.live[context.id] = context
-        usage = Usage(prompt=count_messages(messages)).chat() or {}
+        usage = Usage(prompt=count_messages(messages)).chat()
         usage.pop("completion_tokens_details")
         answer: dict[str, Any] = {"id": context.id, "model": model, "mode": mode, "ttl": ttl}
         if mode == "session":
@@ -100,7 +95,7 @@ class Contexts:
         context = self.live.get(ref)
         if context is None or (context.expires_at <= self._now() and not context.busy):
             self.live.pop(ref, None)
-            raise lost_context(ref, self.lost_shape)
+            raise self.lost(ref)
         # An endpoint other than the context's own: which code Ark uses is not documented.
         if context.model != body.get("model"):
             raise invalid("model", "it must be the endpoint that the context was created with")
@@ -109,29 +104,17 @@ class Contexts:
         context.expires_at = self._now() + context.ttl
         return context
 
-    def _ttl(self, body: dict[str, Any]) -> int:
-        ttl = body.get("ttl")
-        if ttl is None:
-            return DEFAULT_TTL
-        if not isinstance(ttl, int) or isinstance(ttl, bool):
-            raise invalid("ttl", "it must be an integer")
-        if not self.min_ttl <= ttl <= self.max_ttl:
-            raise invalid("ttl", f"it must be in [{self.min_ttl}, {self.max_ttl}]")
-        return ttl
+    def lost(self, ref: str) -> Refusal:
+        """How Ark says that a context has expired or was never there."""
+        return lost_context(ref)
 
-    def _truncation(self, body: dict[str, Any], model: str, mode: str) -> dict[str, Any]:
-        own = self.truncation_types.get(model)
-        strategy = body.get("truncation_strategy")
-        if strategy is None:
-            if own == "last_history_tokens":
-                return {"type": own, "last_history_tokens": 4096}
-            return {"type": "rolling_tokens", "rolling_tokens": True}
-        if mode != "session":
-            raise invalid("truncation_strategy", "it is supported in session mode only")
-        check_truncation(strategy)
-        if own is not None and strategy["type"] != own:
-            raise invalid("truncation_strategy.type", f"the model supports {own} only")
-        return dict(strategy)
+    def remember(self, context: Context, new: list[Message], answer: Answer) -> None:
+        """Add a turn to its context. What Ark keeps of one that was cut off or stopped by
+        moderation is not documented: here, what was said so far."""
+        text = answer.text if answer.ended else answer.said
+        context.messages.extend(new)
+        if text or answer.whole:
+            context.messages.append({"role": "assistant", "content": text})
 
     def _drop_expired(self) -> None:
         now = self._now()
@@ -154,6 +137,28 @@ def check_endpoint(body: dict[str, Any]) -> str:
     if model == "ep-":
         raise unknown_model(model)
     return model
+
+
+def choose_ttl(body: dict[str, Any]) -> int:
+    ttl = body.get("ttl")
+    if ttl is None:
+        return DEFAULT_TTL
+    if not isinstance(ttl, int) or isinstance(ttl, bool):
+        raise invalid("ttl", "it must be an integer")
+    if not MIN_TTL <= ttl <= MAX_TTL:
+        raise invalid("ttl", f"it must be in [{MIN_TTL}, {MAX_TTL}]")
+    return ttl
+
+
+def choose_truncation(body: dict[str, Any], mode: str) -> dict[str, Any]:
+    # A model takes exactly one type of truncation [D 1528789]; here each takes both.
+    strategy = body.get("truncation_strategy")
+    if strategy is None:
+        return {"type": "rolling_tokens", "rolling_tokens": True}
+    if mode != "session":
+        raise invalid("truncation_strategy", "it is supported in session mode only")
+    check_truncation(strategy)
+    return dict(strategy)
 
 
 def check_truncation(strategy: Any) -> None:

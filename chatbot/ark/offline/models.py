@@ -1,17 +1,15 @@
-"""The models that the local Ark knows, and in which state an account has each of them.
+"""The models that the local Ark knows, and what each of them can do.
 
-A model that is not listed answers on every API that nothing else refuses.
+A model that is not listed answers on every API.
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from chatbot.ark.offline.refusals import Refusal, always_thinks, text_only, unknown_model
+from chatbot.ark.offline.refusals import always_thinks, text_only, unknown_model, unsupported
 
 Api = Literal["context", "responses", "chat"]
-State = Literal["open", "not_opened", "retired", "limit_set", "quota_gone"]
 ThinkingMode = Literal["shown", "asked", "on", "always"]
-ACCOUNT = 2100000000
 
 
 @dataclass(frozen=True)
@@ -20,14 +18,13 @@ class Model:
     disabled; "asked" when it is enabled or the script has a thought to show; "shown" has the
     script's thoughts whatever is asked, so that a page can show what they look like."""
 
-    state: State = "open"
     thinking: ThinkingMode = "asked"
     apis: tuple[Api, ...] = ("context", "responses", "chat")
     most_output: int | None = None
     """The largest `max_completion_tokens` that is taken."""
     images: bool = True
     status: str = ""
-    """What the list of models says: "Retiring", "Shutdown", or nothing."""
+    """What the list of models says: "Retiring", "Shutdown", which is refused, or nothing."""
 
 
 CURRENT: tuple[Api, ...] = ("responses", "chat")
@@ -38,7 +35,7 @@ MODELS = {
     "glm-5-2-260617": Model(thinking="on", apis=CURRENT, images=False),
     "glm-5-3-flash-260828": Model(thinking="always", apis=CURRENT),
     "doubao-1-5-pro-32k-250115": Model(apis=("chat",), most_output=12_288, status="Retiring"),
-    "doubao-seed-1-6-250615": Model("retired", apis=CURRENT, status="Shutdown"),
+    "doubao-seed-1-6-250615": Model(apis=CURRENT, status="Shutdown"),
 }
 
 
@@ -47,34 +44,12 @@ def model_of(models: dict[str, Model], name: str) -> Model:
     return models.get(name) or Model(thinking="shown" if name.startswith("ep-") else "asked")
 
 
-def check_state(name: str, state: State) -> None:
-    """Refuse a model that the account cannot use, as every API does."""
-    match state:
-        case "not_opened":
-            raise Refusal(
-                404,
-                "ModelNotOpen",
-                f"Your account {ACCOUNT} has not activated the model {name}. "
-                "Please activate the model service in the Ark Console.",
-            )
-        case "retired":
-            raise unknown_model(name)
-        case "limit_set":
-            raise Refusal(
-                429,
-                "SetLimitExceeded",
-                f"Your account [{ACCOUNT}] has reached the set inference limit for the [{name}] "
-                "model, and the model service has been paused. To continue using this model, "
-                'please visit the Model Activation page to adjust or close the "Safe Experience '
-                'Mode".',
-            )
-        case "quota_gone":
-            raise Refusal(
-                429,
-                "QuotaExceeded",
-                f"Your account [{ACCOUNT}] has exhausted its free trial quota for the [{name}] "
-                "model.",
-            )
+def check_served(name: str, model: Model, api: Api) -> None:
+    """Refuse a model that is gone, or that this API does not have."""
+    if model.status == "Shutdown":
+        raise unknown_model(name)
+    if api not in model.apis:
+        raise unsupported(name)
 
 
 def check_abilities(model: Model, messages: list[Any], thinking: str | None) -> None:

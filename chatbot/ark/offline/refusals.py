@@ -3,12 +3,7 @@
 Everything that refuses a request raises `Refusal`; the server writes it out once.
 """
 
-from typing import Any, Literal
-
-LostShape = Literal["not_found", "previous_response", "previous_response_param"]
-UnsupportedShape = Literal["not_found", "bad_request"]
-ContextApi = Literal["on", "empty", "not_found", "bad_request", "forbidden"]
-"""Whether contexts are served; the others are ways in which an API that was shut may say so."""
+from typing import Any
 
 TYPES = {
     400: "BadRequest",
@@ -25,23 +20,13 @@ BUSY = "The specified context is in invalid state: InProgress."
 class Refusal(Exception):
     """An answer with an error body instead of a reply."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        param: str = "",
-        type: str = "",
-        headers: dict[str, str] | None = None,
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, *, param: str = "") -> None:
         super().__init__(f"{status} {code}")
         self.status = status
         self.code = code
         self.message = message
         self.param = param
-        self.type = type or TYPES.get(status, "InternalServerError" if status >= 500 else "")
-        self.headers = headers or {}
+        self.type = TYPES.get(status, "InternalServerError" if status >= 500 else "")
 
     def body(self, request_id: str) -> dict[str, Any]:
         return {
@@ -90,24 +75,9 @@ def endpoint_needed(model: str) -> Refusal:
     return Refusal(404, "InvalidEndpointOrModel.ModelIDAccessDisabled", message, param="model")
 
 
-def unsupported(model: str, api: str, shape: UnsupportedShape) -> Refusal:
-    """What Ark answers when a model is not served by an API is not documented: both
-    plausible shapes exist here, and the choice between them is ours."""
-    if shape == "bad_request":
-        return invalid("model", f"the requested model {model} does not support this api.")
-    message = f"The model {model} does not support the {api} API."
-    return Refusal(404, "UnsupportedModel", message, param="model")
-
-
-def context_shut(model: str, shape: ContextApi) -> Refusal:
-    """What the Context API answers once it is shut: not documented, so in four ways. The empty
-    404 is what another entry of Ark was seen to answer."""
-    if shape == "empty":
-        return Refusal(404, "", "")
-    if shape == "forbidden":
-        message = "The request failed because the service is not open for your account."
-        return Refusal(403, "OperationDenied.ServiceNotOpen", message)
-    return unknown_model(model) if shape == "not_found" else unsupported(model, "", "bad_request")
+def unsupported(model: str) -> Refusal:
+    """A model that is not served by this API: what Ark answers to it is not documented."""
+    return invalid("model", f"the requested model {model} does not support this api.")
 
 
 def too_large(name: str, most: int, got: int) -> Refusal:
@@ -133,14 +103,8 @@ def busy() -> Refusal:
     return Refusal(403, "OperationDenied.InvalidState", BUSY)
 
 
-def lost_context(ref: str, shape: LostShape) -> Refusal:
-    """An expired or unknown context. Ark documents only the generic 404 `NotFound.{Parameter}`;
-    clients in the wild also handle the two 400s, so all three can be had. The default is ours."""
-    if shape == "previous_response":
-        return lost_response(ref)
-    if shape == "previous_response_param":
-        message = f"The parameter `previous_response_id` {ref} in the request is not valid."
-        return Refusal(400, "InvalidParameter", message, param="previous_response_id")
+def lost_context(ref: str) -> Refusal:
+    """An expired or unknown context. Ark documents only the generic 404 `NotFound.{Parameter}`."""
     message = f"The specified context {ref} is not found."
     return Refusal(404, "NotFound.context_id", message, param="context_id")
 

@@ -18,8 +18,8 @@ class ResponseStream:
 
     def head(self) -> Iterator[bytes]:
         summary = self.round.summary()
-        opening = self._event("response.created", response=summary)
-        opening += self._event("response.in_progress", response=summary)
+        opening = self.event("response.created", response=summary)
+        opening += self.event("response.in_progress", response=summary)
         if self.round.prefix_only:
             yield opening
             return
@@ -38,20 +38,18 @@ class ResponseStream:
             yield before + to_json(piece) + after + self._end()
 
     def finish(self) -> bytes:
-        if self.round.error is not None:
-            return self._event("response.failed", response=self.round.finished())
         silent = self.round.prefix_only or self.answer.only_thought
         parts = b"" if silent else self._message_done()
         finished = self.round.finished()
-        return parts + self._event(f"response.{finished['status']}", response=finished)
+        return parts + self.event(f"response.{finished['status']}", response=finished)
 
     def usage(self) -> bytes:
         return b""
 
     def _thought_added(self) -> bytes:
         item = self.round.thought("in_progress")
-        added = self._event("response.output_item.added", output_index=0, item=item)
-        return added + self._event(
+        added = self.event("response.output_item.added", output_index=0, item=item)
+        return added + self.event(
             "response.reasoning_summary_part.added",
             item_id=item["id"],
             output_index=0,
@@ -71,17 +69,17 @@ class ResponseStream:
         part = {"type": "summary_text", "text": text}
         summary = "response.reasoning_summary"
         return (
-            self._event(f"{summary}_text.done", summary_index=0, **place, text=text)
-            + self._event(f"{summary}_part.done", **place, summary_index=0, part=part)
-            + self._event("response.output_item.done", output_index=0, item=item)
+            self.event(f"{summary}_text.done", summary_index=0, **place, text=text)
+            + self.event(f"{summary}_part.done", **place, summary_index=0, part=part)
+            + self.event("response.output_item.done", output_index=0, item=item)
         )
 
     def _message_added(self) -> bytes:
         item = self.round.message("in_progress")
         place = {"item_id": item["id"], "output_index": self._index}
         part = {"type": "output_text"}
-        added = self._event("response.output_item.added", output_index=self._index, item=item)
-        return added + self._event(
+        added = self.event("response.output_item.added", output_index=self._index, item=item)
+        return added + self.event(
             "response.content_part.added", content_index=0, **place, part=part
         )
 
@@ -90,12 +88,13 @@ class ResponseStream:
         place = {"content_index": 0, "item_id": item["id"], "output_index": self._index}
         part = {"type": "output_text", "text": text}
         return (
-            self._event("response.output_text.done", **place, text=text)
-            + self._event("response.content_part.done", **place, part=part)
-            + self._event("response.output_item.done", output_index=self._index, item=item)
+            self.event("response.output_text.done", **place, text=text)
+            + self.event("response.content_part.done", **place, part=part)
+            + self.event("response.output_item.done", output_index=self._index, item=item)
         )
 
-    def _event(self, type: str, **fields: Any) -> bytes:
+    def event(self, type: str, **fields: Any) -> bytes:
+        """The next event of the stream, by its number."""
         payload = {"type": type, **fields, "sequence_number": self._next()}
         return event(payload, type)
 

@@ -4,7 +4,7 @@ Keys stand in the order seen on the wire, and one that has nothing to say is abs
 """
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from chatbot.ark.offline.answer import Answer
@@ -28,9 +28,6 @@ class Round:
     store: bool
     cached: bool
     prefix_only: bool
-    shows_cut_thoughts: bool
-    """Whether a reply that was cut in its thoughts has them in its output: both were seen."""
-    error: dict[str, str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.id = f"resp_{self.request_id}"
@@ -43,26 +40,18 @@ class Round:
 
     def summary(self) -> dict[str, Any]:
         """The response object before there is any output: no `output`, no `status`."""
-        return self._object()
+        return self.object()
 
     def finished(self) -> dict[str, Any]:
         """The response object at the end."""
-        if self.error is not None:
-            return self._object(status="failed", error=self.error, output=[])
+        said = {"output": self.output(), "usage": self.answer.usage.responses()}
         if self.answer.finish == "stop":
-            return self._object(status="completed", output=self.output(), usage=self._usage())
+            return self.object(status="completed", **said)
         reason = {"reason": self.answer.finish}
-        return self._object(
-            status="incomplete",
-            output=self.output(),
-            usage=self._usage(),
-            incomplete_details=reason,
-        )
+        return self.object(status="incomplete", **said, incomplete_details=reason)
 
-    def _usage(self) -> dict[str, Any] | None:
-        return self.answer.usage.responses(self.answer.usage_shape)
-
-    def _object(self, **more: Any) -> dict[str, Any]:
+    def object(self, **more: Any) -> dict[str, Any]:
+        """The response object with these fields more; one that is None is left out."""
         body = self.body
         asked = ("previous_response_id", "thinking", "temperature", "tools", "top_p", "text",
                  "instructions", "tool_choice", "reasoning")  # fmt: skip
@@ -83,9 +72,8 @@ class Round:
 
     def output(self) -> list[dict[str, Any]]:
         output = [self.thought("completed")] if self.answer.thoughts else []
-        if self.answer.only_thought:
-            return output if self.shows_cut_thoughts else []
-        return output if self.prefix_only else [*output, self.message(self.status)]
+        silent = self.prefix_only or self.answer.only_thought
+        return output if silent else [*output, self.message(self.status)]
 
     @property
     def status(self) -> str:

@@ -55,7 +55,6 @@ class Responses:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.stored: dict[str, StoredResponse] = {}
-        self.shows_cut_thoughts = True
         self._now = now
 
     def ask(self, body: dict[str, Any], request_id: str, about: Model) -> Round:
@@ -101,12 +100,11 @@ class Responses:
             store=store,
             cached=cached,
             prefix_only=prefix_only,
-            shows_cut_thoughts=self.shows_cut_thoughts,
         )
 
     def keep(self, done: Round) -> None:
         """Store a round that came to its end; one that was cut off is not stored (our choice)."""
-        if not done.store or done.error is not None:
+        if not done.store:
             return
         self._drop_expired()
         reply = {"role": "assistant", "content": done.answer.text}

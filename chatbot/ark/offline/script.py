@@ -103,7 +103,7 @@ def thought_about(asked: str) -> str:
 
 
 def recall(messages: list[dict[str, Any]]) -> str:
-    """All the model was given, as JSON: lets a test compare memory with what a page shows."""
+    """All the model was given, as JSON, to compare its memory with what a page shows."""
     pairs = [[message["role"], text_of(message.get("content"))] for message in messages]
     return json.dumps(pairs, ensure_ascii=False)
 

@@ -7,14 +7,11 @@ import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 WIDE_RUN = re.compile(f"[{WIDE}]+")
 MESSAGE_TOKENS = 4
-
-# What a server may do to its usage: leave it out, send `{}`, or only a part of it.
-UsageShape = Literal["whole", "none", "empty", "partial"]
 
 
 # A context is counted anew for each question, and most of it has been counted before.
@@ -60,13 +57,7 @@ class Usage:
     completion: int = 0
     reasoning: int = 0
 
-    def chat(self, shape: UsageShape = "whole") -> dict[str, Any] | None:
-        if shape == "none":
-            return None
-        if shape == "empty":
-            return {}
-        if shape == "partial":
-            return {"prompt_tokens": self.prompt, "prompt_tokens_details": {}}
+    def chat(self) -> dict[str, Any]:
         return {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
@@ -75,13 +66,7 @@ class Usage:
             "completion_tokens_details": {"reasoning_tokens": self.reasoning},
         }
 
-    def responses(self, shape: UsageShape = "whole") -> dict[str, Any] | None:
-        if shape == "none":
-            return None
-        if shape == "empty":
-            return {}
-        if shape == "partial":
-            return {"input_tokens": self.prompt, "input_tokens_details": {}}
+    def responses(self) -> dict[str, Any]:
         return {
             "input_tokens": self.prompt,
             "input_tokens_details": {"cached_tokens": self.cached},

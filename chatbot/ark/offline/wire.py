@@ -1,17 +1,15 @@
-"""Bytes of a stream, and what a stream consists of for those who only bend it.
+"""Bytes of a stream, and what a stream consists of for those who only send it.
 
 No `id:` lines: the SDK's decoder makes an empty event of the next comment then.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chatbot.ark.offline.answer import Answer
 
 DONE = b"data: [DONE]\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def to_json(value: Any) -> bytes:
@@ -24,23 +22,8 @@ def event(payload: Any, name: str = "") -> bytes:
     return line + b"data: " + to_json(payload) + b"\n\n"
 
 
-@dataclass(frozen=True)
-class Pause:
-    """Nothing is sent for so many seconds; None waits until the client leaves."""
-
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class HangUp:
-    """The connection is dropped where it stands."""
-
-
-Step = bytes | Pause | HangUp
-
-
 class Stream(Protocol):
-    """The parts of a streamed reply, in order. `deltas` is where faults strike."""
+    """The parts of a streamed reply, in order."""
 
     answer: Answer
 

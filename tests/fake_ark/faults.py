@@ -1,16 +1,16 @@
 """Faults a test can ask for: refusals before a stream, and streams that go wrong.
 
-`FAULTS` names one of each kind, so that they can also be asked for over HTTP.
+What each does is in `strike.py` and `steps.py`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from chatbot.ark.offline.calls import Call, CallName
 from chatbot.ark.offline.refusals import BUSY, Refusal
-from chatbot.ark.offline.usage import UsageShape
+from tests.fake_ark.usage import UsageShape
 
-Call = Literal["create", "context", "chat", "responses"]
 Kind = Literal[
     # instead of an answer
     "http", "body", "reset", "silence_before",
@@ -18,14 +18,15 @@ Kind = Literal[
     "slow_start", "drop", "bad_json", "finish", "usage",
     # in streams only
     "silence", "no_done", "no_finish", "end", "error_payload", "error_text", "error_event",
-    "null_choices", "split_utf8", "keep_alive",
+    "null_choices", "split_utf8", "keep_alive", "comments", "odd_event",
     # in streams of the Responses API only
     "failed", "error_flat",
 ]  # fmt: skip
 INSTEAD = {"http", "body", "reset", "silence_before"}
-# Their work is done before the stream starts: on the headers' delay or the answer itself.
-SHAPING = {"silence_before", "finish", "usage"}
 ANYWHERE = {*INSTEAD, "slow_start", "drop", "bad_json", "finish", "usage"}
+
+AFTER_THE_END = -1
+"""In `Fault.after`: when the finish_reason has been sent, and before usage and `[DONE]`."""
 
 # What Ark writes for the codes that tests meet most often [D 1299023].
 MESSAGES = {
@@ -64,7 +65,7 @@ class Fault:
     seconds: float | None = None
     finish: Literal["stop", "length", "content_filter"] = "stop"
     usage: UsageShape = "whole"
-    path: Call | None = None
+    path: CallName | None = None
 
     @classmethod
     def http(
@@ -76,7 +77,7 @@ class Fault:
         type: str = "",
         param: str = "",
         headers: Mapping[str, str] | None = None,
-        path: Call | None = None,
+        path: CallName | None = None,
     ) -> "Fault":
         """An error answer in Ark's form."""
         return cls("http", status=status, code=code, message=message, type=type, param=param,
@@ -187,6 +188,16 @@ class Fault:
         return cls("keep_alive")
 
     @classmethod
+    def comments(cls, after: int = 3) -> "Fault":
+        """Comment lines, and nothing else, until the client leaves."""
+        return cls("comments", after=after)
+
+    @classmethod
+    def odd_event(cls, data: str, after: int = 3) -> "Fault":
+        """One event more, with this data; the rest follows."""
+        return cls("odd_event", after=after, body=data.encode())
+
+    @classmethod
     def with_usage(cls, usage: UsageShape) -> "Fault":
         """The usage is left out ("none"), `{}` ("empty") or "partial"."""
         return cls("usage", usage=usage)
@@ -201,121 +212,29 @@ class Fault:
         """A flat `{"type":"error",…}` after so many pieces."""
         return cls("error_flat", after=after, code=code)
 
-    def on(self, path: Call) -> "Fault":
+    def on(self, path: CallName) -> "Fault":
         """The same fault for one kind of call only."""
         return replace(self, path=path)
 
-    def fits(self, call: Call, streaming: bool) -> bool:
-        if self.path is None and call == "create":
+    def fits(self, call: Call) -> bool:
+        """Whether this call can take it."""
+        if self.path is None and call.api == "create":
             return False
-        if self.path not in (None, call):
+        if self.path not in (None, call.api):
             return False
         if self.kind in ("failed", "error_flat"):
-            return streaming and call == "responses"
+            return call.streaming and call.api == "responses"
         if self.kind == "null_choices":
-            return streaming and call in ("chat", "context")
-        if call == "create":
+            return call.streaming and call.api in ("chat", "context")
+        if call.api == "create":
             return self.kind in INSTEAD
-        return streaming or self.kind in ANYWHERE
+        return call.streaming or self.kind in ANYWHERE
 
     def refusal(self) -> Refusal:
-        return Refusal(self.status, self.code, self.text, param=self.param, type=self.type,
-                       headers=dict(self.headers))  # fmt: skip
+        refusal = Refusal(self.status, self.code, self.text, param=self.param)
+        refusal.type = self.type or refusal.type
+        return refusal
 
     @property
     def text(self) -> str:
         return self.message or MESSAGES.get(self.code, f"The request failed: {self.code}.")
-
-
-REFUSALS: tuple[tuple[int, str], ...] = (
-    (400, "MissingParameter"),
-    (400, "InvalidParameter"),
-    (400, "InvalidParameter.PreviousResponseNotFound"),
-    (400, "InvalidParameter.UnsupportedParameter"),
-    (400, "InvalidParameter.UnsupportedImageFormat"),
-    (400, "InvalidParameter.OversizeImage"),
-    (400, "InvalidArgumentError"),
-    (400, "InvalidArgumentError.UnknownRole"),
-    (400, "InvalidArgumentError.InvalidImageDetail"),
-    (400, "InvalidArgumentError.InvalidPixelLimit"),
-    (400, "InvalidImageURL.EmptyURL"),
-    (400, "InvalidImageURL.InvalidFormat"),
-    (400, "OutofContextError"),
-    (400, "InvalidEndpoint.ClosedEndpoint"),
-    (400, "SensitiveContentDetected"),
-    (400, "SensitiveContentDetected.SevereViolation"),
-    (400, "SensitiveContentDetected.Violence"),
-    (400, "InputTextSensitiveContentDetected"),
-    (400, "InputTextSensitiveContentDetected.PolicyViolation"),
-    (400, "InputImageSensitiveContentDetected"),
-    (400, "OutputTextSensitiveContentDetected"),
-    (400, "InputTextRiskDetection"),
-    (400, "InputImageRiskDetection"),
-    (400, "OutputTextRiskDetection"),
-    (400, "ContentSecurityDetectionError"),
-    (400, "InvalidSubscription"),
-    (401, "AuthenticationError"),
-    (401, "InvalidAccountStatus"),
-    (402, "PaymentRequired"),
-    (403, "AccountOverdueError"),
-    (403, "OperationDenied.ServiceOverdue"),
-    (403, "AccessDenied"),
-    (403, "OperationDenied.PermissionDenied"),
-    (403, "OperationDenied.ServiceNotOpen"),
-    (403, "OperationDenied.InvalidState"),
-    (403, "OperationDenied.UnsupportedPhase"),
-    (403, "OperationDenied.FileQuotaExceeded"),
-    (404, "InvalidEndpointOrModel.NotFound"),
-    (404, "InvalidEndpointOrModel.ModelIDAccessDisabled"),
-    (404, "ModelNotOpen"),
-    (404, "UnsupportedModel"),
-    (404, "ToolNotOpen"),
-    (404, "NotFound.context_id"),
-    (408, "RequestTimeout"),
-    (409, "Conflict"),
-    (422, "UnprocessableEntity"),
-    (429, "RateLimitExceeded.EndpointRPMExceeded"),
-    (429, "RateLimitExceeded.EndpointTPMExceeded"),
-    (429, "ModelAccountRpmRateLimitExceeded"),
-    (429, "ModelAccountTpmRateLimitExceeded"),
-    (429, "ModelAccountIpmRateLimitExceeded"),
-    (429, "APIAccountRpmRateLimitExceeded"),
-    (429, "AccountRateLimitExceeded"),
-    (429, "QuotaExceeded"),
-    (429, "SetLimitExceeded"),
-    (429, "InflightBatchsizeExceeded"),
-    (429, "ServerOverloaded"),
-    (429, "RequestBurstTooFast"),
-    (500, "InternalServiceError"),
-    (503, "ServiceUnavailable"),
-)
-
-# Every code of the table by its own name, and one of every other kind.
-FAULTS: dict[str, Fault] = {code: Fault.http(status, code) for status, code in REFUSALS} | {
-    "InvalidAccountStatus": Fault.http(401, "InvalidAccountStatus", type="Forbidden"),
-    "html": Fault.html(),
-    "empty": Fault.empty(),
-    "reset": Fault.reset(),
-    "silence_before": Fault.silence_before(),
-    "slow_start": Fault.slow_start(),
-    "silence": Fault.silence(),
-    "drop": Fault.drop(),
-    "no_done": Fault.no_done(),
-    "no_finish": Fault.no_finish(),
-    "end": Fault.end(),
-    "stream_error": Fault.stream_error(),
-    "stream_error_text": Fault.stream_error_text(),
-    "error_event": Fault.error_event(),
-    "bad_json": Fault.bad_json(),
-    "null_choices": Fault.null_choices(),
-    "content_filter": Fault.content_filter(),
-    "length": Fault.length(),
-    "incomplete": Fault.length().on("responses"),
-    "split_utf8": Fault.split_utf8(),
-    "keep_alive": Fault.keep_alive(),
-    "no_usage": Fault.with_usage("none"),
-    "empty_usage": Fault.with_usage("empty"),
-    "partial_usage": Fault.with_usage("partial"),
-    "failed": Fault.failed(),
-    "error_flat": Fault.error_flat(),
-}

@@ -1,0 +1,39 @@
+"""What an account may have done, or not, about a model, and how Ark refuses the model then."""
+
+from typing import Literal, get_args
+
+from chatbot.ark.offline.refusals import Refusal, unknown_model
+
+State = Literal["open", "not_opened", "retired", "limit_set", "quota_gone"]
+STATES: tuple[State, ...] = get_args(State)
+ACCOUNT = 2100000000
+
+
+def check_state(name: str, state: State) -> None:
+    """Refuse a model that the account cannot use, as every API does."""
+    match state:
+        case "not_opened":
+            raise Refusal(
+                404,
+                "ModelNotOpen",
+                f"Your account {ACCOUNT} has not activated the model {name}. "
+                "Please activate the model service in the Ark Console.",
+            )
+        case "retired":
+            raise unknown_model(name)
+        case "limit_set":
+            raise Refusal(
+                429,
+                "SetLimitExceeded",
+                f"Your account [{ACCOUNT}] has reached the set inference limit for the [{name}] "
+                "model, and the model service has been paused. To continue using this model, "
+                'please visit the Model Activation page to adjust or close the "Safe Experience '
+                'Mode".',
+            )
+        case "quota_gone":
+            raise Refusal(
+                429,
+                "QuotaExceeded",
+                f"Your account [{ACCOUNT}] has exhausted its free trial quota for the [{name}] "
+                "model.",
+            )
