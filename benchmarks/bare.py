@@ -7,7 +7,7 @@ from volcenginesdkarkruntime import AsyncArk
 from benchmarks.askers import MODEL, Heard
 from benchmarks.texts import history
 from chatbot.ark.chunks import PromptMessage
-from chatbot.ark.memory import newest_that_fit
+from chatbot.ark.memory.request import newest_that_fit
 
 HISTORY_TOKENS = 16_000
 """The app's default of HISTORY_TOKENS: so much of a long history the model is given."""

@@ -5,7 +5,7 @@ the tree, and only `Conversation.head_id` moves.
 """
 
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from peewee import JOIN, SQL, fn
@@ -74,13 +74,22 @@ def shown_branch(head_id: int | None, limit: int) -> list[Shown]:
     return [_shown(list(of_message)) for _, of_message in groupby(rows, key=lambda row: row[0])]
 
 
-def remembered(before_id: int | None, limit: int) -> list[Any]:
+class Told(NamedTuple):
+    """A message as a model is told it."""
+
+    role: str
+    content: str
+
+
+def remembered(before_id: int | None, limit: int) -> list[Told]:
     """The messages up to `before_id` that a model is told: questions with their answers."""
-    rows = branch(before_id, limit)
-    forgotten = _forgotten([row.id for row in rows])
+    rows = [] if before_id is None else sorted(_told_branch(before_id, limit), key=_by_turn)
+    forgotten = {message_id for message_id, _, _, state, _ in rows if state in FORGOTTEN}
+    # One row for each message, however many turns it has.
+    each = {row[0]: Told(row[1], row[2]) for row in rows}
     kept = []
-    for question, reply in pairwise(rows):
-        if reply.role == Role.ASSISTANT and reply.content and reply.id not in forgotten:
+    for (_, question), (reply_id, reply) in pairwise(each.items()):
+        if reply.role == Role.ASSISTANT and reply.content and reply_id not in forgotten:
             kept += [question, reply]
     return kept
 
@@ -186,16 +195,6 @@ def _newest_below(message_id: int) -> int:
     return int(path.select_from(fn.MAX(path.c.id)).scalar())
 
 
-def _forgotten(message_ids: list[int]) -> set[int]:
-    """Of these replies, those that no model is told of."""
-    rows: Any = (
-        Turn.select(Turn.reply_id)
-        .where(Turn.reply_id.in_(message_ids), Turn.state.in_(FORGOTTEN))
-        .tuples()
-    )
-    return {reply_id for (reply_id,) in rows}
-
-
 @prepared
 def _add(conversation_id: Any, parent_id: Any, **values: Any) -> Any:
     return Message.insert(conversation=conversation_id, parent=parent_id, **values)
@@ -225,8 +224,19 @@ def _shown_branch(head_id: Any, limit: Any) -> Any:
         Message.created_at, Turn.state, Turn.error, Turn.prompt_tokens, Turn.cached_tokens,
         Turn.completion_tokens, Turn.micro_yuan, Turn.first_token_ms, Turn.model, Turn.started_at,
     )  # fmt: skip
-    rows = _on_branch(shown, head_id, limit)
-    return rows.join(Turn, JOIN.LEFT_OUTER, on=(Turn.reply_id == Message.id)).tuples()
+    return _with_turns(_on_branch(shown, head_id, limit))
+
+
+@prepared
+def _told_branch(head_id: Any, limit: Any) -> Any:
+    told = Message.select(
+        Message.id, Message.role, Message.content, Turn.state, Turn.started_at
+    )  # fmt: skip
+    return _with_turns(_on_branch(told, head_id, limit))
+
+
+def _with_turns(messages: Any) -> Any:
+    return messages.join(Turn, JOIN.LEFT_OUTER, on=(Turn.reply_id == Message.id)).tuples()
 
 
 def _on_branch(messages: Any, head_id: Any, limit: Any) -> Any:

@@ -7,7 +7,8 @@ import ssl
 
 import pytest
 
-from chatbot.ark import attempt, memory
+from chatbot.ark.memory import attempt
+from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import Model
 from chatbot.ui.texts import reason_text
 from tests.conftest import finished, leased_until

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 import pytest
 
-from chatbot.ark import memory
 from chatbot.ark.chunks import Chunk
 from chatbot.ark.memory import Memories, MemoryRequest
+from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.clock import now
 from chatbot.errors import ArkUnavailable, ChatbotError, ContextLost, NotSupported, RateLimited

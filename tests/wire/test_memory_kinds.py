@@ -6,18 +6,20 @@ import functools
 import json
 import ssl
 import time
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from chatbot.ark import memory
 from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.client import ArkClient
+from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline.response_events import ResponseStream
 from chatbot.ark.offline.wire import event
 from chatbot.ark.tokens import estimate_tokens
+from chatbot.clock import now
 from chatbot.errors import ConversationNotFound
 from chatbot.storage.tables import Conversation, Message
 from tests.conftest import finished
@@ -186,7 +188,7 @@ async def test_a_response_may_take_its_time_to_begin(ark):
         None,
         [PromptMessage("user", "count 9")],
         100,
-        memory.now() + memory.timedelta(hours=1),
+        now() + timedelta(hours=1),
     )
     assert "".join([chunk.text async for chunk in stream]) == "1 2 3 4 5 6 7 8 9"
     await client.close()

@@ -807,7 +807,7 @@ def seconds(monkeypatch):
     passing = Seconds()
     monkeypatch.setattr("chatbot.turns.keeper.asyncio", passing)
     monkeypatch.setattr("chatbot.turns.keeper.RECOVER_TICKS", 1)
-    monkeypatch.setattr("chatbot.ark.memory.RETRY_SECONDS", 0)
+    monkeypatch.setattr("chatbot.ark.memory.choose.RETRY_SECONDS", 0)
     return passing
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from chatbot.accounts import Accounts
-from chatbot.ark import memory
+from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import calls, contexts, responses
 from chatbot.ark.offline.usage import Usage as Counted
 from chatbot.ark.offline.usage import count_tokens

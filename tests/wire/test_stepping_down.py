@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from chatbot.ark import memory
+from chatbot.ark.memory import choose as memory
 from chatbot.ui.texts import reason_text
 from tests.conftest import finished, grown
 from tests.fake_ark import FAULTS, Fault

@@ -1,0 +1,6 @@
+"""The three ways in which a model remembers a conversation, behind one interface."""
+
+from chatbot.ark.memory.choose import Memories, memories_for
+from chatbot.ark.memory.request import Event, MemoryRequest
+
+__all__ = ["Event", "Memories", "MemoryRequest", "memories_for"]

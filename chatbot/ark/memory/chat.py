@@ -1,0 +1,42 @@
+"""Plain chat: nothing is kept at Ark's, the history travels with every question."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from chatbot.ark.chunks import CallStarts, MemorySaved, Note, PromptMessage, RemoteContext
+from chatbot.ark.client import ArkClient
+from chatbot.ark.memory.attempt import estimate_lines
+from chatbot.ark.memory.request import Event, MemoryRequest, history_of
+
+
+class ChatMemory:
+    """No memory there: the history travels with every question (docs/82379/1494384).
+
+    What every model and every OpenAI-compatible server can do.
+    """
+
+    kind = "chat"
+
+    def __init__(self, client: ArkClient) -> None:
+        self._client = client
+
+    def first_calls(
+        self, held: int | None, history: int, new: int, max_tokens: int
+    ) -> list[CallStarts]:
+        return [CallStarts(history + new, max_tokens)]
+
+    async def stream_reply(
+        self, ask: MemoryRequest, ground: RemoteContext
+    ) -> AsyncIterator[Event | RemoteContext]:
+        history, cut = await history_of(ask)
+        if cut:
+            yield Note("history_cut")
+        lines = [PromptMessage("system", ask.system), *history, PromptMessage("user", ask.question)]
+        hidden = self._client.hides_thoughts(ask.dialect)
+        yield CallStarts(estimate_lines(lines), ask.output_tokens, hidden)
+        yield MemorySaved("chat", None, None)
+        async with aclosing(
+            self._client.stream_chat(ask.model, lines, ask.max_tokens, ask.dialect)  # type: ignore[type-var]
+        ) as chunks:
+            async for chunk in chunks:
+                yield chunk

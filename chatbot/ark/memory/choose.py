@@ -1,0 +1,196 @@
+"""Which kind of memory a model is asked by, and what is done after a refusal.
+
+The database is the conversation; what Ark holds is a cache of it. A memory is told what it should
+contain (`MemoryRequest`) and answers; whether its content equals the visible branch is decided by
+the caller, by `memory_upto`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, Note, PromptMessage, RemoteContext
+from chatbot.ark.client import ArkClient
+from chatbot.ark.dialect import PLAIN, Dialect
+from chatbot.ark.memory.attempt import Attempt
+from chatbot.ark.memory.chat import ChatMemory
+from chatbot.ark.memory.context import ContextMemory
+from chatbot.ark.memory.request import Event, Memory, MemoryRequest
+from chatbot.ark.memory.responses import ResponsesMemory
+from chatbot.catalog import kinds_of
+from chatbot.errors import ArkError, PromptTooLong
+
+log = logging.getLogger("chatbot.memory")
+pause = asyncio.sleep
+"""How a wait between two calls is spent."""
+
+RESPONSE_PREFIX = "resp_"
+RETRY_SECONDS = 0.5
+LEARNED_SECONDS = 86_400
+"""How long a kind of memory that a model lacks is not tried again."""
+
+
+class Memories:
+    """The ways to remember, from the best down; steps down where a model lacks one.
+
+    What is learned of a model is kept for a day, in this process.
+    """
+
+    def __init__(self, client: ArkClient, kinds: Sequence[Memory]) -> None:
+        self._client = client
+        self._kinds = list(kinds)
+        self._steps: dict[str, tuple[int, float]] = {}
+        self._dialects: dict[tuple[str, str], Dialect] = {}
+        self._rooms: dict[str, int] = {}
+
+    def kind_for(self, model: str) -> str:
+        """The name of the way in use for this model."""
+        return self._memory(model).kind
+
+    def first_calls(
+        self, model: str, held: int | None, history: int, new: int, max_tokens: int
+    ) -> list[CallStarts]:
+        """The calls of a turn in which nothing goes wrong, with the most tokens they can use.
+
+        `held`: what Ark holds; None when a memory has to be built, from `history`. `new`: what
+        is asked. Each call is told again, counted exactly, before it is made.
+        """
+        return self._memory(model).first_calls(held, history, new, max_tokens)
+
+    def _memory(self, model: str) -> Memory:
+        return self._kinds[self._step(model)]
+
+    def _step(self, model: str) -> int:
+        step, at = self._steps.get(model, (0, 0.0))
+        return step if time.monotonic() - at < LEARNED_SECONDS else 0
+
+    async def forget(self, refs: Sequence[str]) -> None:
+        """Delete what Ark stores under these ids, as far as its API can; failures are logged.
+
+        Contexts cannot be deleted: they end with their time to live (docs/82379/1396491).
+        """
+        for ref in refs:
+            if ref.startswith(RESPONSE_PREFIX):
+                try:
+                    await self._client.forget_response(ref)
+                except ArkError as error:
+                    log.warning("response not deleted: %s", error.for_log())
+
+    async def answer(self, ask: MemoryRequest) -> AsyncIterator[Event]:
+        """The reply, with everything that can be made good made good before its first word.
+
+        A lost memory is rebuilt once and the turn replayed once. A field that the model does not
+        take is left out, a history that is too long is shortened once, and a kind of memory that
+        is refused gives way to the next one. What passes by itself is retried, with growing,
+        random pauses; a memory that may have taken the turn although no answer came is never used
+        again. After the first word nothing is repeated.
+
+        Each call is told as `CallStarts` before it is made, and as `CallFailed` when another one
+        takes its place; whoever takes the events decides so whether the next call is made.
+        """
+        attempt = self._begin(ask)
+        while True:
+            said = False
+            memory = self._kinds[attempt.step]
+            asked = replace(ask, dialect=attempt.dialect, history_tokens=attempt.history_tokens)
+            try:
+                async with aclosing(memory.stream_reply(asked, attempt.ground)) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        if isinstance(event, RemoteContext):
+                            attempt.ground = event
+                            continue
+                        if not said and _says_something(event):
+                            said = True
+                            self._learn(ask.model, attempt)
+                            if attempt.rebuilt:
+                                yield Note("memory_rebuilt")
+                        yield event
+                return
+            except ArkError as error:
+                if said:
+                    raise
+                cure, seconds = await self._cure(error, attempt, ask)
+                if not cure:
+                    raise
+                log.warning("%s: %s", cure, error.for_log())
+                yield _failed(error)
+                await pause(seconds)
+
+    def _begin(self, ask: MemoryRequest) -> Attempt:
+        step = self._step(ask.model)
+        return Attempt(
+            ground=RemoteContext(ask.ref, ask.held_tokens),
+            dialect=self._dialect(ask.model, step),
+            history_tokens=min(ask.history_tokens, self._rooms.get(ask.model, ask.history_tokens)),
+            step=step,
+            last_step=len(self._kinds) - 1,
+        )
+
+    async def _cure(
+        self, error: ArkError, attempt: Attempt, ask: MemoryRequest
+    ) -> tuple[str, float]:
+        """What is done about a refusal, in words for the log, and the seconds to wait before."""
+        if attempt.rebuild(error):
+            return "rebuilding memory", 0
+        if attempt.reword(error):
+            return "asking in other words", 0
+        if isinstance(error, PromptTooLong):
+            fixed = [
+                PromptMessage("system", ask.system),
+                *ask.begun,
+                PromptMessage("user", ask.question),
+            ]
+            if attempt.shorten(error, fixed, await ask.load_history(), ask.max_tokens):
+                return "shortening the history", 0
+        if attempt.step_down(error):
+            attempt.dialect = self._dialect(ask.model, attempt.step)
+            return f"stepping down to {self._kinds[attempt.step].kind}", 0
+        seconds = attempt.retry_after(error, RETRY_SECONDS)
+        return ("", 0) if seconds is None else ("retrying", seconds)
+
+    def _dialect(self, model: str, step: int) -> Dialect:
+        return self._dialects.get((model, self._kinds[step].kind), PLAIN)
+
+    def _learn(self, model: str, attempt: Attempt) -> None:
+        """Keep what has led to an answer."""
+        kind = self._kinds[attempt.step].kind
+        if attempt.dialect != self._dialect(model, attempt.step):
+            left_out = ", ".join(sorted(attempt.dialect.refused)) or "nothing"
+            most = attempt.dialect.most_output or "any"
+            log.info("%s by %r: leaves out %s, output limit %s", model, kind, left_out, most)
+            self._dialects[model, kind] = attempt.dialect
+        # Two turns may find out at once.
+        if attempt.proven and attempt.step > self._step(model):
+            self._steps[model] = (attempt.step, time.monotonic())
+            log.warning("%s: from now on %r", model, kind)
+        if attempt.shortened:
+            self._rooms[model] = attempt.history_tokens
+
+
+def _failed(error: ArkError) -> CallFailed:
+    return CallFailed(error.applied, error.wrote)
+
+
+def _says_something(event: Event) -> bool:
+    return isinstance(event, Chunk) and bool(event.text or event.thought)
+
+
+def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories:
+    """The ways to remember for a setting of ARK_MEMORY.
+
+    `auto` begins with what the model is known to be served by, an unknown model with the best kind
+    of all, and steps down when that is refused; other servers than Ark's get the plain history.
+    """
+    context, responses, chat = (
+        ContextMemory(client, ttl),
+        ResponsesMemory(client, ttl),
+        ChatMemory(client),
+    )
+    named: dict[str, Memory] = {memory.kind: memory for memory in (context, responses, chat)}
+    if kind != "auto":
+        return Memories(client, [named[kind]])
+    kinds = kinds_of(model) if client.speaks_ark else ("chat",)
+    return Memories(client, [named[name] for name in kinds])
