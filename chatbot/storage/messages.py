@@ -52,7 +52,8 @@ def of(conversation_id: UUID, message_id: int, role: Role) -> Any:
 def text_of(user_id: int, message_id: int) -> str:
     """What a message says; raises `ConversationNotFound` unless it is the user's."""
     mine = (Message.id == message_id) & (Conversation.user == user_id)
-    found = Message.select(Message.content).join(Conversation).where(mine).first()
+    row = Message.select(Message.content).join(Conversation).where(mine)
+    found = row.first() if is_id(message_id) else None
     if found is None:
         raise ConversationNotFound()
     return str(found.content)

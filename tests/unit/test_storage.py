@@ -15,17 +15,28 @@ from playhouse.schema_diff import diff_models
 
 from chatbot.clock import now
 from chatbot.errors import (
+    BadInput,
     BadSettings,
+    ChangedElsewhere,
     ConversationNotFound,
     StorageFault,
     StorageUnavailable,
     TurnRunning,
 )
-from chatbot.storage import conversations, messages, search, turns
+from chatbot.storage import (
+    conversations,
+    erase,
+    invitations,
+    logins,
+    messages,
+    search,
+    turns,
+    users,
+)
 from chatbot.storage.database import MIGRATIONS, open_storage
 from chatbot.storage.prepared import prepared
 from chatbot.storage.tables import TABLES, Conversation, Login, Message, Turn, User
-from chatbot.storage.turns import Send, TurnOptions
+from chatbot.storage.turns import Continue, Edit, Regenerate, Send, TurnOptions
 
 pytestmark = pytest.mark.anyio
 
@@ -148,6 +159,7 @@ def test_a_conversation_is_found_only_by_its_owner(storage, user):
     storage.write_now(work)
 
 
+HELLO = Send("hello")
 OPTIONS = TurnOptions(
     model="ep-test",
     memory_kind="chat",
@@ -162,9 +174,9 @@ def nobody_is_gone(worker):
     return False
 
 
-def begin(user_id, conversation_id, worker="a", is_gone=nobody_is_gone):
+def begin(user_id, conversation_id, worker="a", is_gone=nobody_is_gone, request=HELLO):
     options = replace(OPTIONS, worker=worker)
-    return turns.start(user_id, str(conversation_id), Send("hello"), options, is_gone)
+    return turns.start(user_id, str(conversation_id), request, options, is_gone)
 
 
 def test_one_worker_at_a_time_holds_a_conversation(storage, user, clock):
@@ -216,6 +228,42 @@ def test_no_id_is_given_twice(storage, user):
 
     first, second = storage.write_now(last_ids), storage.write_now(last_ids)
     assert [new > old for old, new in zip(first, second, strict=True)] == [True] * 3
+
+
+def test_what_is_read_is_of_one_moment(database_url, storage, user):
+    """Opening and exporting take several queries; another process deletes between two of them."""
+    key = storage.write_now(thread, user, ["one", "two"]).id
+    other = open_storage(database_url)
+
+    def read():
+        found = conversations.find(user.id, key)
+        other.write_now(erase.conversation, user.id, str(key))
+        return [message.content for message in messages.branch(found.head_id, 9)]
+
+    assert storage._call(storage._reading, read) == ["one", "two"]
+    other.close()
+
+
+TOO_LARGE = (2**63, 10**30, -1, 0)
+
+
+@pytest.mark.parametrize("number", TOO_LARGE)
+def test_an_id_that_no_row_can_have_is_not_found(storage, user, number):
+    key = str(storage.write_now(thread, user, ["one"]).id)
+    for error, work, *values in (
+        (ConversationNotFound, messages.text_of, user.id, number),
+        (ChangedElsewhere, messages.show_version, user.id, key, number, 1),
+        (ChangedElsewhere, messages.undo, user.id, key, number),
+        (ChangedElsewhere, begin, user.id, key, "a", nobody_is_gone, Edit(number, "x")),
+        (ChangedElsewhere, begin, user.id, key, "a", nobody_is_gone, Regenerate(number)),
+        (ChangedElsewhere, begin, user.id, key, "a", nobody_is_gone, Continue(number)),
+        (BadInput, users.change, number),
+        (BadInput, users.set_disabled, number, True),
+        (BadInput, invitations.revoke, number),
+    ):
+        with pytest.raises(error):
+            storage.write_now(work, *values)
+    assert storage.write_now(logins.end_one, user.id, number) is None
 
 
 def test_work_that_fails_leaves_nothing(storage, user):

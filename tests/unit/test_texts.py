@@ -1,24 +1,33 @@
 """The table of texts: complete in both languages, and the right language chosen."""
 
+import importlib
+import pkgutil
 import string
 
 import pytest
 
+import chatbot
 from chatbot import errors
 from chatbot.ark.offline.script import reply_to
 from chatbot.storage.tables import State
-from chatbot.ui import routes, texts
+from chatbot.ui import texts
 from chatbot.ui.texts import error_text, language_of, reason_text
 
 
 def every_error() -> list[type[errors.ChatbotError]]:
-    assert routes, "its errors belong to the tree, too"
     found, waiting = [], [errors.ChatbotError]
     while waiting:
         kind = waiting.pop()
         found.append(kind)
         waiting += kind.__subclasses__()
     return found
+
+
+def test_the_whole_tree_of_errors_is_in_one_file():
+    for _, module, _ in pkgutil.walk_packages(chatbot.__path__, "chatbot."):
+        if not module.endswith("__main__"):
+            importlib.import_module(module)
+    assert {kind.__module__ for kind in every_error()} == {"chatbot.errors"}
 
 
 def places(sentence: str) -> set[str]:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.errors import (
     ConversationNotFound,
     EmptyMessage,
@@ -32,8 +33,10 @@ async def test_a_question_is_answered_stored_and_remembered(chat, ark):
     reply = await chat.ask(one, "echo: Hello\n    indented\tand tabbed")
     assert reply.content == "Hello\n    indented\tand tabbed"
     assert reply.state == "complete"
-    assert reply.prompt_tokens > 0
-    assert reply.completion_tokens > 0
+    system, question = {"content": "Be brief."}, {"content": (await chat.messages(one))[0].content}
+    # The context is made first, and then asked.
+    assert reply.prompt_tokens == count_messages([system]) + count_messages([system, question])
+    assert reply.completion_tokens == count_tokens("Hello\n    indented\tand tabbed")
     assert reply.first_token_ms is not None
     assert await recalled(chat, one) == [
         ("system", "Be brief."),
