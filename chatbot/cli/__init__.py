@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from chatbot.cli import admin, backup, check, export, invites, restore, usage, users
-from chatbot.cli.desk import Failed
+from chatbot.cli.services import Failed
 from chatbot.errors import (
     BadInput,
     BadSettings,

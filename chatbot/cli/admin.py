@@ -2,7 +2,16 @@
 
 import typer
 
-from chatbot.cli.desk import AsJson, Desk, Failed, FromStdin, Name, answer, at_desk, password
+from chatbot.cli.services import (
+    AsJson,
+    Failed,
+    FromStdin,
+    Name,
+    Services,
+    answer,
+    password,
+    with_services,
+)
 from chatbot.errors import NameTaken
 
 app = typer.Typer(help="Accounts that see the owner's page.", no_args_is_help=True)
@@ -17,16 +26,16 @@ def create(name: Name, password_stdin: FromStdin = False, as_json: AsJson = Fals
     """
     secret = password(password_stdin)
 
-    async def work(desk: Desk) -> None:
+    async def work(services: Services) -> None:
         try:
-            await desk.owner.create_admin(name, secret)
+            await services.owner.create_admin(name, secret)
         except NameTaken:
             raise Failed(
                 f"The account {name!r} exists and has another password. "
                 "If you know whose it is: admin grant."
             ) from None
 
-    at_desk(work)
+    with_services(work)
     answer(as_json, {"name": name, "is_admin": True}, f"{name} is an admin.")
 
 
@@ -45,7 +54,7 @@ def withdraw(name: Name, as_json: AsJson = False) -> None:
 
 
 def _set(name: str, is_admin: bool) -> None:
-    async def work(desk: Desk) -> None:
-        await desk.owner.set_admin(await desk.id_of(name), is_admin)
+    async def work(services: Services) -> None:
+        await services.owner.set_admin(await services.id_of(name), is_admin)
 
-    at_desk(work)
+    with_services(work)

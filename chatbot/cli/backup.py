@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chatbot.cli.desk import AsJson, Failed, answer, at_database
+from chatbot.cli.services import AsJson, Failed, answer, at_database
 from chatbot.config import Settings
 from chatbot.storage.place import sqlite_file
 from chatbot.storage.upkeep import copy_sqlite

@@ -13,7 +13,7 @@ from chatbot.ark.memory import MemoryRequest, memories_for
 from chatbot.ark.reach import unreachable
 from chatbot.budget import UNKNOWN_PRICES, prices_are_known
 from chatbot.catalog import READ_ON, prices_of
-from chatbot.cli.desk import AsJson, answer, at_database
+from chatbot.cli.services import AsJson, answer, at_database
 from chatbot.config import Settings
 from chatbot.errors import AddressUnknown, ArkError, BadSettings, CertificateRefused
 from chatbot.storage.upkeep import pending_migrations

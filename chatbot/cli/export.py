@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from chatbot.cli.desk import AsJson, Desk, answer, at_desk, to_json
+from chatbot.cli.services import AsJson, Services, answer, to_json, with_services
 from chatbot.clock import now
 from chatbot.storage import export as stored
 from chatbot.storage.upkeep import whole_file
@@ -33,20 +33,20 @@ def export(
     newest_message is where the visible version ends. With --out, --json is about what is printed.
     """
 
-    async def work(desk: Desk) -> int:
+    async def work(services: Services) -> int:
         if user is None:
-            ids = [row.id for row in await desk.owner.people()]
+            ids = [row.id for row in await services.owner.people()]
         else:
-            ids = [await desk.id_of(user)]
+            ids = [await services.id_of(user)]
         with _opened(out) as file:
-            count = await _write(desk, ids, file)
+            count = await _write(services, ids, file)
             if user is None:
-                rows = await desk.storage.read(stored.nobodys_usage)
+                rows = await services.storage.read(stored.nobodys_usage)
                 file.write(f',\n"usage_of_deleted_accounts": {to_json(rows)}')
             file.write("\n}\n")
         return count
 
-    count = at_desk(work)
+    count = with_services(work)
     if out is not None:
         answer(as_json, {"file": str(out), "accounts": count}, f"{out}: {count} account(s).")
 
@@ -60,11 +60,11 @@ def _opened(out: Path | None) -> Iterator[TextIO]:
         yield file
 
 
-async def _write(desk: Desk, ids: list[int], file: TextIO) -> int:
+async def _write(services: Services, ids: list[int], file: TextIO) -> int:
     file.write(f'{{"exported_at": {to_json(now())},\n"accounts": [')
     count = 0
     for user_id in ids:
-        account = await desk.storage.read(stored.account, user_id)
+        account = await services.storage.read(stored.account, user_id)
         if account is not None:
             file.write((",\n" if count else "\n") + to_json(account))
             count += 1

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from chatbot.cli.desk import AsJson, Desk, Failed, answer, at_desk, limit, moment, table
+from chatbot.cli.services import (
+    AsJson,
+    Failed,
+    Services,
+    answer,
+    limit,
+    moment,
+    table,
+    with_services,
+)
 from chatbot.errors import BadInput
 from chatbot.owner import MOST_DAYS, MOST_TOKENS, MOST_USES
 from chatbot.views import InvitationRow
@@ -34,7 +43,11 @@ def new(
     """Make an invitation; its code is shown only now."""
     if not days > 0:
         raise typer.BadParameter("more than 0", param_hint="--days")
-    code = at_desk(lambda desk: desk.owner.invite(uses=uses, days=days, daily_tokens=daily_tokens))
+
+    async def work(services: Services) -> str:
+        return await services.owner.invite(uses=uses, days=days, daily_tokens=daily_tokens)
+
+    code = with_services(work)
     values = {"code": code, "uses": uses, "days": days, "daily_tokens": daily_tokens}
     accounts = "1 account" if uses == 1 else f"{uses} accounts"
     told = f"Put this behind the app's address ({accounts}, {days:g} days): /?invite={code}"
@@ -45,22 +58,22 @@ def new(
 def list_invites(as_json: AsJson = False) -> None:
     """Show all invitations, newest first, without their codes."""
 
-    async def work(desk: Desk) -> tuple[list[InvitationRow], str]:
-        rows = await desk.owner.invitations()
+    async def work(services: Services) -> tuple[list[InvitationRow], str]:
+        rows = await services.owner.invitations()
         cells = [
             [
                 row.id,
                 row.state,
                 row.uses_left,
-                moment(row.created_at, desk.zone),
-                moment(row.expires_at, desk.zone),
+                moment(row.created_at, services.zone),
+                moment(row.expires_at, services.zone),
                 limit(row.daily_tokens),
             ]
             for row in rows
         ]
         return rows, table(HEADS, cells) if rows else "There are no invitations yet."
 
-    rows, shown = at_desk(work)
+    rows, shown = with_services(work)
     answer(as_json, [asdict(row) for row in rows], shown)
 
 
@@ -71,11 +84,11 @@ def revoke(
 ) -> None:
     """Let nobody else in with an invitation; who came with it stays."""
 
-    async def work(desk: Desk) -> None:
+    async def work(services: Services) -> None:
         try:
-            await desk.owner.revoke(number)
+            await services.owner.revoke(number)
         except BadInput:
             raise Failed(f"There is no invitation {number}.") from None
 
-    at_desk(work)
+    with_services(work)
     answer(as_json, {"id": number, "state": "revoked"}, f"Invitation {number} is revoked.")

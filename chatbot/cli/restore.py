@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chatbot.cli.desk import AsJson, Failed, answer, at_database
+from chatbot.cli.services import AsJson, Failed, answer, at_database
 from chatbot.config import Settings
 from chatbot.storage import restore as files
 from chatbot.storage.lock import InUse

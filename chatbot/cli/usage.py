@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chatbot.cli.desk import AsJson, Desk, answer, at_desk, table, yuan
+from chatbot.cli.services import AsJson, Services, answer, table, with_services, yuan
 from chatbot.owner import MOST_DAYS
 
 HEADS = [
@@ -25,8 +25,8 @@ def usage(
     Days are those of BUDGET_ZONE. Running turns count with what is reserved for them.
     """
 
-    async def work(desk: Desk) -> dict[str, Any]:
-        owner = desk.owner
+    async def work(services: Services) -> dict[str, Any]:
+        owner = services.owner
         return {
             "days": [asdict(row) for row in await owner.days(days)],
             "errors": await owner.error_counts(days),
@@ -34,7 +34,7 @@ def usage(
             "paused": await owner.paused(),
         }
 
-    found = at_desk(work)
+    found = with_services(work)
     cells = []
     for row in found["days"]:
         *counts, cost, saved, half, most = list(row.values())

@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from chatbot.cli.desk import (
+from chatbot.cli.services import (
     AsJson,
-    Desk,
     FromStdin,
     Name,
+    Services,
     answer,
-    at_desk,
     limit,
     moment,
     password,
     table,
+    with_services,
     yuan,
 )
 from chatbot.views import PersonRow
@@ -30,15 +30,15 @@ HEADS = ["id", "name", "kind", "made", "seen", "tokens today", "yuan this month"
 def list_users(as_json: AsJson = False) -> None:
     """Show all accounts, with what they have used."""
 
-    async def work(desk: Desk) -> tuple[list[PersonRow], str]:
-        rows = await desk.owner.people()
+    async def work(services: Services) -> tuple[list[PersonRow], str]:
+        rows = await services.owner.people()
         cells = [
             [
                 row.id,
                 row.name,
                 "disabled" if row.disabled else "admin" if row.is_admin else "-",
-                moment(row.created_at, desk.zone),
-                moment(row.seen_at, desk.zone),
+                moment(row.created_at, services.zone),
+                moment(row.seen_at, services.zone),
                 row.tokens_today,
                 yuan(row.micro_yuan_month),
                 limit(row.daily_tokens),
@@ -47,7 +47,7 @@ def list_users(as_json: AsJson = False) -> None:
         ]
         return rows, table(HEADS, cells) if rows else "There are no accounts yet."
 
-    rows, shown = at_desk(work)
+    rows, shown = with_services(work)
     answer(as_json, [asdict(row) for row in rows], shown)
 
 
@@ -55,7 +55,7 @@ def list_users(as_json: AsJson = False) -> None:
 def add(name: Name, password_stdin: FromStdin = False, as_json: AsJson = False) -> None:
     """Make an account for somebody, also where registration is closed."""
     secret = password(password_stdin)
-    at_desk(lambda desk: desk.owner.add_person(name, secret))
+    with_services(lambda services: services.owner.add_person(name, secret))
     answer(as_json, {"name": name}, f"{name} can log in.")
 
 
@@ -77,10 +77,10 @@ def enable(name: Name, as_json: AsJson = False) -> None:
 def reset_password(name: Name, as_json: AsJson = False) -> None:
     """Give somebody a random password, shown only now; all their logins end at once."""
 
-    async def work(desk: Desk) -> str:
-        return await desk.owner.reset_password(await desk.id_of(name))
+    async def work(services: Services) -> str:
+        return await services.owner.reset_password(await services.id_of(name))
 
-    made = at_desk(work)
+    made = with_services(work)
     answer(as_json, {"name": name, "password": made}, f"The new password of {name}: {made}")
 
 
@@ -98,16 +98,16 @@ def set_limit(
         raise typer.BadParameter(f"a number or {COMMON!r}", param_hint="TOKENS")
     daily = None if tokens == COMMON else int(tokens)
 
-    async def work(desk: Desk) -> None:
-        await desk.owner.set_limit(await desk.id_of(name), daily)
+    async def work(services: Services) -> None:
+        await services.owner.set_limit(await services.id_of(name), daily)
 
-    at_desk(work)
+    with_services(work)
     told = f"The limit of {name}, tokens a day: {limit(daily)}."
     answer(as_json, {"name": name, "daily_tokens": daily}, told)
 
 
 def _set_disabled(name: str, disabled: bool) -> None:
-    async def work(desk: Desk) -> None:
-        await desk.owner.set_disabled(await desk.id_of(name), disabled)
+    async def work(services: Services) -> None:
+        await services.owner.set_disabled(await services.id_of(name), disabled)
 
-    at_desk(work)
+    with_services(work)

@@ -1,4 +1,4 @@
-"""What every command needs: the database opened with the app's settings, and ways to answer.
+"""What every command works with: the database opened with the app's settings, and ways to answer.
 
 Knows no command. Answers are lines and tables for people, or JSON for other programs.
 """
@@ -6,7 +6,6 @@ Knows no command. Answers are lines and tables for people, or JSON for other pro
 import asyncio
 import json
 import sys
-import unicodedata
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
@@ -17,6 +16,9 @@ from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from chatbot.accounts import Accounts
 from chatbot.budget import Budget
@@ -27,6 +29,8 @@ from chatbot.storage.place import shown
 
 T = TypeVar("T")
 MILLION = 1_000_000
+WIDEST = 10_000
+"""Columns of a terminal that a table never needs."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 Name = Annotated[str, typer.Argument(help="Name of the account, in any capitals.")]
@@ -43,7 +47,7 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True)
-class Desk:
+class Services:
     """What a command works with."""
 
     settings: Settings
@@ -62,7 +66,7 @@ class Desk:
         return found
 
 
-def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
+def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
     """What `work` returns, done on the database of the settings.
 
     An older schema is brought up to date only where it is known that no server uses it.
@@ -81,7 +85,7 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
             )
             try:
                 owner = Owner(storage, accounts, Budget.of(settings, settings.ark_model))
-                return await work(Desk(settings, storage, owner))
+                return await work(Services(settings, storage, owner))
             finally:
                 await accounts.close()
 
@@ -129,26 +133,17 @@ def _plain(value: Any) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns as wide as their cells; numbers stand at the right."""
-    cells = [list(heads), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    numeric = [all(isinstance(row[n], int | float) for row in rows) for n in range(len(heads))]
-
-    def line(row: list[str]) -> str:
-        padded = []
-        for cell, width, right in zip(row, widths, numeric, strict=True):
-            blank = " " * (width - _width(cell))
-            padded.append(blank + cell if right else cell + blank)
-        return "  ".join(padded).rstrip()
-
-    return "\n".join(map(line, cells))
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal; Chinese characters take two."""
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    for place, head in enumerate(heads):
+        numeric = all(isinstance(row[place], int | float) for row in rows)
+        made.add_column(Text(head), justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        made.add_row(*(Text(str(cell)) for cell in row))
+    # As wide as it takes: another program may read it, and a terminal wraps lines itself.
+    console = Console(width=WIDEST, color_system=None)
+    with console.capture() as told:
+        console.print(made)
+    return "\n".join(line.rstrip() for line in told.get().splitlines())
 
 
 def moment(at: datetime | None, zone: ZoneInfo) -> str:
