@@ -40,6 +40,7 @@ from chatbot.storage.place import (
     shown,
     sqlite_file,
 )
+from chatbot.storage.prepared import peewee_fits
 from chatbot.storage.trouble import OF_THE_DATABASE, described, first, meaning
 
 P = ParamSpec("P")
@@ -252,6 +253,7 @@ def open_storage(url: str, *, may_upgrade: bool = True, clock: Clock = now) -> S
     schema is only changed with `may_upgrade`.
     """
     place = shown(url)
+    peewee_fits()
     try:
         if is_sqlite(url):
             return _open_file(url, clock)

@@ -34,7 +34,7 @@ from chatbot.storage import (
     users,
 )
 from chatbot.storage.database import MIGRATIONS, open_storage
-from chatbot.storage.prepared import prepared
+from chatbot.storage.prepared import peewee_fits, prepared
 from chatbot.storage.tables import TABLES, Conversation, Login, Message, Turn, User
 from chatbot.storage.turns import Continue, Edit, Regenerate, Send, TurnOptions
 
@@ -405,3 +405,29 @@ def test_prepared_writes_tell_the_new_id_and_how_many_rows_changed(storage, user
     made, changed, rows = storage.write_now(write)
     assert changed == [2, 0, 1, 3]
     assert rows == [(message_id, "c", later) for message_id in made]
+
+
+def test_queries_are_prepared_with_the_peewee_of_the_requirements():
+    assert peewee_fits()
+
+
+def test_a_peewee_that_does_not_fit_is_told_and_gone_without(storage, user, monkeypatch, caplog):
+    """All that the app asks is answered the same then."""
+    key = storage.write_now(thread, user, ["one", "two"]).id
+    storage.write_now(begin, user.id, key)
+
+    def look():
+        found = conversations.totalled(user.id, str(key))
+        return found, messages.shown_branch(found.head_id, 9), turns.running_in(user.id)
+
+    expected = storage.write_now(look)
+    with monkeypatch.context() as patch:
+        patch.setattr(peewee.RawQuery, "tuples", None)
+        peewee_fits.cache_clear()
+        assert not peewee_fits()
+        assert "queries are not prepared with Peewee" in caplog.text
+        assert storage.write_now(look) == expected
+        login = {"user": user, "token_hash": "x", "expires_at": now() + timedelta(days=1)}
+        storage.write_now(Login.create, **login)
+        assert storage.write_now(logins.find, "x").name == "Ann"
+    peewee_fits.cache_clear()
