@@ -98,9 +98,7 @@ def peewee_fits() -> bool:
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
     if why:
-        log.warning(
-            "database: queries are not prepared with Peewee %s: %s", peewee.__version__, why
-        )
+        log.warning("database: queries are not prepared with this Peewee: %s", why)
     return not why
 
 
@@ -117,12 +115,12 @@ def _differs() -> str:
             fits=_yes,
         )
         change = Prepared(
-            lambda id, **values: _Tried.update(**values).where(_Tried.id == id), fits=_yes
+            lambda name, **values: _Tried.update(**values).where(_Tried.name == name), fits=_yes
         )
         ids = [add(name=name, at=moment) for name in ("a", "b")]
         if ids != [1, 2]:
             return "the ids of new rows"
-        if [change(id, name="c") for id in (2, 3)] != [1, 0]:
+        if [change(name, name="c") for name in ("b", "none")] != [1, 0]:
             return "how many rows were changed"
         # Twice: how a row is read is kept from the first time.
         for _ in range(2):

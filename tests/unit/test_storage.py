@@ -425,7 +425,7 @@ def test_a_peewee_that_does_not_fit_is_told_and_gone_without(storage, user, monk
         patch.setattr(peewee.RawQuery, "tuples", None)
         peewee_fits.cache_clear()
         assert not peewee_fits()
-        assert "queries are not prepared with Peewee" in caplog.text
+        assert "queries are not prepared with this Peewee" in caplog.text
         assert storage.write_now(look) == expected
         login = {"user": user, "token_hash": "x", "expires_at": now() + timedelta(days=1)}
         storage.write_now(Login.create, **login)
