@@ -115,7 +115,7 @@ def _differs() -> str:
             fits=_yes,
         )
         change = Prepared(
-            lambda name, **values: _Tried.update(**values).where(_Tried.name == name), fits=_yes
+            lambda old, **values: _Tried.update(**values).where(_Tried.name == old), fits=_yes
         )
         ids = [add(name=name, at=moment) for name in ("a", "b")]
         if ids != [1, 2]:
