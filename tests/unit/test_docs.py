@@ -14,6 +14,8 @@ from chatbot.config import Settings
 
 ROOT = Path(__file__).parents[2]
 READMES = ["README.md", "README.zh-CN.md"]
+SETTINGS = ["docs/settings.md", "docs/settings.zh-CN.md"]
+PAPERS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
 EXAMPLE = ".env.example"
 CI = ".ci/run"
 
@@ -33,9 +35,9 @@ def defaults() -> dict[str, str]:
     return shown
 
 
-def settings_table(readme: str) -> dict[str, str]:
+def settings_table(paper: str) -> dict[str, str]:
     """Variables and defaults of the table, whose third cell holds a meaning."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)` )?\| .+ \|$", read(readme), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)` )?\| .+ \|$", read(paper), re.MULTILINE)
     names = [name for name, _ in rows]
     assert len(names) == len(set(names))
     return dict(rows)
@@ -49,9 +51,9 @@ def commands(readme: str) -> list[str]:
 # Settings
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_the_readme_names_every_setting_with_its_default(readme):
-    assert settings_table(readme) == defaults()
+@pytest.mark.parametrize("paper", SETTINGS)
+def test_every_setting_is_told_with_its_default(paper):
+    assert settings_table(paper) == defaults()
 
 
 def test_the_example_names_every_setting_with_its_default(tmp_path):
@@ -81,11 +83,11 @@ def test_a_model_of_today_is_named_and_where_it_is_opened(paper):
     assert named <= set(PRICES), "every model that is named has a price"
 
 
-@pytest.mark.parametrize("readme", READMES)
-def test_the_readme_names_every_flag(readme):
+@pytest.mark.parametrize("paper", SETTINGS)
+def test_every_flag_is_told(paper):
     flags = set(re.findall(r'add_argument\("(--[a-z]+)"', read("app.py")))
     assert flags
-    assert set(re.findall(r"^\| `(--[a-z]+)[` ]", read(readme), re.MULTILINE)) == flags
+    assert set(re.findall(r"^\| `(--[a-z]+)[` ]", read(paper), re.MULTILINE)) == flags
 
 
 # Commands
@@ -129,23 +131,52 @@ def test_make_targets_of_the_readme_exist(readme):
 # The rest
 
 
-@pytest.mark.parametrize("paper", [*READMES, "CHANGELOG.md"])
+@pytest.mark.parametrize("paper", [*READMES, "CHANGELOG.md", "CONTRIBUTING.md", *PAPERS])
 def test_links_lead_somewhere(paper):
     targets = re.findall(r"\]\(([^)\s]+)\)", read(paper))
     assert targets
     for target in targets:
         if not target.startswith("https://"):
-            assert (ROOT / target.split("#")[0]).is_file(), target
+            assert ((ROOT / paper).parent / target.split("#")[0]).is_file(), target
+
+
+def test_every_paper_is_there_in_both_languages_and_linked():
+    english = [paper for paper in PAPERS if not paper.endswith(".zh-CN.md")]
+    assert len(english) == len(PAPERS) / 2 > 3
+    for paper in english:
+        chinese = paper.replace(".md", ".zh-CN.md")
+        assert f"]({paper})" in read("README.md")
+        assert f"]({chinese})" in read("README.zh-CN.md")
 
 
 @pytest.mark.parametrize("readme", READMES)
-def test_files_and_modules_of_the_readme_exist(readme):
-    picture = read(readme).split("\nchatbot/\n")[1].split("```")[0]
-    parts = re.findall(r"^  (\S+\.py|\S+/)", picture, re.MULTILINE)
-    assert len(parts) > 8
-    for part in parts:
-        for name in part.split("、"):
-            assert (ROOT / "chatbot" / name).exists(), name
+def test_the_readme_stays_short(readme):
+    assert len(read(readme).splitlines()) < 120
+
+
+def test_the_picture_of_the_house_has_every_part():
+    picture = read("CONTRIBUTING.md").split("\nchatbot/\n")[1].split("```")[0]
+    drawn = set(re.findall(r"(\w+\.py|\w+/)(?=[\s,]|$)", picture.split("\ntests/")[0]))
+    parts = {
+        path.name + "/" * path.is_dir()
+        for path in (ROOT / "chatbot").iterdir()
+        if path.name not in ("__init__.py", "__main__.py", "__pycache__")
+    }
+    assert parts <= drawn, "not drawn"
+    found = {path.name for path in (ROOT / "chatbot").rglob("*")}
+    assert {name.rstrip("/") for name in drawn} <= found, "drawn, but not there"
+
+
+def test_the_way_of_a_message_is_in_six_calls():
+    way = read("CONTRIBUTING.md").split("## The way of a message")[1].split("## Debug")[0]
+    calls = re.findall(r"^\d\. `([\w.]+)`", way, re.MULTILINE)
+    assert len(calls) == 6
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "chatbot").rglob("*.py"))
+    for name in (*calls, *re.findall(r"`(\w+\.\w+)`(?! in)", way)):
+        if not name.endswith(".py"):
+            assert re.search(rf"def {name.split('.')[1]}\(", code), name
+    for file in re.findall(r"`([\w/]+\.py)`", way):
+        assert (ROOT / "chatbot" / file).is_file(), file
 
 
 def test_the_changelog_has_a_place_for_what_is_next():
