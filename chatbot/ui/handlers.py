@@ -37,7 +37,7 @@ REPEAT_SECONDS = 1.5
 ASKED_SECONDS = 0.001
 """In this time Ark is asked. A page drawn before takes the processor from it."""
 
-UNCHANGED = {"__type__": "update"}
+UNCHANGED = gr.skip()
 """What a component is sent that is to stay as it is."""
 
 NEW = "new"
