@@ -33,6 +33,7 @@ ORDER = [
     "chatbot.config",
     "chatbot.values",
     "chatbot.service_unit",
+    "chatbot.garbage",
     "chatbot.proxies",
     "chatbot.errors",
 ]
