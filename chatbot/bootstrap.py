@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from chatbot.budget import UNKNOWN_PRICES, Budget, prices_are_known
 from chatbot.catalog import OFFLINE_MODEL
 from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
+from chatbot.garbage import search_rarely
 from chatbot.listening import port_for
 from chatbot.owner import Owner
 from chatbot.self_service import SelfService
@@ -50,6 +50,7 @@ from chatbot.ui.proxies import Proxies
 from chatbot.ui.routes import routes
 from chatbot.ui.sessions import Sessions
 from chatbot.ui.source import source_route
+from chatbot.ui.stopping import Stopping
 from chatbot.ui.tabs import IN_ALL, PER_PERSON, Tabs
 from chatbot.ui.theme import theme
 
@@ -87,6 +88,7 @@ class App:
     registration: str
     loop: asyncio.AbstractEventLoop | None = field(default=None, repr=False)
     sessions: Sessions = field(default_factory=Sessions, repr=False)
+    stopping: Stopping = field(default_factory=Stopping, repr=False)
 
     def __post_init__(self) -> None:
         self.routes = [
@@ -111,13 +113,10 @@ class App:
         self.runner.open()
         shortcuts = shorten(served)
         self.sessions.attach(served)
+        self.stopping.attach(served)
         stand_in_front(served, self.rules, shortcuts)
         watching = asyncio.create_task(self.rules.watch())
-        # What the start has made stays: looking through it again and again for garbage would
-        # hold up every stream for a tenth of a second. What an event makes goes with it, so it is
-        # looked through rarely.
-        gc.freeze()
-        gc.set_threshold(10_000)
+        search_rarely()
         yield
         watching.cancel()
 
@@ -218,13 +217,8 @@ class App:
         """Save the running turns and end everything, within seconds."""
         if self.loop is not None:
             self._in_loop(self._stop(), STOP_SECONDS)
-            # What is cut after this time is no error.
-            self.demo.server.config.timeout_graceful_shutdown = 2
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-            # Before Gradio's queue: a page with an event of a queue that was stopped shows
-            # nothing any more, even when the server is back, until it is reloaded.
-            self.demo.server.close()
-            self.demo.close(verbose=False)
+            self.stopping.close(self.demo)
         if self.offline_ark is not None:
             self.offline_ark.stop()
         self.storage.close()
@@ -233,8 +227,7 @@ class App:
         await self.runner.close()
         await self.accounts.close()
         await self.client.close()
-        # Ends the connection that each open page holds.
-        self.demo.app.stop_event.set()
+        await self.stopping.let_go(self.rules.tabs)
 
     def _in_loop(self, work: Any, seconds: float) -> Any:
         assert self.loop is not None, "not serving"

@@ -6,9 +6,7 @@ The only file that reads the environment (and `.env`). Nothing here connects to 
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -35,10 +33,6 @@ def prepare_environment() -> None:
     # A summary of the last 10,000 events, which Gradio would make with pandas at the end of each.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
-    # Gradio searches for the one in every frame, httpcore for the other in every request.
-    for name in ("matplotlib", "sniffio"):
-        if find_spec(name) is None:
-            sys.modules[name] = None  # type: ignore[assignment]
 
 
 def take_from_service() -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -25,7 +25,13 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["chatbot.bootstrap"])
 
 
-def run(flags: list[str], environment: dict[str, str], printed: Connection, log: Path) -> None:
+def run(
+    flags: list[str],
+    environment: dict[str, str],
+    printed: Connection,
+    log: Path,
+    before: Callable[[], None] | None,
+) -> None:
     """Become `python app.py`, in a process of its own."""
     os.dup2(printed.fileno(), sys.stdout.fileno())
     with log.open("a") as told:
@@ -34,6 +40,8 @@ def run(flags: list[str], environment: dict[str, str], printed: Connection, log:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["app.py", *flags]
+    if before:
+        before()
     runpy.run_path("app.py", run_name="__main__")
 
 
@@ -44,6 +52,8 @@ class Server:
     folder: Path
     environment: dict[str, str]
     flags: list[str] = field(default_factory=list)
+    before: Callable[[], None] | None = None
+    """What its process does first."""
     url: str = ""
     process: ForkServerProcess | None = None
     output: io.TextIOWrapper | None = None
@@ -63,7 +73,13 @@ class Server:
         reading, writing = PROCESSES.Pipe(duplex=False)
         self.process = PROCESSES.Process(
             target=run,
-            args=(["--port", str(port), *self.flags], environment, writing, self.log_file),
+            args=(
+                ["--port", str(port), *self.flags],
+                environment,
+                writing,
+                self.log_file,
+                self.before,
+            ),
         )
         self.process.start()
         writing.close()
@@ -127,14 +143,18 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running_server(
-    ark: FakeArk | None, folder: Path, *flags: str, **environment: str
+    ark: FakeArk | None,
+    folder: Path,
+    *flags: str,
+    before: Callable[[], None] | None = None,
+    **environment: str,
 ) -> Iterator[Server]:
     keyed = {
         "ARK_API_KEY": "test-key",
         "ARK_MODEL": "ep-test",
         "ARK_BASE_URL": ark.base_url,
     } if ark else {"ARK_API_KEY": ""}  # fmt: skip
-    server = Server(folder, {**keyed, **environment}, list(flags))
+    server = Server(folder, {**keyed, **environment}, list(flags), before)
     server.start()
     try:
         yield server

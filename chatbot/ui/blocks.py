@@ -9,7 +9,6 @@ import gradio as gr
 
 from chatbot.ui import texts
 from chatbot.ui.account import AccountPanel, account_panel
-from chatbot.ui.events import Page
 from chatbot.ui.handlers import WINDOW, Handlers
 from chatbot.ui.owner_page import OwnerHandlers, OwnerPanel, owner_panel
 from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
@@ -48,7 +47,7 @@ JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 def build(handle: Handlers, owners: OwnerHandlers, notices: Sequence[str]) -> gr.Blocks:
     """The whole page with all its events; `notices` are labels to show on top."""
-    with Page(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
+    with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
         login = login_panel(I18N, TITLE, notices)
         with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
             side = sidebar(I18N, TITLE)
@@ -69,7 +68,9 @@ def _wire(
     side: Sidebar,
     chat: ChatPanel,
 ) -> None:
-    # Without `preprocess`, which takes a thread for each input.
+    # Without `preprocess`, which takes a thread for each input, and which compares a session with
+    # those that this page was sent: after a restart none was, and an idle page could not go on.
+    # Whether a session can be had is for the service to say.
     quiet: dict[str, Any] = {
         "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
         "preprocess": False,

@@ -34,7 +34,7 @@ How many are shown by now is the page's to say."""
 MAX_WINDOW = 1_000
 FRAME_SECONDS = 0.05
 
-UNCHANGED = {"__type__": "update"}
+UNCHANGED = gr.skip()
 """What a component is sent that is to stay as it is."""
 
 NEW = "new"

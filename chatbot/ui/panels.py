@@ -22,16 +22,6 @@ UNSEEN = ["unseen"]
 """On the page for scripts only; the style sheet hides it."""
 
 
-def _as_sent(_: gr.Dropdown, payload: Any) -> Any:
-    return payload
-
-
-# Gradio compares a value with the choices it has sent to this page and forgets them with a restart:
-# an idle page could not go on. Whether a session can be had is for the service to say. Not done
-# in a subclass, for which Gradio would write a file beside this one.
-gr.Dropdown.preprocess = _as_sent  # type: ignore[assignment, method-assign]
-
-
 @dataclass(frozen=True)
 class LoginPanel:
     view: gr.Column

@@ -1,9 +1,10 @@
-"""The parts of Gradio's page that this app's page is made of, asked for at once.
+"""The shortcut for opening the page: the parts of Gradio's page are asked for at once.
 
 Gradio names them one after the other, as they ask for each other, and each of its 20 small style
 sheets is a request of its own. A browser on a slow network waits for each. Here the page's head
 names all scripts, and one sheet that holds all the others in their order. `preloads.txt` lists what
-the page asks for without this; of another Gradio nothing in it is found, and nothing is changed.
+the page asks for without this. With another Gradio, whose parts have other names, its page is sent
+as it is.
 """
 
 import hashlib
@@ -14,6 +15,8 @@ import gradio
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from chatbot.ui.shortcuts import DoesNotFit, take
 
 ASSETS = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
 LIST = Path(__file__).with_name("preloads.txt")
@@ -37,6 +40,9 @@ def links() -> tuple[str, ...]:
 
 
 def sheet_route() -> Route:
+    """The one sheet; made at the start, which is when the log tells whether it will be used."""
+    _names()
+
     async def sheet(_: Request) -> Response:
         return Response(_sheet(), media_type="text/css")
 
@@ -49,5 +55,16 @@ def _sheet() -> bytes:
 
 
 def _found(suffix: str) -> list[str]:
-    names = LIST.read_text(encoding="utf-8").split()
-    return [name for name in names if name.endswith(suffix) and (ASSETS / name).is_file()]
+    return [name for name in _names() if name.endswith(suffix)]
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[str, ...]:
+    return take("opening the page", _listed) or ()
+
+
+def _listed() -> tuple[str, ...]:
+    names = tuple(LIST.read_text(encoding="utf-8").split())
+    if missing := [name for name in names if not (ASSETS / name).is_file()]:
+        raise DoesNotFit(f"{len(missing)} of {len(names)} parts of the page have other names")
+    return names

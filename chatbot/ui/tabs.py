@@ -130,6 +130,11 @@ class Tabs:
     def __len__(self) -> int:
         return len(self._tabs)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any event runs."""
+        return any(tab.running for tab in self._tabs.values())
+
     def join(self, session_hash: str, caller: Caller) -> Running:
         """Begin an event. Raises `TabLost` or `TooManyRequests`."""
         tab = self.enter(session_hash, caller)

@@ -117,8 +117,6 @@ def _guarded(
     guarded.__signature__ = inspect.Signature([me, *inputs, request])  # type: ignore[attr-defined]
     guarded.__annotations__ = {**handler.__annotations__, "request": gr.Request}
     guarded.is_guarded = True  # type: ignore[attr-defined]
-    # The kind of event data that is the last input, if any; `Page` hands it over.
-    guarded.event_data = _event_data(inputs)  # type: ignore[attr-defined]
     return guarded
 
 
@@ -136,11 +134,6 @@ def _begun(request: gr.Request) -> Running:
     running: Running = asked.scope.get(RUNNING) or Running()
     running.started = True
     return running
-
-
-def _event_data(inputs: list[inspect.Parameter]) -> type[gr.EventData] | None:
-    last = inputs[-1].annotation if inputs else None
-    return last if inspect.isclass(last) and issubclass(last, gr.EventData) else None
 
 
 def _shown(error: ChatbotError, request: gr.Request) -> gr.Error:

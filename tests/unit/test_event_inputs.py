@@ -3,6 +3,7 @@
 import inspect
 import json
 
+import gradio as gr
 import pytest
 
 from chatbot.bootstrap import create_app
@@ -36,10 +37,12 @@ def test_every_event_of_the_page_has_its_inputs_declared(tmp_path):
     assert {entry.name for entry in functions} == set(declared)
     for entry in functions:
         checks, about = declared[entry.name]
-        parameters = list(inspect.signature(entry.fn).parameters)[:-1]
+        parameters = list(inspect.signature(entry.fn).parameters.values())[:-1]
         assert len(checks) == len(entry.inputs), entry.name
         assert len(parameters) == len(checks) + (about is not None), entry.name
-        assert (about is not None) == (entry.fn.event_data is not None), entry.name
+        wanted = [one.annotation for one in parameters if inspect.isclass(one.annotation)]
+        event_data = [kind for kind in wanted if issubclass(kind, gr.EventData)]
+        assert (about is not None) == bool(event_data), entry.name
         # No kind of input that Gradio could take for a file.
         kinds = {type(part).__name__ for part in entry.inputs}
         assert kinds <= {"Textbox", "Dropdown", "Checkbox", "Number"}, entry.name

@@ -63,3 +63,28 @@ def test_the_page_has_the_elements_that_tests_and_tools_rely_on(app):
         recent-sessions drawer-open new-session-on-phone
     """
     assert set(wanted.split()) <= there
+
+
+def test_a_dropdown_takes_one_of_its_choices_only(app):
+    choice = gr.Dropdown(["light", "dark"])
+    assert choice.preprocess("dark") == "dark"
+    with pytest.raises(gr.Error, match="not in the list"):
+        choice.preprocess("loud")
+
+
+def test_whether_a_session_can_be_had_is_for_the_service_to_say(app):
+    functions = [entry for entry in app.demo.fns.values() if entry.fn]
+    of_a_session = [
+        entry for entry in functions if any(isinstance(one, gr.Dropdown) for one in entry.inputs)
+    ]
+    assert len(of_a_session) > 10
+    assert not [entry.name for entry in of_a_session if entry.preprocess]
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, 0), (1, 0), (2, -1)])
+def test_what_an_owner_types_is_checked_by_gradio(app, place, value):
+    [invite] = [entry for entry in app.demo.fns.values() if entry.fn and entry.name == "invite"]
+    assert invite.preprocess
+    assert invite.inputs[place].preprocess(1) == 1
+    with pytest.raises(gr.Error, match="minimum"):
+        invite.inputs[place].preprocess(value)

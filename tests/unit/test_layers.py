@@ -34,6 +34,7 @@ ORDER = [
     "chatbot.config",
     "chatbot.values",
     "chatbot.service_unit",
+    "chatbot.garbage",
     "chatbot.proxies",
     "chatbot.clock",
     "chatbot.errors",

@@ -5,6 +5,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import gradio as gr
 import httpx
 import pytest
 
@@ -179,15 +180,35 @@ def test_every_part_is_named_at_once_and_kept_for_good(get):
         assert answer.headers["cache-control"] == FOR_GOOD
 
 
-def test_a_page_of_another_gradio_is_left_as_it_is(monkeypatch, tmp_path):
-    monkeypatch.setattr(parts, "ASSETS", tmp_path)
-    for kept in (parts.links, parts._sheet):
+KEPT = (parts.links, parts._sheet, parts._names)
+
+
+@pytest.fixture
+def forgotten():
+    """What was found out about Gradio's parts is forgotten, before the test and after it."""
+    for kept in KEPT:
         kept.cache_clear()
-    try:
-        assert parts.links() == ()
-    finally:
-        for kept in (parts.links, parts._sheet):
-            kept.cache_clear()
+    yield
+    for kept in KEPT:
+        kept.cache_clear()
+
+
+def test_a_page_with_other_parts_is_left_as_it_is(forgotten, monkeypatch, tmp_path, caplog):
+    names = parts.LIST.read_text(encoding="utf-8").split()
+    for name in names[1:]:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(parts, "ASSETS", tmp_path)
+    parts.sheet_route()
+    assert parts.links() == ()
+    [told] = caplog.messages
+    assert "opening the page is off" in told
+    assert f"1 of {len(names)} parts" in told
+
+
+def test_a_page_of_another_gradio_is_left_as_it_is(forgotten, monkeypatch, caplog):
+    monkeypatch.setattr(gr, "__version__", "6.32.0")
+    assert parts.links() == ()
+    assert "opening the page is off" in caplog.text
 
 
 def test_only_what_never_changes_is_kept(get):

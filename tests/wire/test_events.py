@@ -6,13 +6,11 @@ from contextlib import closing
 
 import httpx
 import pytest
-from gradio.routes import App
 
 from chatbot import bootstrap
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.listening import port_for
-from chatbot.ui import events
 from tests.page import browser, reply_of
 
 pytestmark = pytest.mark.anyio
@@ -31,13 +29,6 @@ class Launched:
 
     def __init__(self, app):
         self.url = app.launch()
-
-
-async def test_an_event_does_not_wait_for_the_queue_to_look_for_it(app, monkeypatch):
-    monkeypatch.setattr(events, "LOOK_SECONDS", 3600)
-    async with browser(Launched(app), "Ann") as ann:
-        tab = ann.tab()
-        assert await tab.ask(await tab.new_conversation(), "echo: at once") == "at once"
 
 
 async def test_an_event_without_a_place_starts_when_one_is_free(app, monkeypatch):
@@ -96,24 +87,23 @@ async def test_the_stream_of_no_tab_is_over_at_once(app):
                 assert '"session_not_found":true' in await anext(frames.aiter_text())
 
 
-@pytest.mark.parametrize(("shortened", "status"), [(False, 401), (True, 422)])
-async def test_no_event_asks_for_gradios_own_login(app, shortened, status):
+async def test_no_event_asks_for_gradios_own_login(app, monkeypatch):
     app.demo.auth_message = ""
-    served = App.create_app(app.demo)
+    url = app.launch()
+    asked = []
+
     # Somebody of whom Gradio's login knows nothing.
-    served.auth_dependency = lambda request: None
-    if shortened:
-        events.shorten(served)
-    transport = httpx.ASGITransport(served)
-    async with httpx.AsyncClient(transport=transport, base_url="http://chat.test") as client:
-        assert (await client.post("/gradio_api/queue/join", json={})).status_code == status
+    def nobody(request):
+        asked.append(request.url.path)
 
-
-async def test_a_gradio_without_these_routes_is_told_at_the_start(app, monkeypatch):
-    served = App.create_app(app.demo)
-    monkeypatch.setattr(events, "API_PREFIX", "/elsewhere")
-    with pytest.raises(LookupError, match="/elsewhere/queue/data"):
-        events.shorten(served)
+    app.demo.app.auth_dependency = nobody
+    view = {"data": [None, None], "session_hash": "x"}
+    view["fn_index"] = next(n for n, entry in app.demo.fns.items() if entry.name == "view")
+    async with httpx.AsyncClient(base_url=url) as client:
+        assert (await client.post("gradio_api/queue/join", json=view)).status_code == 200
+        answers = await client.get("gradio_api/queue/data?session_hash=x")
+        assert "process_completed" in answers.text
+    assert asked == []
 
 
 async def test_a_port_that_was_taken_for_a_moment_is_tried_again(app, monkeypatch):
