@@ -1,4 +1,4 @@
-"""`python -m chatbot`: the owner's commands. The app itself is started with `python app.py`."""
+"""`python -m chatbot`: the admins' commands. The app itself is started with `python app.py`."""
 
 import logging
 import sys

@@ -16,6 +16,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from chatbot.accounts import Accounts
+from chatbot.admin import Admin
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import memories_for
 from chatbot.ark.offline import OfflineArk
@@ -25,7 +26,6 @@ from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
 from chatbot.garbage import search_rarely
 from chatbot.listening import port_for
-from chatbot.owner import Owner
 from chatbot.self_service import SelfService
 from chatbot.send_rate import SendRateLimit
 from chatbot.service import ChatService
@@ -34,6 +34,7 @@ from chatbot.turns.purse import Purse
 from chatbot.turns.runner import Limits, Runner
 from chatbot.ui import blocks
 from chatbot.ui.account_routes import account_routes
+from chatbot.ui.admin_page import AdminHandlers
 from chatbot.ui.delivery import Delivery, about_routes
 from chatbot.ui.doors import Doors
 from chatbot.ui.event_inputs import EventInputs
@@ -43,7 +44,6 @@ from chatbot.ui.guard import Guard, Rules, stand_in_front
 from chatbot.ui.handlers import Handlers
 from chatbot.ui.hit import hit_route
 from chatbot.ui.origins import Origins
-from chatbot.ui.owner_page import OwnerHandlers
 from chatbot.ui.pace import Pace
 from chatbot.ui.parts import sheet_route
 from chatbot.ui.proxies import Proxies
@@ -81,7 +81,7 @@ class App:
     accounts: Accounts
     runner: Runner
     service: ChatService
-    owner: Owner
+    admin: Admin
     demo: gr.Blocks
     client: ArkClient
     offline_ark: OfflineArk | None
@@ -96,7 +96,7 @@ class App:
                 self.accounts,
                 self.storage.look,
                 login_days=self.settings.login_days,
-                paused=self.owner.paused,
+                paused=self.admin.paused,
             ),
             export_route(self.accounts, self.service),
             source_route(self.accounts, self.service),
@@ -278,15 +278,15 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     if settings.admin_name:
         asyncio.run(_create_admin(accounts, settings))
     service = ChatService(storage, runner, purse, max_input_chars=settings.max_input_chars)
-    owner = Owner(storage, accounts, budget)
+    admin = Admin(storage, accounts, budget)
     notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
     demo = blocks.build(
         Handlers(service, accounts, SendRateLimit(settings.sends_per_minute), model=model),
-        OwnerHandlers(owner, accounts),
+        AdminHandlers(admin, accounts),
         [key for key, true in notices.items() if true],
     )
     return App(
-        settings, storage, accounts, runner, service, owner, demo, client, offline_ark, registration
+        settings, storage, accounts, runner, service, admin, demo, client, offline_ark, registration
     )
 
 

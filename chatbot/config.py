@@ -36,7 +36,7 @@ def prepare_environment() -> None:
 
 
 def take_from_service() -> None:
-    """Have the owner's commands use the settings of the app's systemd service, if it runs from
+    """Have the admins' commands use the settings of the app's systemd service, if it runs from
     this folder; a variable that is set already wins. Raises `BadSettings`."""
     for name, value in service_unit.variables(ROOT).items():
         if name.lower() in Settings.model_fields:
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         f"sqlite:///{ROOT / 'data' / 'chat.db'}", description="sqlite:///… or postgresql://…"
     )
     registration: Registration = Field("auto", description="Who may make an account")
-    admin_name: Line = Field("", description="Account of the owner, made at the start")
+    admin_name: Line = Field("", description="Account of an admin, made at the start")
     admin_password: Secret | None = Field(
         None, description="Password of that account when it is made"
     )

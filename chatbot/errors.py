@@ -15,7 +15,7 @@
     ├── TabLost
     ├── TooManyRequests
     ├── NotLoggedIn
-    ├── OwnersOnly
+    ├── AdminsOnly
     ├── LoginRefused
     ├── NameTaken
     ├── RegistrationClosed
@@ -197,11 +197,11 @@ class NotLoggedIn(ChatbotError):
     status = 401
 
 
-class OwnersOnly(ChatbotError):
+class AdminsOnly(ChatbotError):
     """Only accounts with the admin flag may do this."""
 
-    code = "owners_only"
-    sentence = "Only the owner of this demo may do this."
+    code = "admins_only"
+    sentence = "Only admins of this demo may do this."
     status = 403
 
 

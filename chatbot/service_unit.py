@@ -1,4 +1,4 @@
-"""The settings of the app as a systemd service, for the owner's commands beside it.
+"""The settings of the app as a systemd service, for the admins' commands beside it.
 
 A service has its variables from its unit and the file named there, which a shell does not know: a
 command would look after another database than the one the service uses.

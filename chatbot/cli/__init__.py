@@ -1,4 +1,4 @@
-"""The owner's commands: `python -m chatbot …`. Each noun has a file; this one puts them together.
+"""The admins' commands: `python -m chatbot …`. Each noun has a file; this one puts them together.
 
 Everything goes through the database, so it works while the server runs, and when it does not.
 Exit codes: 0 done, 1 failed, 2 bad usage or settings.

@@ -1,4 +1,4 @@
-"""`admin`: who sees the owner's page."""
+"""`admin`: who sees the admin page."""
 
 import typer
 
@@ -14,7 +14,7 @@ from chatbot.cli.services import (
 )
 from chatbot.errors import NameTaken
 
-app = typer.Typer(help="Accounts that see the owner's page.", no_args_is_help=True)
+app = typer.Typer(help="Accounts that see the admin page.", no_args_is_help=True)
 
 
 @app.command()
@@ -28,7 +28,7 @@ def create(name: Name, password_stdin: FromStdin = False, as_json: AsJson = Fals
 
     async def work(services: Services) -> None:
         try:
-            await services.owner.create_admin(name, secret)
+            await services.admin.create_admin(name, secret)
         except NameTaken:
             raise Failed(
                 f"The account {name!r} exists and has another password. "
@@ -55,6 +55,6 @@ def withdraw(name: Name, as_json: AsJson = False) -> None:
 
 def _set(name: str, is_admin: bool) -> None:
     async def work(services: Services) -> None:
-        await services.owner.set_admin(await services.id_of(name), is_admin)
+        await services.admin.set_admin(await services.id_of(name), is_admin)
 
     with_services(work)

@@ -35,7 +35,7 @@ def export(
 
     async def work(services: Services) -> int:
         if user is None:
-            ids = [row.id for row in await services.owner.people()]
+            ids = [row.id for row in await services.admin.people()]
         else:
             ids = [await services.id_of(user)]
         with _opened(out) as file:

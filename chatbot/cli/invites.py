@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from chatbot.admin import MOST_DAYS, MOST_TOKENS, MOST_USES
 from chatbot.cli.services import (
     AsJson,
     Failed,
@@ -16,7 +17,6 @@ from chatbot.cli.services import (
     with_services,
 )
 from chatbot.errors import BadInput
-from chatbot.owner import MOST_DAYS, MOST_TOKENS, MOST_USES
 from chatbot.views import InvitationRow
 
 app = typer.Typer(help="Invitations to register.", no_args_is_help=True)
@@ -45,7 +45,7 @@ def new(
         raise typer.BadParameter("more than 0", param_hint="--days")
 
     async def work(services: Services) -> str:
-        return await services.owner.invite(uses=uses, days=days, daily_tokens=daily_tokens)
+        return await services.admin.invite(uses=uses, days=days, daily_tokens=daily_tokens)
 
     code = with_services(work)
     values = {"code": code, "uses": uses, "days": days, "daily_tokens": daily_tokens}
@@ -59,7 +59,7 @@ def list_invites(as_json: AsJson = False) -> None:
     """Show all invitations, newest first, without their codes."""
 
     async def work(services: Services) -> tuple[list[InvitationRow], str]:
-        rows = await services.owner.invitations()
+        rows = await services.admin.invitations()
         cells = [
             [
                 row.id,
@@ -86,7 +86,7 @@ def revoke(
 
     async def work(services: Services) -> None:
         try:
-            await services.owner.revoke(number)
+            await services.admin.revoke(number)
         except BadInput:
             raise Failed(f"There is no invitation {number}.") from None
 

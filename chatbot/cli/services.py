@@ -21,9 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from chatbot.accounts import Accounts
+from chatbot.admin import Admin
 from chatbot.budget import Budget
 from chatbot.config import Settings
-from chatbot.owner import Owner
 from chatbot.storage.database import Storage, open_storage
 from chatbot.storage.place import shown
 
@@ -52,7 +52,7 @@ class Services:
 
     settings: Settings
     storage: Storage
-    owner: Owner
+    admin: Admin
 
     @property
     def zone(self) -> ZoneInfo:
@@ -60,7 +60,7 @@ class Services:
 
     async def id_of(self, name: str) -> int:
         """Whose name this is; raises `Failed` when nobody has it."""
-        found = await self.owner.id_of(name)
+        found = await self.admin.id_of(name)
         if found is None:
             raise Failed(f"There is no account {name!r}.")
         return found
@@ -84,8 +84,8 @@ def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
                 bcrypt_cost=settings.bcrypt_cost,
             )
             try:
-                owner = Owner(storage, accounts, Budget.of(settings, settings.ark_model))
-                return await work(Services(settings, storage, owner))
+                admin = Admin(storage, accounts, Budget.of(settings, settings.ark_model))
+                return await work(Services(settings, storage, admin))
             finally:
                 await accounts.close()
 

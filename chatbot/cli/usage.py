@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from chatbot.admin import MOST_DAYS
 from chatbot.cli.services import AsJson, Services, answer, table, with_services, yuan
-from chatbot.owner import MOST_DAYS
 
 HEADS = [
     "day", "turns", "people", "prompt", "cached", "completion", "yuan", "saved",
@@ -26,12 +26,12 @@ def usage(
     """
 
     async def work(services: Services) -> dict[str, Any]:
-        owner = services.owner
+        admin = services.admin
         return {
-            "days": [asdict(row) for row in await owner.days(days)],
-            "errors": await owner.error_counts(days),
-            "storage_micro_yuan_per_hour": await owner.storage_micro_yuan(),
-            "paused": await owner.paused(),
+            "days": [asdict(row) for row in await admin.days(days)],
+            "errors": await admin.error_counts(days),
+            "storage_micro_yuan_per_hour": await admin.storage_micro_yuan(),
+            "paused": await admin.paused(),
         }
 
     found = with_services(work)

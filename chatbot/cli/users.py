@@ -31,7 +31,7 @@ def list_users(as_json: AsJson = False) -> None:
     """Show all accounts, with what they have used."""
 
     async def work(services: Services) -> tuple[list[PersonRow], str]:
-        rows = await services.owner.people()
+        rows = await services.admin.people()
         cells = [
             [
                 row.id,
@@ -55,7 +55,7 @@ def list_users(as_json: AsJson = False) -> None:
 def add(name: Name, password_stdin: FromStdin = False, as_json: AsJson = False) -> None:
     """Make an account for somebody, also where registration is closed."""
     secret = password(password_stdin)
-    with_services(lambda services: services.owner.add_person(name, secret))
+    with_services(lambda services: services.admin.add_person(name, secret))
     answer(as_json, {"name": name}, f"{name} can log in.")
 
 
@@ -78,7 +78,7 @@ def reset_password(name: Name, as_json: AsJson = False) -> None:
     """Give somebody a random password, shown only now; all their logins end at once."""
 
     async def work(services: Services) -> str:
-        return await services.owner.reset_password(await services.id_of(name))
+        return await services.admin.reset_password(await services.id_of(name))
 
     made = with_services(work)
     answer(as_json, {"name": name, "password": made}, f"The new password of {name}: {made}")
@@ -99,7 +99,7 @@ def set_limit(
     daily = None if tokens == COMMON else int(tokens)
 
     async def work(services: Services) -> None:
-        await services.owner.set_limit(await services.id_of(name), daily)
+        await services.admin.set_limit(await services.id_of(name), daily)
 
     with_services(work)
     told = f"The limit of {name}, tokens a day: {limit(daily)}."
@@ -108,6 +108,6 @@ def set_limit(
 
 def _set_disabled(name: str, disabled: bool) -> None:
     async def work(services: Services) -> None:
-        await services.owner.set_disabled(await services.id_of(name), disabled)
+        await services.admin.set_disabled(await services.id_of(name), disabled)
 
     with_services(work)

@@ -9,8 +9,8 @@ import gradio as gr
 
 from chatbot.ui import texts
 from chatbot.ui.account import AccountPanel, account_panel
+from chatbot.ui.admin_page import AdminHandlers, AdminPanel, admin_panel
 from chatbot.ui.handlers import WINDOW, Handlers
-from chatbot.ui.owner_page import OwnerHandlers, OwnerPanel, owner_panel
 from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ SCRIPTS = [
         for noun in (
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
             "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
-            "sessions", "recent", "banner", "forms", "faults", "wide", "pause", "host", "owner",
+            "sessions", "recent", "banner", "forms", "faults", "wide", "pause", "host", "admin",
         )
     ),
     "account.js",
@@ -45,7 +45,7 @@ JS_RENAMED = """(title) => {
 JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
-def build(handle: Handlers, owners: OwnerHandlers, notices: Sequence[str]) -> gr.Blocks:
+def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr.Blocks:
     """The whole page with all its events; `notices` are labels to show on top."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
         login = login_panel(I18N, TITLE, notices)
@@ -53,10 +53,10 @@ def build(handle: Handlers, owners: OwnerHandlers, notices: Sequence[str]) -> gr
             side = sidebar(I18N, TITLE)
             chat = chat_panel(I18N, notices)
             account = account_panel(I18N)
-        owner = owner_panel(I18N)
+        admin = admin_panel(I18N)
         _wire(demo, handle, login, chat_view, side, chat)
         _wire_account(side, account)
-        _wire_owner(owners, chat_view, side, owner)
+        _wire_admin(admins, chat_view, side, admin)
     return demo
 
 
@@ -89,7 +89,7 @@ def _wire(
         "js": "(_, window) => [chatbot.opening.wanted(), window]",
         "inputs": [wanted, window],
         "outputs": [
-            login.view, chat_view, side.owner, side.account, chosen, side.recent, *frame,
+            login.view, chat_view, side.admin, side.account, chosen, side.recent, *frame,
         ],
         "postprocess": False,
         **quiet,
@@ -311,17 +311,17 @@ def _wire_account(side: Sidebar, page: AccountPanel) -> None:
     )
 
 
-def _wire_owner(handle: OwnerHandlers, chat_view: gr.Row, side: Sidebar, page: OwnerPanel) -> None:
+def _wire_admin(handle: AdminHandlers, chat_view: gr.Row, side: Sidebar, page: AdminPanel) -> None:
     quiet: dict[str, Any] = {
         "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
     }  # fmt: skip
     views = [chat_view, page.view]
-    side.owner.click(handle.open_owner, None, [*views, *page.shown], **quiet)
-    page.close.click(handle.close_owner, None, views, **quiet)
+    side.admin.click(handle.open_admin, None, [*views, *page.shown], **quiet)
+    page.close.click(handle.close_admin, None, views, **quiet)
     page.paused.input(handle.pause, [page.paused], page.shown, **quiet)
     page.act.click(
         handle.act,
-        js="() => chatbot.owner.taken()",
+        js="() => chatbot.admin.taken()",
         inputs=[page.what, page.row, page.tokens],
         outputs=[page.told, *page.shown],
         **quiet,

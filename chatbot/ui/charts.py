@@ -1,4 +1,4 @@
-"""Charts of the owner's page as HTML: a bar a day, or a bar a name. What the bars show stands in
+"""Charts of the admin page as HTML: a bar a day, or a bar a name. What the bars show stands in
 words in the chart's label, for those who do not see them.
 """
 

@@ -1,4 +1,4 @@
-"""A conversation as a Markdown file that its owner can keep."""
+"""A conversation as a Markdown file that its user can keep."""
 
 from datetime import tzinfo
 

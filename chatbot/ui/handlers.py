@@ -94,9 +94,9 @@ class Handlers:
             "placeholder": text("welcome", visit.language, model=self._name(visit.language)),
             "examples": _examples(visit.language),
         }
-        name, owner = html.escape(visit.person.name), _visible(visit.person.is_admin)
+        name, admin = html.escape(visit.person.name), _visible(visit.person.is_admin)
         sessions = {**UNCHANGED, "choices": listed.choices, "value": chosen}
-        yield login, chat, owner, name, sessions, listed.plain, welcome, "", ""
+        yield login, chat, admin, name, sessions, listed.plain, welcome, "", ""
         async with aclosing(self._frames(visit, chosen, window)) as frames:
             async for frame in frames:
                 yield *(UNCHANGED,) * 6, *frame

@@ -64,7 +64,7 @@ class Sidebar:
     delete_question: gr.HTML
     confirm_delete: gr.Button
     cancel_delete: gr.Button
-    owner: gr.Button
+    admin: gr.Button
     account: gr.HTML
     open_account: gr.Button
     log_out: gr.Button
@@ -218,7 +218,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
         more = gr.Button(elem_classes=UNSEEN, elem_id="session-more")
         wanted = gr.Textbox(visible=False)
         listed = gr.Number(LIST_LIMIT, visible=False)
-        owner = gr.Button(label("owner"), size="sm", visible=False, elem_id="owner-open")
+        admin = gr.Button(label("admin"), size="sm", visible=False, elem_id="admin-open")
         with gr.Row(elem_id="account-row"):
             open_account = gr.Button(label("account"), size="sm", elem_id="account-open")
             account = gr.HTML(elem_id="account-name")
@@ -246,7 +246,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
         delete_question=delete_question,
         confirm_delete=confirm_delete,
         cancel_delete=cancel_delete,
-        owner=owner,
+        admin=admin,
         account=account,
         open_account=open_account,
         log_out=log_out,

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import gradio as gr
 
 from chatbot.accounts import Accounts, Person
-from chatbot.errors import ChatbotError, NotLoggedIn, OwnersOnly
+from chatbot.errors import AdminsOnly, ChatbotError, NotLoggedIn
 from chatbot.ui.cookies import ZONE, token_of
 from chatbot.ui.tabs import CALLER, RUNNING, Caller, Running
 from chatbot.ui.texts import Language, error_text, language_of
@@ -58,13 +58,13 @@ def for_anyone(handler: Callable[..., Any]) -> Callable[..., Any]:
     return _guarded(handler, anonymous=True)
 
 
-def for_owner(handler: Callable[..., Any]) -> Callable[..., Any]:
+def for_admin(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The same as `for_user`, for accounts with the admin flag only."""
-    return _guarded(handler, anonymous=False, owner=True)
+    return _guarded(handler, anonymous=False, admin=True)
 
 
 def _guarded(
-    handler: Callable[..., Any], *, anonymous: bool, owner: bool = False
+    handler: Callable[..., Any], *, anonymous: bool, admin: bool = False
 ) -> Callable[..., Any]:
     async def visit_of(accounts: Accounts, request: gr.Request) -> Visit:
         # What `gr.Request` hands out of it has gone through JSON and back.
@@ -72,8 +72,8 @@ def _guarded(
         person = await _person(accounts, asked)
         if person is None and not anonymous:
             raise NotLoggedIn()
-        if owner and not (person and person.is_admin):
-            raise OwnersOnly()
+        if admin and not (person and person.is_admin):
+            raise AdminsOnly()
         return Visit(
             person,
             language_of(asked.headers.get("accept-language")),

@@ -198,14 +198,14 @@ def test_the_pages_of_account_and_owner(inside):
     expect(page.locator("#account-logins .login").first).to_be_visible()
     assert findings(boss) == []
     page.click("#account-close")
-    page.click("#owner-open")
-    expect(page.locator("#owner-summary")).to_contain_text("Today")
-    tabs = page.locator("#owner-view").get_by_role("tab")
+    page.click("#admin-open")
+    expect(page.locator("#admin-summary")).to_contain_text("Today")
+    tabs = page.locator("#admin-view").get_by_role("tab")
     for tab in tabs.all():
         tab.click()
         expect(tab).to_have_attribute("aria-selected", "true")
         assert findings(boss) == []
-    page.click("#owner-close")
+    page.click("#admin-close")
     boss.is_in()
     # The page's own buttons, which only scripts click, stay unseen.
     expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Response, expect
 
-from tests.browser.test_owner import promote
+from tests.browser.test_admin import promote
 
 
 def refused(page):
@@ -34,11 +34,11 @@ def test_the_page_gets_all_that_it_asks_for(someone, server):
     ann.page.click("#account-close")
     promote(server, ann.name)
     ann.page.reload()
-    ann.page.click("#owner-open")
-    expect(ann.page.locator("#owner-summary")).to_contain_text(re.compile("Today: [1-9]"))
+    ann.page.click("#admin-open")
+    expect(ann.page.locator("#admin-summary")).to_contain_text(re.compile("Today: [1-9]"))
     for tab in ("People", "Invitations", "Errors"):
         ann.page.get_by_role("tab", name=tab).click()
-    ann.page.click("#owner-close")
+    ann.page.click("#admin-close")
     ann.page.click("#logout")
     ann.is_out()
     assert missing == []

@@ -1,4 +1,4 @@
-"""The owner's charts: what they say without being seen, and where there is nothing to draw."""
+"""The admin's charts: what they say without being seen, and where there is nothing to draw."""
 
 import re
 from datetime import date, timedelta

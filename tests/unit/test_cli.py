@@ -1,4 +1,4 @@
-"""The owner's commands: what they do, what they print, and how they end."""
+"""The admins' commands: what they do, what they print, and how they end."""
 
 import json
 import re
@@ -492,5 +492,5 @@ def test_as_a_program_it_tells_errors_in_one_sentence_and_does_not_load_gradio(d
         (imports if line.startswith("import time:") else told).append(line)
     assert told == [f"Database: {database}", "There is no account 'Nobody'."]
     loaded = {line.rpartition("|")[2].strip() for line in imports}
-    assert "chatbot.owner" in loaded
+    assert "chatbot.admin" in loaded
     assert "gradio" not in loaded

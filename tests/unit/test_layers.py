@@ -16,7 +16,7 @@ ORDER = [
     "chatbot.__main__",
     "chatbot.cli",
     "chatbot.self_service",
-    "chatbot.owner",
+    "chatbot.admin",
     "chatbot.service",
     "chatbot.searching",
     "chatbot.turns",

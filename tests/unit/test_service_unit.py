@@ -1,4 +1,4 @@
-"""The owner's commands beside the systemd service: its settings, its database."""
+"""The admins' commands beside the systemd service: its settings, its database."""
 
 import os
 import re

@@ -52,9 +52,9 @@ WHOSE = [
 ]
 
 
-@pytest.mark.parametrize(("owner", "caller", "passes"), WHOSE)
-def test_a_tab_is_joined_by_its_owner_only(tabs, owner, caller, passes):
-    tabs.join("tab", owner)
+@pytest.mark.parametrize(("user", "caller", "passes"), WHOSE)
+def test_a_tab_is_joined_by_its_user_only(tabs, user, caller, passes):
+    tabs.join("tab", user)
     if passes:
         tabs.join("tab", caller)
     else:
@@ -62,9 +62,9 @@ def test_a_tab_is_joined_by_its_owner_only(tabs, owner, caller, passes):
             tabs.join("tab", caller)
 
 
-@pytest.mark.parametrize(("owner", "caller", "passes"), WHOSE)
-def test_a_tab_is_read_by_its_owner_only(tabs, owner, caller, passes):
-    tabs.join("tab", owner)
+@pytest.mark.parametrize(("user", "caller", "passes"), WHOSE)
+def test_a_tab_is_read_by_its_user_only(tabs, user, caller, passes):
+    tabs.join("tab", user)
     key, network = (caller.key, "network:192.0.2.1") if caller.person else ("", caller.key)
     if passes:
         assert tabs.find("tab", key, network)

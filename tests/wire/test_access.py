@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 
 SECRET = "the moon is made of cheese"
 LOG_IN = "Please log in first."
-OWNERS_ONLY = "Only the owner of this demo may do this."
+ADMINS_ONLY = "Only admins of this demo may do this."
 NOT_THEIRS = "This session does not exist any more."
 NOT_TAKEN = "That request could not be understood."
 WRONG_PASSWORD = "Name or password is wrong."
@@ -46,8 +46,8 @@ ABOUT_A_SESSION = {
     "select_session", "send", "send_example", "edit", "regenerate", "undo", "choose_option",
     "show_version", "stop", "ask_rename", "rename", "ask_delete", "delete",
 }  # fmt: skip
-FOR_OWNERS = {
-    "open_owner", "close_owner", "pause", "act", "invite",
+FOR_ADMINS = {
+    "open_admin", "close_admin", "pause", "act", "invite",
 }  # fmt: skip
 ACTS = ("limit", "disable", "enable", "reset", "revoke")
 STRANGERS = ("nobody", "bob", "zoe", "root")
@@ -168,7 +168,7 @@ async def house(tmp_path):
 
 
 async def test_the_table_has_every_event(house):
-    assert set(house.functions) == FOR_ANYONE | ABOUT_ONESELF | ABOUT_A_SESSION | FOR_OWNERS
+    assert set(house.functions) == FOR_ANYONE | ABOUT_ONESELF | ABOUT_A_SESSION | FOR_ADMINS
 
 
 async def test_ann_herself_reaches_her_session(house):
@@ -218,10 +218,10 @@ async def test_an_address_does_not_tell_whether_it_is_somebody_elses(house, even
 
 
 @pytest.mark.parametrize("who", ["nobody", "ann", "bob", "zoe"])
-async def test_events_for_owners_are_for_owners(house, who):
+async def test_events_for_admins_are_for_admins(house, who):
     before = await house.anns()
-    refused = OWNERS_ONLY if who in ("ann", "bob") else LOG_IN
-    for name in FOR_OWNERS:
+    refused = ADMINS_ONLY if who in ("ann", "bob") else LOG_IN
+    for name in FOR_ADMINS:
         assert await house.call(who, house.functions[name]) == refused, name
     for house.values["what"] in ACTS:
         assert await house.call(who, house.functions["act"]) == refused, house.values["what"]
@@ -239,9 +239,9 @@ async def test_an_owner_does_only_what_the_tables_offer(house):
 
 
 async def test_an_owner_sees_figures_and_no_words(house):
-    for name in sorted(FOR_OWNERS):
+    for name in sorted(FOR_ADMINS):
         told = await house.call("root", house.functions[name])
-        assert told not in (OWNERS_ONLY, LOG_IN), name
+        assert told not in (ADMINS_ONLY, LOG_IN), name
         assert SECRET not in told
 
 

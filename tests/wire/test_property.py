@@ -813,17 +813,17 @@ def seconds(monkeypatch):
 
 @pytest.fixture
 def dying(monkeypatch):
-    """Put an owner of turns in, and it never gets through with a final save."""
-    owners = set()
+    """Put a worker in, and it never gets through with a final save."""
+    workers = set()
     finish = turns.finish
 
     def finish_or_die(turn, *ending):
         finish(turn, *ending)
-        if Turn.get_by_id(turn.id).worker in owners:
+        if Turn.get_by_id(turn.id).worker in workers:
             raise Killed
 
     monkeypatch.setattr(turns, "finish", finish_or_die)
-    return owners
+    return workers
 
 
 @pytest.fixture(params=["context", "responses", "chat", "changing"])

@@ -33,7 +33,7 @@ window.chatbot.address = (() => {
     if (button) {
       pending = id;
       button.click();
-    } else if (document.getElementById("owner-view")) location.reload();
+    } else if (document.getElementById("admin-view")) location.reload();
   };
   addEventListener("popstate", ask);
   // Whether back and forward have led elsewhere while something was on its way.

@@ -51,7 +51,7 @@ window.chatbot.connection = (() => {
   const me = (times = 1) =>
     Promise.any(Array.from({ length: times }, askedOnce)).catch(() => undefined);
 
-  const isIn = () => document.getElementById("chat-view") || document.getElementById("owner-view");
+  const isIn = () => document.getElementById("chat-view") || document.getElementById("admin-view");
   const lose = () => {
     if (isLost || leaving) return;
     isLost = true;

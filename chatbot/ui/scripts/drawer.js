@@ -2,7 +2,7 @@
 window.chatbot.drawer = (() => {
   // What lies under it.
   const BELOW = ["topbar", "conversation"];
-  const CLOSES = "#drawer-close, #new-session, #account-open, #account-name, #owner-open, #recent-sessions a";
+  const CLOSES = "#drawer-close, #new-session, #account-open, #account-name, #admin-open, #recent-sessions a";
   const view = () => document.getElementById("chat-view");
   const isOpen = () => Boolean(view()?.hasAttribute("data-drawer"));
   const turn = (on) => {

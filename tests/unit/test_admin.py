@@ -1,4 +1,4 @@
-"""What an owner can look up and do, on SQLite and on PostgreSQL."""
+"""What an admin can look up and do, on SQLite and on PostgreSQL."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chatbot.accounts import Accounts
+from chatbot.admin import Admin
 from chatbot.bootstrap import create_app
 from chatbot.clock import now
 from chatbot.config import Settings
@@ -23,7 +24,6 @@ from chatbot.errors import (
     NameTaken,
     Paused,
 )
-from chatbot.owner import Owner
 from chatbot.storage import conversations, turns
 from chatbot.storage.database import Storage
 from chatbot.storage.tables import Conversation, Invitation, Login, State, Turn, User
@@ -54,17 +54,17 @@ async def accounts(storage: Storage) -> AsyncIterator[Accounts]:
 
 
 @pytest.fixture
-def owner(storage: Storage, accounts: Accounts) -> Owner:
-    return Owner(storage, accounts, BUDGET)
+def admin(storage: Storage, accounts: Accounts) -> Admin:
+    return Admin(storage, accounts, BUDGET)
 
 
-async def joined(owner: Owner, name: str) -> int:
-    await owner.add_person(name, PASSWORD)
-    return await owner.id_of(name)
+async def joined(admin: Admin, name: str) -> int:
+    await admin.add_person(name, PASSWORD)
+    return await admin.id_of(name)
 
 
-async def row_of(owner: Owner, name: str):
-    [row] = [row for row in await owner.people() if row.name == name]
+async def row_of(admin: Admin, name: str):
+    [row] = [row for row in await admin.people() if row.name == name]
     return row
 
 
@@ -89,9 +89,9 @@ def ended(user_id: int, **values: object) -> None:
 # People
 
 
-async def test_people_are_shown_with_what_they_used(owner, storage):
-    ann, bob = await joined(owner, "Ann"), await joined(owner, "Bob")
-    await owner.set_limit(bob, 5000)
+async def test_people_are_shown_with_what_they_used(admin, storage):
+    ann, bob = await joined(admin, "Ann"), await joined(admin, "Bob")
+    await admin.set_limit(bob, 5000)
     hour_ago = now() - timedelta(hours=1)
 
     def work():
@@ -104,7 +104,7 @@ async def test_people_are_shown_with_what_they_used(owner, storage):
             Login.create(user=bob, token_hash=str(seen), seen_at=seen, expires_at=now())
 
     storage.write_now(work)
-    first, second = await owner.people()
+    first, second = await admin.people()
     assert (first.id, first.name, first.is_admin, first.disabled) == (ann, "Ann", False, False)
     assert (first.tokens_today, first.daily_tokens) == (113, None)
     # Yesterday may be another month.
@@ -114,74 +114,74 @@ async def test_people_are_shown_with_what_they_used(owner, storage):
     assert (second.tokens_today, second.micro_yuan_month) == (0, 0)
 
 
-async def test_who_was_never_here_was_not_seen(owner):
-    await joined(owner, "Ann")
-    assert (await row_of(owner, "Ann")).seen_at is None
+async def test_who_was_never_here_was_not_seen(admin):
+    await joined(admin, "Ann")
+    assert (await row_of(admin, "Ann")).seen_at is None
 
 
-async def test_a_name_is_found_in_any_capitals(owner):
-    ann = await joined(owner, "Ann")
-    assert [await owner.id_of(name) for name in ("aNN ", "Bob", "", "\u0000")] == [
+async def test_a_name_is_found_in_any_capitals(admin):
+    ann = await joined(admin, "Ann")
+    assert [await admin.id_of(name) for name in ("aNN ", "Bob", "", "\u0000")] == [
         ann, None, None, None,
     ]  # fmt: skip
 
 
-async def test_somebody_disabled_is_out_at_once_and_can_be_let_in_again(owner, accounts):
-    ann = await joined(owner, "Ann")
-    await joined(owner, "Bob")
+async def test_somebody_disabled_is_out_at_once_and_can_be_let_in_again(admin, accounts):
+    ann = await joined(admin, "Ann")
+    await joined(admin, "Bob")
     token = await accounts.log_in("Ann", PASSWORD, HERE)
     other = await accounts.log_in("Bob", PASSWORD, HERE)
-    await owner.set_disabled(ann, True)
-    assert (await row_of(owner, "Ann")).disabled
+    await admin.set_disabled(ann, True)
+    assert (await row_of(admin, "Ann")).disabled
     assert await accounts.person(token) is None
     assert await accounts.person(other) is not None
     with pytest.raises(LoginRefused):
         await accounts.log_in("Ann", PASSWORD, HERE)
-    await owner.set_disabled(ann, False)
+    await admin.set_disabled(ann, False)
     assert await accounts.person(token) is None, "an ended login stays ended"
     assert await accounts.log_in("Ann", PASSWORD, HERE)
 
 
-async def test_a_reset_password_is_the_only_way_in(owner, accounts):
-    ann = await joined(owner, "Ann")
+async def test_a_reset_password_is_the_only_way_in(admin, accounts):
+    ann = await joined(admin, "Ann")
     token = await accounts.log_in("Ann", PASSWORD, HERE)
     # Whoever forgot their password has guessed before they ask for help.
     for _ in range(5):
         with pytest.raises(LoginRefused):
             await accounts.log_in("Ann", "wrong horse", HERE)
-    password = await owner.reset_password(ann)
+    password = await admin.reset_password(ann)
     assert await accounts.person(token) is None
     assert await accounts.log_in("Ann", password, HERE)
     with pytest.raises(LoginRefused):
         await accounts.log_in("Ann", PASSWORD, HERE)
-    assert await owner.reset_password(ann) != password
+    assert await admin.reset_password(ann) != password
 
 
-async def test_a_limit_and_admin_can_be_set_and_taken_back(owner, accounts):
-    ann = await joined(owner, "Ann")
+async def test_a_limit_and_admin_can_be_set_and_taken_back(admin, accounts):
+    ann = await joined(admin, "Ann")
     token = await accounts.log_in("Ann", PASSWORD, HERE)
     for limit in (0, 2_000_000_000, None):
-        await owner.set_limit(ann, limit)
-        assert (await row_of(owner, "Ann")).daily_tokens == limit
-    for admin in (True, False):
-        await owner.set_admin(ann, admin)
-        assert (await accounts.person(token)).is_admin is admin
+        await admin.set_limit(ann, limit)
+        assert (await row_of(admin, "Ann")).daily_tokens == limit
+    for is_admin in (True, False):
+        await admin.set_admin(ann, is_admin)
+        assert (await accounts.person(token)).is_admin is is_admin
 
 
-async def test_an_impossible_limit_is_refused(owner):
-    ann = await joined(owner, "Ann")
+async def test_an_impossible_limit_is_refused(admin):
+    ann = await joined(admin, "Ann")
     for limit in (-1, 2**31):
         with pytest.raises(BadInput):
-            await owner.set_limit(ann, limit)
+            await admin.set_limit(ann, limit)
 
 
-async def test_what_does_not_exist_cannot_be_changed(owner):
+async def test_what_does_not_exist_cannot_be_changed(admin):
     for change in (
-        owner.set_disabled(NOBODY, True),
-        owner.set_limit(NOBODY, 1),
-        owner.set_admin(NOBODY, True),
-        owner.reset_password(NOBODY),
-        owner.revoke(NOBODY),
+        admin.set_disabled(NOBODY, True),
+        admin.set_limit(NOBODY, 1),
+        admin.set_admin(NOBODY, True),
+        admin.reset_password(NOBODY),
+        admin.revoke(NOBODY),
     ):
         with pytest.raises(BadInput):
             await change
@@ -190,37 +190,37 @@ async def test_what_does_not_exist_cannot_be_changed(owner):
 # Admins
 
 
-async def test_an_admin_is_made_and_logs_in(owner, accounts):
-    await owner.create_admin("Root", PASSWORD)
+async def test_an_admin_is_made_and_logs_in(admin, accounts):
+    await admin.create_admin("Root", PASSWORD)
     token = await accounts.log_in("Root", PASSWORD, HERE)
     assert (await accounts.person(token)).is_admin
 
 
-async def test_making_an_admin_twice_changes_nothing(owner, accounts):
-    await owner.create_admin("Root", PASSWORD)
-    await owner.create_admin("ROOT", "another horse")
+async def test_making_an_admin_twice_changes_nothing(admin, accounts):
+    await admin.create_admin("Root", PASSWORD)
+    await admin.create_admin("ROOT", "another horse")
     assert await accounts.log_in("Root", PASSWORD, HERE)
-    assert len(await owner.people()) == 1
+    assert len(await admin.people()) == 1
 
 
-async def test_an_account_becomes_an_admins_with_its_own_password_only(owner):
-    await joined(owner, "Ann")
+async def test_an_account_becomes_an_admins_with_its_own_password_only(admin):
+    await joined(admin, "Ann")
     with pytest.raises(NameTaken):
-        await owner.create_admin("ann", "another horse")
-    assert not (await row_of(owner, "Ann")).is_admin
-    await owner.create_admin("ann", PASSWORD)
-    assert (await row_of(owner, "Ann")).is_admin
+        await admin.create_admin("ann", "another horse")
+    assert not (await row_of(admin, "Ann")).is_admin
+    await admin.create_admin("ann", PASSWORD)
+    assert (await row_of(admin, "Ann")).is_admin
 
 
-async def test_an_admin_needs_a_good_name_and_password(owner):
+async def test_an_admin_needs_a_good_name_and_password(admin):
     for name, password, error in (
         ("x", PASSWORD, BadName),
         ("Root", "12345678", BadPassword),
         ("Root", "", BadPassword),
     ):
         with pytest.raises(error):
-            await owner.create_admin(name, password)
-    assert await owner.people() == []
+            await admin.create_admin(name, password)
+    assert await admin.people() == []
 
 
 def settings(tmp_path: Path, name: str, password: str | None) -> Settings:
@@ -250,35 +250,35 @@ def test_the_app_does_not_start_without_the_admin_of_its_settings(tmp_path, name
 # Invitations
 
 
-async def test_an_invitation_gives_its_limit(owner, accounts):
-    code = await owner.invite(uses=2, days=1, daily_tokens=1234)
-    plain = await owner.invite(uses=1, days=1, daily_tokens=None)
+async def test_an_invitation_gives_its_limit(admin, accounts):
+    code = await admin.invite(uses=2, days=1, daily_tokens=1234)
+    plain = await admin.invite(uses=1, days=1, daily_tokens=None)
     await accounts.register("Ann", PASSWORD, code, HERE)
     await accounts.register("Bob", PASSWORD, plain, HERE)
-    assert [row.daily_tokens for row in await owner.people()] == [1234, None]
-    rows = [(row.daily_tokens, row.uses_left, row.state) for row in await owner.invitations()]
+    assert [row.daily_tokens for row in await admin.people()] == [1234, None]
+    rows = [(row.daily_tokens, row.uses_left, row.state) for row in await admin.invitations()]
     assert rows == [(None, 0, "used"), (1234, 1, "open")]
 
 
-async def test_a_revoked_invitation_is_refused(owner, accounts):
-    code = await owner.invite(uses=2, days=1, daily_tokens=None)
+async def test_a_revoked_invitation_is_refused(admin, accounts):
+    code = await admin.invite(uses=2, days=1, daily_tokens=None)
     await accounts.register("Ann", PASSWORD, code, HERE)
-    [row] = await owner.invitations()
-    await owner.revoke(row.id)
-    await owner.revoke(row.id)
+    [row] = await admin.invitations()
+    await admin.revoke(row.id)
+    await admin.revoke(row.id)
     with pytest.raises(InvitationRefused):
         await accounts.register("Bob", PASSWORD, code, HERE)
-    assert [row.state for row in await owner.invitations()] == ["revoked"]
+    assert [row.state for row in await admin.invitations()] == ["revoked"]
     assert await accounts.log_in("Ann", PASSWORD, HERE)
 
 
-async def test_an_old_invitation_has_expired(owner, storage):
-    await owner.invite(uses=1, days=1, daily_tokens=None)
+async def test_an_old_invitation_has_expired(admin, storage):
+    await admin.invite(uses=1, days=1, daily_tokens=None)
     storage.write_now(Invitation.update(expires_at=now()).execute)
-    assert [row.state for row in await owner.invitations()] == ["expired"]
+    assert [row.state for row in await admin.invitations()] == ["expired"]
 
 
-async def test_an_impossible_invitation_is_refused(owner):
+async def test_an_impossible_invitation_is_refused(admin):
     for terms in (
         {"uses": 0},
         {"uses": 10**9},
@@ -290,15 +290,15 @@ async def test_an_impossible_invitation_is_refused(owner):
         {"daily_tokens": 2**31},
     ):
         with pytest.raises(BadInput):
-            await owner.invite(**{"uses": 1, "days": 1, "daily_tokens": None} | terms)
-    assert await owner.invitations() == []
+            await admin.invite(**{"uses": 1, "days": 1, "daily_tokens": None} | terms)
+    assert await admin.invitations() == []
 
 
 # Figures
 
 
-async def test_days_are_those_of_the_budget_and_none_is_left_out(owner, storage):
-    ann, bob = await joined(owner, "Ann"), await joined(owner, "Bob")
+async def test_days_are_those_of_the_budget_and_none_is_left_out(admin, storage):
+    ann, bob = await joined(admin, "Ann"), await joined(admin, "Bob")
     moment = timedelta(milliseconds=1)
 
     def work():
@@ -310,7 +310,7 @@ async def test_days_are_those_of_the_budget_and_none_is_left_out(owner, storage)
         used(bob, midnight(3) - moment)
 
     storage.write_now(work)
-    rows = await owner.days(4)
+    rows = await admin.days(4)
     assert [row.day for row in rows] == [midnight(ago).date() for ago in (3, 2, 1, 0)]
     assert [(row.turns, row.people) for row in rows] == [(1, 1), (0, 0), (1, 1), (3, 2)]
     today = rows[-1]
@@ -319,8 +319,8 @@ async def test_days_are_those_of_the_budget_and_none_is_left_out(owner, storage)
     assert rows[1].micro_yuan == 0
 
 
-async def test_waits_are_ranked_by_day(owner, storage):
-    ann = await joined(owner, "Ann")
+async def test_waits_are_ranked_by_day(admin, storage):
+    ann = await joined(admin, "Ann")
 
     def work():
         for milliseconds in range(1, 101):
@@ -330,24 +330,24 @@ async def test_waits_are_ranked_by_day(owner, storage):
         used(ann, midnight(2))
 
     storage.write_now(work)
-    waits = [(row.first_token_p50, row.first_token_p95) for row in await owner.days(3)]
+    waits = [(row.first_token_p50, row.first_token_p95) for row in await admin.days(3)]
     assert waits == [(None, None), (700, 700), (50, 95)]
 
 
-async def test_so_many_days_are_given(owner):
+async def test_so_many_days_are_given(admin):
     for asked, got in ((-1, 0), (0, 0), (1, 1), (400, 366)):
-        assert len(await owner.days(asked)) == got
+        assert len(await admin.days(asked)) == got
 
 
-async def test_figures_take_as_many_queries_for_many_people_as_for_one(owner, storage, caplog):
+async def test_figures_take_as_many_queries_for_many_people_as_for_one(admin, storage, caplog):
     async def queries() -> int:
         caplog.clear()
         with caplog.at_level(logging.DEBUG, logger="peewee"):
-            await owner.people()
-            await owner.days(90)
-            await owner.errors(100)
-            await owner.error_counts(90)
-            await owner.storage_micro_yuan()
+            await admin.people()
+            await admin.days(90)
+            await admin.errors(100)
+            await admin.error_counts(90)
+            await admin.storage_micro_yuan()
         texts = [str(record.msg[0]) for record in caplog.records if record.name == "peewee"]
         return len([text for text in texts if text.startswith("SELECT")])
 
@@ -360,12 +360,12 @@ async def test_figures_take_as_many_queries_for_many_people_as_for_one(owner, st
     storage.write_now(work, range(1))
     few = await queries()
     storage.write_now(work, range(1, 40))
-    assert len(await owner.people()) == 40
+    assert len(await admin.people()) == 40
     assert await queries() == few
 
 
-async def test_errors_are_told_newest_first(owner, storage):
-    ann, bob = await joined(owner, "Ann"), await joined(owner, "Bob")
+async def test_errors_are_told_newest_first(admin, storage):
+    ann, bob = await joined(admin, "Ann"), await joined(admin, "Bob")
 
     def work():
         old = now() - timedelta(days=3)
@@ -377,22 +377,22 @@ async def test_errors_are_told_newest_first(owner, storage):
             ended(ann, state=fine)
 
     storage.write_now(work)
-    rows = [(row.code, row.request_id, row.name) for row in await owner.errors(3)]
+    rows = [(row.code, row.request_id, row.name) for row in await admin.errors(3)]
     assert rows == [
         ("stream_broken", "", "Ann"),
         ("moderated", "r2", "Bob"),
         ("stream_broken", "r1", "Bob"),
     ]
-    assert len(await owner.errors(100)) == 4
-    assert await owner.error_counts(1) == {"stream_broken": 2, "moderated": 1}
-    assert list((await owner.error_counts(9)).items()) == [
+    assert len(await admin.errors(100)) == 4
+    assert await admin.error_counts(1) == {"stream_broken": 2, "moderated": 1}
+    assert list((await admin.error_counts(9)).items()) == [
         ("stream_broken", 2), ("ark_silent", 1), ("moderated", 1),
     ]  # fmt: skip
-    assert await owner.error_counts(0) == {}
+    assert await admin.error_counts(0) == {}
 
 
-async def test_only_contexts_alive_cost_storage(owner, storage):
-    ann = await joined(owner, "Ann")
+async def test_only_contexts_alive_cost_storage(admin, storage):
+    ann = await joined(admin, "Ann")
 
     def work():
         later = now() + timedelta(hours=1)
@@ -412,17 +412,17 @@ async def test_only_contexts_alive_cost_storage(owner, storage):
                 memory_tokens=held,
             )
 
-    assert await owner.storage_micro_yuan() == 0
+    assert await admin.storage_micro_yuan() == 0
     storage.write_now(work)
     # 64,000 tokens at 0.017 yuan per million and hour.
-    assert await owner.storage_micro_yuan() == 1088
+    assert await admin.storage_micro_yuan() == 1088
 
 
 # The pause
 
 
-async def test_a_pause_refuses_replies_until_it_ends(owner, storage):
-    ann = await joined(owner, "Ann")
+async def test_a_pause_refuses_replies_until_it_ends(admin, storage):
+    ann = await joined(admin, "Ann")
 
     def reserve():
         conversation = conversations.start(ann)
@@ -430,18 +430,18 @@ async def test_a_pause_refuses_replies_until_it_ends(owner, storage):
         begun = turns.start(ann, conversation, Send("hello"), options, lambda worker: False)
         Purse(BUDGET).set_aside(begun, [Used(10, 0, 10)])
 
-    assert not await owner.paused()
+    assert not await admin.paused()
     for _ in range(2):
-        await owner.pause(True)
-        assert await owner.paused()
+        await admin.pause(True)
+        assert await admin.paused()
     with pytest.raises(Paused):
         storage.write_now(reserve)
-    await owner.pause(False)
-    assert not await owner.paused()
+    await admin.pause(False)
+    assert not await admin.paused()
     storage.write_now(reserve)
 
 
 async def test_the_setting_pauses_whatever_the_switch_says(storage, accounts):
-    owner = Owner(storage, accounts, replace(BUDGET, paused=True))
-    await owner.pause(False)
-    assert await owner.paused()
+    admin = Admin(storage, accounts, replace(BUDGET, paused=True))
+    await admin.pause(False)
+    assert await admin.paused()

@@ -1,8 +1,8 @@
-// The buttons in the rows of the owner's tables; see `owner_tables.py`. What cannot be taken back asks
+// The buttons in the rows of the admin tables; see `admin_tables.py`. What cannot be taken back asks
 // once more: the first click changes the button's words, the second does it.
-window.chatbot.owner = (() => {
+window.chatbot.admin = (() => {
   const { say } = window.chatbot.page;
-  const BUTTON = "#owner-view [data-act]";
+  const BUTTON = "#admin-view [data-act]";
   let wanted = { act: "", row: 0, tokens: null };
   let pressed = null;
 
@@ -21,7 +21,7 @@ window.chatbot.owner = (() => {
     const limit = button.parentElement.querySelector("input")?.value;
     wanted = { act, row: Number(row), tokens: limit ? Number(limit) : null };
     pressed = button;
-    document.getElementById("owner-act")?.click();
+    document.getElementById("admin-act")?.click();
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(BUTTON);
@@ -31,7 +31,7 @@ window.chatbot.owner = (() => {
     if (event.target.matches?.(BUTTON)) calm(event.target);
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.isComposing || !event.target.matches?.("#owner-view .limit input")) return;
+    if (event.key !== "Enter" || event.isComposing || !event.target.matches?.("#admin-view .limit input")) return;
     event.preventDefault();
     press(event.target.parentElement.querySelector("button"));
   });

@@ -1,4 +1,4 @@
-"""What an owner sees and does in the page, and that nobody else can."""
+"""What an admin sees and does in the page, and that nobody else can."""
 
 import re
 import sqlite3
@@ -13,7 +13,7 @@ from tests.server import running_server
 def small_server(shared_ark, tmp_path_factory):
     # The table draws only the people that are in view, and the shared server has many.
     settings = {"TRUSTED_PROXIES": "127.0.0.1", "REGISTRATION": "open"}
-    with running_server(shared_ark, tmp_path_factory.mktemp("owner"), **settings) as running:
+    with running_server(shared_ark, tmp_path_factory.mktemp("admin"), **settings) as running:
         yield running
 
 
@@ -37,15 +37,15 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
     ann, bob = someone().open().register(), someone().open().register()
     ann.is_in()
     bob.is_in()
-    expect(bob.page.locator("#owner-open")).to_be_hidden()
+    expect(bob.page.locator("#admin-open")).to_be_hidden()
     bob.ask("count 20")
     bob.is_answered()
 
     promote(server, ann.name)
     ann.page.reload()
-    ann.page.click("#owner-open")
-    expect(ann.page.locator("#owner-summary")).to_contain_text(re.compile("Today: [1-9]"))
-    charts = ann.page.locator("#owner-charts .chart")
+    ann.page.click("#admin-open")
+    expect(ann.page.locator("#admin-summary")).to_contain_text(re.compile("Today: [1-9]"))
+    charts = ann.page.locator("#admin-charts .chart")
     expect(charts.locator("figcaption")).to_have_text([
         "Tokens", "Cost, ¥", "Input from the cache, %", "People", "First word, ms",
         "Errors in 30 days",
@@ -55,14 +55,14 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
     )
     expect(charts.last).to_contain_text("No reply has failed")
     ann.page.get_by_role("tab", name="People").click()
-    expect(ann.page.locator("#owner-people")).to_contain_text(bob.name)
+    expect(ann.page.locator("#admin-people")).to_contain_text(bob.name)
 
     ann.page.get_by_role("tab", name="Invitations").click()
-    expect(ann.page.locator("#owner-invitations")).to_have_text("There are no invitations yet.")
-    ann.page.click("#owner-invite")
-    link = ann.page.locator("#owner-invited code")
+    expect(ann.page.locator("#admin-invitations")).to_have_text("There are no invitations yet.")
+    ann.page.click("#admin-invite")
+    link = ann.page.locator("#admin-invited code")
     expect(link).to_contain_text("/?invite=")
-    copy = ann.page.locator("#owner-invited button")
+    copy = ann.page.locator("#admin-invited button")
     copy.click()
     expect(copy).to_have_attribute("data-copied", "")
     guest = someone(link.inner_text()).open()
@@ -74,7 +74,7 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
     phone = someone(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     phone.open().log_in(bob.name)
     phone.is_in()
-    ann.page.click("#owner-pause input")
+    ann.page.click("#admin-pause input")
     try:
         while not is_paused(server):
             ann.page.wait_for_timeout(50)
@@ -86,10 +86,10 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
         expect(paused).to_be_visible()
         expect(paused).to_contain_text("has paused this demo")
         bob.ask("echo: while paused")
-        expect(bob.toast).to_contain_text("paused by its owner")
+        expect(bob.toast).to_contain_text("paused by its admin")
         expect(bob.prompt).to_have_value("echo: while paused")
     finally:
-        ann.page.click("#owner-pause input")
+        ann.page.click("#admin-pause input")
     while is_paused(server):
         ann.page.wait_for_timeout(50)
     expect(paused).to_be_hidden()
@@ -125,7 +125,7 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
     renew = row.get_by_role("button", name="New password")
     renew.click()
     renew.click()
-    password = ann.page.locator("#owner-told code").inner_text()
+    password = ann.page.locator("#admin-told code").inner_text()
     bob.log_in(bob.name, password)
     bob.is_in()
     # Nobody locks themselves out.
@@ -137,8 +137,8 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
     revoke.click()
     revoke.click()
     expect(revoke).to_have_count(0)
-    expect(ann.page.locator("#owner-invitations")).to_contain_text("revoked")
+    expect(ann.page.locator("#admin-invitations")).to_contain_text("revoked")
     ann.page.get_by_role("tab", name="Errors").click()
-    expect(ann.page.locator("#owner-errors")).to_contain_text("No reply has failed")
-    ann.page.click("#owner-close")
+    expect(ann.page.locator("#admin-errors")).to_contain_text("No reply has failed")
+    ann.page.click("#admin-close")
     ann.is_in()

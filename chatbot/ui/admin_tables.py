@@ -1,5 +1,5 @@
-"""The tables of the owner's page as HTML: people, invitations, errors, and what can be done about
-each where it stands. A button names what it asks for and for which row; `owner.js` asks.
+"""The tables of the admin page as HTML: people, invitations, errors, and what can be done about
+each where it stands. A button names what it asks for and for which row; `admin.js` asks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,20 +15,20 @@ NOTHING = "–"
 
 def people_table(people: Sequence[PersonRow], visit: Visit) -> str:
     """Everybody; oneself without the buttons that would lock oneself out."""
-    return _table("owner_people_columns", (_person(person, visit) for person in people), visit)
+    return _table("admin_people_columns", (_person(person, visit) for person in people), visit)
 
 
 def invitations_table(invitations: Sequence[InvitationRow], visit: Visit) -> str:
     if not invitations:
-        return _sentence("owner_no_invitations", visit)
+        return _sentence("admin_no_invitations", visit)
     rows = (_invitation(invitation, visit) for invitation in invitations)
-    return _table("owner_invitation_columns", rows, visit)
+    return _table("admin_invitation_columns", rows, visit)
 
 
 def errors_table(errors: Sequence[ErrorRow], visit: Visit) -> str:
     if not errors:
         return _sentence("chart_no_errors", visit)
-    return _table("owner_error_columns", (_error(error, visit) for error in errors), visit)
+    return _table("admin_error_columns", (_error(error, visit) for error in errors), visit)
 
 
 def _person(person: PersonRow, visit: Visit) -> list[str]:
@@ -46,13 +46,13 @@ def _person(person: PersonRow, visit: Visit) -> list[str]:
         f"{person.tokens_today:,}",
         _limit(person, visit),
         yuan(person.micro_yuan_month),
-        escaped(text("owner_disabled", visit.language)) if person.disabled else "",
+        escaped(text("admin_disabled", visit.language)) if person.disabled else "",
         "".join(buttons),
     ]
 
 
 def _limit(person: PersonRow, visit: Visit) -> str:
-    label = text("owner_tokens_of", visit.language, name=person.name)
+    label = text("admin_tokens_of", visit.language, name=person.name)
     limit = "" if person.daily_tokens is None else person.daily_tokens
     return (
         f'<span class="limit"><input type="number" min="0" step="1" value="{limit}" '
@@ -70,7 +70,7 @@ def _invitation(row: InvitationRow, visit: Visit) -> list[str]:
         escaped(clock_time(row.expires_at, visit.zone)),
         str(row.uses_left),
         NOTHING if row.daily_tokens is None else f"{row.daily_tokens:,}",
-        escaped(text(f"owner_invitation_{row.state}", visit.language)),
+        escaped(text(f"admin_invitation_{row.state}", visit.language)),
         _button("revoke", row.id, name, visit, asks=True) if is_open else "",
     ]
 
@@ -87,7 +87,7 @@ def _error(row: ErrorRow, visit: Visit) -> list[str]:
 
 def _button(act: str, row: int, name: str, visit: Visit, *, asks: bool = False) -> str:
     """`asks`: one click alone does nothing yet."""
-    label = text(f"owner_{act}", visit.language)
+    label = text(f"admin_{act}", visit.language)
     return (
         f'<button type="button" data-act="{act}" data-row="{row}"{" data-asks" if asks else ""} '
         f'aria-label="{escaped(f"{label}: {name}")}">{escaped(label)}</button>'

@@ -1,6 +1,6 @@
-"""What the owner of the app can look up and do: people, invitations, use, errors, the pause.
+"""What the admin of the app can look up and do: people, invitations, use, errors, the pause.
 
-Behind the owner's page and the commands alike; both make sure that it is an owner who asks.
+Behind the admin page and the commands alike; both make sure that it is an admin who asks.
 What is given as an id and does not exist is `BadInput`. Days are those of the budget.
 """
 
@@ -21,8 +21,8 @@ MOST_TOKENS = 2_000_000_000
 MOST_USES = 100_000
 
 
-class Owner:
-    """Everything an owner can ask for, about all people."""
+class Admin:
+    """Everything an admin can ask for, about all people."""
 
     def __init__(self, storage: Storage, accounts: Accounts, budget: Budget) -> None:
         self._storage = storage

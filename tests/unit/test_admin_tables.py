@@ -1,4 +1,4 @@
-"""The tables of the owner's page: what they hold is text, what can be done stands in its row."""
+"""The tables of the admin page: what they hold is text, what can be done stands in its row."""
 
 import re
 from dataclasses import replace
@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from chatbot.accounts import Person
-from chatbot.ui.owner_tables import errors_table, invitations_table, people_table
+from chatbot.ui.admin_tables import errors_table, invitations_table, people_table
 from chatbot.ui.visit import Visit
 from chatbot.views import ErrorRow, InvitationRow, PersonRow
 

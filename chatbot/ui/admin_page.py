@@ -1,4 +1,4 @@
-"""The owner's page: what is used and by whom, invitations, errors, and the pause switch.
+"""The admin page: what is used and by whom, invitations, errors, and the pause switch.
 
 Every handler here is for accounts with the admin flag; nobody else gets a look or an answer.
 """
@@ -11,14 +11,14 @@ from typing import Any
 import gradio as gr
 
 from chatbot.accounts import Accounts
+from chatbot.admin import Admin
 from chatbot.errors import BadInput
-from chatbot.owner import Owner
+from chatbot.ui.admin_tables import errors_table, invitations_table, people_table
 from chatbot.ui.charts import day_chart, name_chart
-from chatbot.ui.owner_tables import errors_table, invitations_table, people_table
 from chatbot.ui.panels import UNSEEN, Label
 from chatbot.ui.texts import text
 from chatbot.ui.transcript import yuan
-from chatbot.ui.visit import Visit, for_owner
+from chatbot.ui.visit import Visit, for_admin
 from chatbot.views import DayRow
 
 DAYS = 30
@@ -26,7 +26,7 @@ ERRORS = 50
 
 
 @dataclass(frozen=True)
-class OwnerPanel:
+class AdminPanel:
     """The components; `shown` are those that `refresh` fills, in their order."""
 
     view: gr.Column
@@ -61,67 +61,67 @@ class OwnerPanel:
         ]
 
 
-def owner_panel(label: Label) -> OwnerPanel:
-    """The whole page; hidden until an owner opens it."""
+def admin_panel(label: Label) -> AdminPanel:
+    """The whole page; hidden until an admin opens it."""
     made: dict[str, Any] = {}
-    with gr.Column(visible=False, elem_id="owner-view") as view:
-        with gr.Row(elem_id="owner-head"):
-            made["close"] = gr.Button(label("back"), size="sm", elem_id="owner-close")
-            gr.HTML(label("owner"), html_template="<h1>${value}</h1>", elem_id="owner-title")
-            made["summary"] = gr.HTML(elem_id="owner-summary")
-            made["paused"] = gr.Checkbox(label=label("pause"), elem_id="owner-pause")
+    with gr.Column(visible=False, elem_id="admin-view") as view:
+        with gr.Row(elem_id="admin-head"):
+            made["close"] = gr.Button(label("back"), size="sm", elem_id="admin-close")
+            gr.HTML(label("admin"), html_template="<h1>${value}</h1>", elem_id="admin-title")
+            made["summary"] = gr.HTML(elem_id="admin-summary")
+            made["paused"] = gr.Checkbox(label=label("pause"), elem_id="admin-pause")
         with gr.Tabs():
-            with gr.Tab(label("owner_use")):
-                made["charts"] = gr.HTML(elem_id="owner-charts")
-            with gr.Tab(label("owner_people")):
+            with gr.Tab(label("admin_use")):
+                made["charts"] = gr.HTML(elem_id="admin-charts")
+            with gr.Tab(label("admin_people")):
                 _people(label, made)
-            with gr.Tab(label("owner_invitations")):
+            with gr.Tab(label("admin_invitations")):
                 _invitations(label, made)
-            with gr.Tab(label("owner_errors")):
-                made["errors"] = gr.HTML(elem_id="owner-errors", elem_classes="table")
-        made["act"] = gr.Button(elem_classes=UNSEEN, elem_id="owner-act")
+            with gr.Tab(label("admin_errors")):
+                made["errors"] = gr.HTML(elem_id="admin-errors", elem_classes="table")
+        made["act"] = gr.Button(elem_classes=UNSEEN, elem_id="admin-act")
         made["what"] = gr.Textbox(visible=False)
         made["row"], made["tokens"] = (gr.Number(visible=False, precision=0) for _ in range(2))
-    names = {field.name for field in fields(OwnerPanel)} - {"view"}
-    return OwnerPanel(view=view, **{name: made[name] for name in names})
+    names = {field.name for field in fields(AdminPanel)} - {"view"}
+    return AdminPanel(view=view, **{name: made[name] for name in names})
 
 
 def _people(label: Label, made: dict[str, Any]) -> None:
-    made["told"] = gr.HTML(elem_id="owner-told")
-    made["people"] = gr.HTML(elem_id="owner-people", elem_classes="table")
+    made["told"] = gr.HTML(elem_id="admin-told")
+    made["people"] = gr.HTML(elem_id="admin-people", elem_classes="table")
 
 
 def _invitations(label: Label, made: dict[str, Any]) -> None:
     with gr.Row():
-        made["uses"] = gr.Number(label=label("owner_uses"), value=5, precision=0, minimum=1)
-        made["days"] = gr.Number(label=label("owner_days"), value=7, minimum=0.01)
-        made["tokens_each"] = gr.Number(label=label("owner_tokens"), precision=0, minimum=0)
-    made["invite"] = gr.Button(label("owner_invite"), variant="primary", elem_id="owner-invite")
-    made["invited"] = gr.HTML(elem_id="owner-invited")
-    made["invitations"] = gr.HTML(elem_id="owner-invitations", elem_classes="table")
+        made["uses"] = gr.Number(label=label("admin_uses"), value=5, precision=0, minimum=1)
+        made["days"] = gr.Number(label=label("admin_days"), value=7, minimum=0.01)
+        made["tokens_each"] = gr.Number(label=label("admin_tokens"), precision=0, minimum=0)
+    made["invite"] = gr.Button(label("admin_invite"), variant="primary", elem_id="admin-invite")
+    made["invited"] = gr.HTML(elem_id="admin-invited")
+    made["invitations"] = gr.HTML(elem_id="admin-invitations", elem_classes="table")
 
 
-class OwnerHandlers:
-    """What happens on the owner's page."""
+class AdminHandlers:
+    """What happens on the admin page."""
 
-    def __init__(self, owner: Owner, accounts: Accounts) -> None:
-        self.owner = owner
+    def __init__(self, admin: Admin, accounts: Accounts) -> None:
+        self.admin = admin
         self.accounts = accounts
 
-    @for_owner
-    async def open_owner(self, visit: Visit) -> tuple[Any, ...]:
+    @for_admin
+    async def open_admin(self, visit: Visit) -> tuple[Any, ...]:
         return gr.update(visible=False), gr.update(visible=True), *await self._all(visit)
 
-    @for_owner
-    async def close_owner(self, visit: Visit) -> tuple[Any, ...]:
+    @for_admin
+    async def close_admin(self, visit: Visit) -> tuple[Any, ...]:
         return gr.update(visible=True), gr.update(visible=False)
 
-    @for_owner
+    @for_admin
     async def pause(self, visit: Visit, on: bool) -> tuple[Any, ...]:
-        await self.owner.pause(bool(on))
+        await self.admin.pause(bool(on))
         return await self._all(visit)
 
-    @for_owner
+    @for_admin
     async def act(self, visit: Visit, what: str, row: int, tokens: int | None) -> tuple[Any, ...]:
         """What a button in a row asks for, and all of the page as it is then.
 
@@ -130,44 +130,44 @@ class OwnerHandlers:
         """
         told = ""
         if what == "limit":
-            await self.owner.set_limit(row, tokens)
+            await self.admin.set_limit(row, tokens)
         elif what == "revoke":
-            await self.owner.revoke(row)
+            await self.admin.revoke(row)
         elif what == "enable":
-            await self.owner.set_disabled(row, False)
+            await self.admin.set_disabled(row, False)
         elif what in ("disable", "reset") and row != visit.user_id:
             if what == "disable":
-                await self.owner.set_disabled(row, True)
+                await self.admin.set_disabled(row, True)
             else:
-                told = f"<code>{html.escape(await self.owner.reset_password(row))}</code>"
+                told = f"<code>{html.escape(await self.admin.reset_password(row))}</code>"
         else:
             raise BadInput()
         return told, *await self._all(visit)
 
-    @for_owner
+    @for_admin
     async def invite(
         self, visit: Visit, uses: int, days: float, tokens: int | None
     ) -> tuple[Any, ...]:
         """A new invitation; its code is told once."""
-        code = await self.owner.invite(
+        code = await self.admin.invite(
             uses=int(uses or 1), days=float(days or 7), daily_tokens=tokens or None
         )
         link = f'<code class="invite-code">{html.escape(code)}</code>'
         return link, *await self._all(visit)
 
     async def _all(self, visit: Visit) -> tuple[Any, ...]:
-        days = await self.owner.days(DAYS)
-        people = await self.owner.people()
-        invitations = await self.owner.invitations()
-        codes = await self.owner.error_counts(DAYS)
-        storage = await self.owner.storage_micro_yuan()
+        days = await self.admin.days(DAYS)
+        people = await self.admin.people()
+        invitations = await self.admin.invitations()
+        codes = await self.admin.error_counts(DAYS)
+        storage = await self.admin.storage_micro_yuan()
         return (
-            await self.owner.paused(),
+            await self.admin.paused(),
             _summary(days, storage, visit),
             _charts(days, codes, visit),
             people_table(people, visit),
             invitations_table(invitations, visit),
-            errors_table(await self.owner.errors(ERRORS), visit),
+            errors_table(await self.admin.errors(ERRORS), visit),
         )
 
 
@@ -175,7 +175,7 @@ def _summary(days: list[DayRow], storage: int, visit: Visit) -> str:
     today = days[-1]
     month = sum(day.micro_yuan for day in days)
     told = text(
-        "owner_summary",
+        "admin_summary",
         visit.language,
         turns=today.turns,
         people=today.people,
