@@ -86,7 +86,7 @@ def test_an_owner_looks_invites_limits_and_pauses(someone, server):
         expect(paused).to_be_visible()
         expect(paused).to_contain_text("has paused this demo")
         bob.ask("echo: while paused")
-        expect(bob.toast).to_contain_text("paused by its admin")
+        expect(bob.toast).to_contain_text("paused by its owner")
         expect(bob.prompt).to_have_value("echo: while paused")
     finally:
         ann.page.click("#admin-pause input")
