@@ -9,7 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import peewee
 import pytest
@@ -177,7 +177,7 @@ SELECT number, number, number, 'x', false, 0, '' FROM generate_series(100, 199) 
     """
 INSERT INTO usage (at, user_id, model, prompt_tokens, cached_tokens, completion_tokens,
     reasoning_tokens, micro_yuan, saved_micro_yuan, settled, network)
-SELECT number, 100 + MOD(number, 100), '', 1, 0, 1, 0, 1, 0, true, ''
+SELECT 60000 * number, 100 + MOD(number, 100), '', 1, 0, 1, 0, 1, 0, true, ''
 FROM generate_series(1, 10000) AS number
 """,
 )
@@ -192,6 +192,7 @@ def test_what_is_asked_most_is_found_by_index(database_url, filled):
             for statement in MANY:
                 old.execute_sql(statement)
     storage = open_storage(database_url)
+    since = datetime.fromtimestamp(300_000, UTC)
 
     def plans(look, *args):
         """How the database finds the turns for what is looked up."""
@@ -216,7 +217,7 @@ def test_what_is_asked_most_is_found_by_index(database_url, filled):
         return (
             plans(conversations.listed, ANN, ONE),
             plans(turns.running_in, ANN),
-            plans(usage.of_person, ANN, now()),
+            plans(usage.of_person, ANN, since),
             plans(usage.of_app, now(), now()),
         )
 
@@ -315,18 +316,19 @@ def ledger_rows(storage):
     return found
 
 
-def test_an_upgrade_takes_as_long_as_there_are_messages(tmp_path):
+@pytest.mark.parametrize("schema", ["0002_response_ids", LAST])
+def test_an_upgrade_takes_as_long_as_there_are_messages(tmp_path, schema):
     """Not as long as their square: a hundred thousand messages took minutes."""
-    few, many = steps(tmp_path / "few", 400), steps(tmp_path / "many", 1_600)
+    few, many = (steps(tmp_path / str(replies), schema, replies) for replies in (400, 1_600))
     assert many < 4 * few * 1.5
 
 
-def steps(path, replies):
+def steps(path, schema, replies):
     """How many thousand steps SQLite takes to upgrade so many replies."""
-    old = open_old(f"sqlite:///{path}", LAST)
+    old = open_old(f"sqlite:///{path}", schema)
     with old.connection_context():
         with old.atomic():
-            rows = OldRows(old, 6, stored_instant(now()))
+            rows = OldRows(old, int(schema[:4]), stored_instant(now()))
             rows.user(ANN, "ann")
             for number in range(replies):
                 talk = rows.talk(number + 1, ANN)

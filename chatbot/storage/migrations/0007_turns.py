@@ -35,8 +35,8 @@ def up(migrator, db):
         db.execute_sql("LOCK TABLE conversation, message, usage IN ACCESS EXCLUSIVE MODE")
     for statement in (TURN, *PAIRED, LEDGER, *INDEXES, WITHOUT_LEDGER):
         db.execute_sql(statement.format(**words))
-    db.execute_sql("DROP TABLE paired")
-    db.execute_sql("DROP TABLE usage")
+    for table in ("paired", "unnamed", "usage"):
+        db.execute_sql(f"DROP TABLE {table}")
     if sqlite:
         for table in ("user", "login", "invitation", "attempt"):
             give_no_id_twice(db, table)
@@ -145,16 +145,20 @@ INDEXES = (
 # with these numbers belongs to the n-th reply with these numbers.
 PAIRED = (
     """
+CREATE TEMPORARY TABLE unnamed AS
+SELECT id, conversation_id, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
+    ROW_NUMBER() OVER (
+        PARTITION BY conversation_id, prompt_tokens, cached_tokens, completion_tokens,
+            reasoning_tokens ORDER BY id
+    ) AS place
+FROM usage WHERE reply_id IS NULL AND conversation_id IS NOT NULL
+""",
+    # Without it SQLite compares each row with each reply.
+    "CREATE INDEX unnamed_place ON unnamed (conversation_id, place)",
+    """
 CREATE TEMPORARY TABLE paired AS
 SELECT ledger.id AS usage_id, reply.id AS reply_id
-FROM (
-    SELECT id, conversation_id, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
-        ROW_NUMBER() OVER (
-            PARTITION BY conversation_id, prompt_tokens, cached_tokens, completion_tokens,
-                reasoning_tokens ORDER BY id
-        ) AS place
-    FROM usage WHERE reply_id IS NULL AND conversation_id IS NOT NULL
-) AS ledger
+FROM unnamed AS ledger
 JOIN (
     SELECT id, conversation_id, prompt_tokens, COALESCE(cached_tokens, 0) AS cached_tokens,
         completion_tokens, COALESCE(reasoning_tokens, 0) AS reasoning_tokens,
