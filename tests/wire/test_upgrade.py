@@ -127,6 +127,14 @@ class Before:
         ended = [row for row in self.ledger if row["reply"] is message and not row["open"]]
         return tuple(sum(row[name] for row in ended) for name in TOKENS[:3])
 
+    def own_numbers(self, message):
+        """The same as the message itself says it, since the two never differ."""
+        rows = [row for row in self.ledger if row["reply"] is message and not row["open"]]
+        if not all(row["settled"] for row in rows):
+            # The next start would have settled them, and have counted them for the message.
+            return self.numbers(message)
+        return tuple(message[name] or 0 for name in TOKENS[:3])
+
     def versions(self, key):
         """For each place of the branch with several versions: which one of how many."""
         found = []
@@ -253,6 +261,8 @@ def conversations_and_what_is_shown(before):
             for one in shown
         ]
         assert numbers == [before.numbers(row) for row in rows]
+        if before.number >= 5:
+            assert numbers == [before.own_numbers(row) for row in rows]
         assert [
             (one.message_id, one.number, one.count)
             for one in messages.versions(uuid.UUID(key), shown)

@@ -31,7 +31,7 @@ def up(migrator, db):
         raise RuntimeError("this migration needs foreign_keys to be off")
     words = SQLITE if sqlite else POSTGRES
     if not sqlite:
-        # What others write meanwhile would be lost; nobody else writes to a file of SQLite.
+        # What others write meanwhile would be lost. SQLite has one writer at a time.
         db.execute_sql("LOCK TABLE conversation, message, usage IN ACCESS EXCLUSIVE MODE")
     for statement in (TURN, *PAIRED, LEDGER, *INDEXES, WITHOUT_LEDGER):
         db.execute_sql(statement.format(**words))
