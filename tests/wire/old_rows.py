@@ -90,9 +90,13 @@ class OldRows:
             "message", id=self._last_message, conversation_id=talk.key, parent_id=parent,
             role=role, content=content, **values,
         )  # fmt: skip
-        talk.head = self._last_message
-        self.change("conversation", talk.key, head_id=talk.head)
+        self.show(talk, self._last_message)
         return self._last_message
+
+    def show(self, talk, message):
+        """Make this message the end of the visible branch."""
+        talk.head = message
+        self.change("conversation", talk.key, head_id=message)
 
     def ask(self, talk, parent, question, answer, used=None, *, ago=HOUR, **more):
         """A question and its reply, which has ended; their ids."""
@@ -184,6 +188,7 @@ def fill(old, schema, at):
     rows.talk(5, ANN, title="", model="", memory_kind="")
     ended_with_reservations(rows, rows.talk(6, BOB))
     version_of_a_lost_lease(rows, rows.talk(7, BOB))
+    of_two_ages(rows, rows.talk(8, BOB))
     deleted(rows)
     rows.finish()
 
@@ -264,6 +269,26 @@ def version_of_a_lost_lease(rows, talk):
     rows.ledger(BOB, talk.key, version if rows.number >= 5 else reply, used, ago=2 * HOUR)
 
 
+def of_two_ages(rows, talk):
+    """Two replies whose rows in the ledger do not name them. One was continued later, in vain, with
+    the numbers of the other."""
+    first, second = (40, 0, 9, 0), (50, 0, 10, 0)
+    asked = rows.message(talk, None, "user", "old", created_at=rows.at - 40 * DAY)
+    replies = []
+    for answer, used in (("a", first), ("b", second)):
+        numbers = dict(zip(TOKENS, used, strict=True))
+        reply = rows.message(
+            talk, asked, "assistant", answer, model=MODEL, state="length", first_token_ms=20,
+            created_at=rows.at - 40 * DAY, finished_at=rows.at - 40 * DAY, **numbers,
+        )  # fmt: skip
+        replies.append(reply)
+        rows.ledger(BOB, talk.key, None, used, ago=40 * DAY)
+    rows.show(talk, replies[0])
+    error = {"error": "ark_unreachable", "request_id": "req-2"}
+    rows.go_on(talk, replies[0], "a", NOTHING, state="interrupted", ago=2 * HOUR, **error)
+    rows.go_on(talk, replies[0], "a a", second, state="interrupted", **error)
+
+
 def deleted(rows):
     """The ledger's rows of what was deleted. The ids of replies 2 and 4 were given again."""
     gone = uuid.UUID(int=99).hex
@@ -271,6 +296,7 @@ def deleted(rows):
     rows.ledger(ANN, gone, 4, (15, 3, 2, 0), ago=DAY)
     rows.ledger(ANN, gone, 500, (16, 0, 2, 0))
     rows.ledger(ANN, gone, 501, (21, 0, 1000, 0), settled=False)
+    rows.ledger(ANN, uuid.UUID(int=2).hex, 503, (22, 0, 1000, 0), settled=False)
     rows.ledger(None, None, 2, (17, 4, 3, 0), network="net-1")
     rows.ledger(None, None, 4, (18, 0, 3, 0), ago=DAY, network="")
     rows.ledger(None, None, 502, (19, 0, 3, 0), network="net-2")
