@@ -3,6 +3,19 @@
 What stood in `usage`, in the columns of a reply that say how it came about, and in the lease of a
 conversation, becomes a turn; to continue a reply was a second row of the ledger and is a second
 turn. SQLite gives no id a second time any more. A frozen copy: the tables move on, this does not.
+
+Every sum is that of the ledger. This changes what some rows say:
+
+- Up to 0004 a reply had the numbers that Ark told of its newest turn; now it has those of all its
+  turns in the ledger, which were estimated where Ark told none.
+- Up to 0002 the ledger named no reply. What was used before a reply was continued counts for its
+  conversation only, since nobody can say which reply it was.
+- A reply that the ledger does not know has used nothing; its numbers, if any, are counted with
+  another reply.
+- What was set aside for a reply that has ended counts as used, as the next start would have said.
+- Turns of deleted conversations name neither conversation nor reply: on SQLite the id of a deleted
+  reply may be somebody else's by now.
+- The time to the first token of a continued reply counts once, not once for each turn.
 """
 
 from peewee import SqliteDatabase
@@ -17,10 +30,13 @@ def up(migrator, db):
         # To drop a table would delete what refers to it.
         raise RuntimeError("this migration needs foreign_keys to be off")
     words = SQLITE if sqlite else POSTGRES
-    for statement in (TURN, *PAIRED, LEDGER, BEFORE_THE_LEDGER):
+    if not sqlite:
+        # What others write meanwhile would be lost. SQLite has one writer at a time.
+        db.execute_sql("LOCK TABLE conversation, message, usage IN ACCESS EXCLUSIVE MODE")
+    for statement in (TURN, *PAIRED, LEDGER, *INDEXES, WITHOUT_LEDGER):
         db.execute_sql(statement.format(**words))
-    db.execute_sql("DROP TABLE paired")
-    db.execute_sql("DROP TABLE usage")
+    for table in ("paired", "unnamed", "usage"):
+        db.execute_sql(f"DROP TABLE {table}")
     if sqlite:
         for table in ("user", "login", "invitation", "attempt"):
             give_no_id_twice(db, table)
@@ -31,8 +47,7 @@ def up(migrator, db):
         drop(db, "message", MOVED)
         drop(db, "conversation", LEASE)
     wide = f"content GLOB '*{WIDE}*'" if sqlite else f"content ~ '{WIDE}'"
-    for index in (*INDEXES, f"CREATE INDEX message_wide ON message (conversation_id) WHERE {wide}"):
-        db.execute_sql(index)
+    db.execute_sql(f"CREATE INDEX message_wide ON message (conversation_id) WHERE {wide}")
 
 
 def drop(db, table, columns):
@@ -130,16 +145,20 @@ INDEXES = (
 # with these numbers belongs to the n-th reply with these numbers.
 PAIRED = (
     """
+CREATE TEMPORARY TABLE unnamed AS
+SELECT id, conversation_id, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
+    ROW_NUMBER() OVER (
+        PARTITION BY conversation_id, prompt_tokens, cached_tokens, completion_tokens,
+            reasoning_tokens ORDER BY id
+    ) AS place
+FROM usage WHERE reply_id IS NULL AND conversation_id IS NOT NULL
+""",
+    # Without it SQLite compares each row with each reply.
+    "CREATE INDEX unnamed_place ON unnamed (conversation_id, place)",
+    """
 CREATE TEMPORARY TABLE paired AS
 SELECT ledger.id AS usage_id, reply.id AS reply_id
-FROM (
-    SELECT id, conversation_id, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
-        ROW_NUMBER() OVER (
-            PARTITION BY conversation_id, prompt_tokens, cached_tokens, completion_tokens,
-                reasoning_tokens ORDER BY id
-        ) AS place
-    FROM usage WHERE reply_id IS NULL AND conversation_id IS NOT NULL
-) AS ledger
+FROM unnamed AS ledger
 JOIN (
     SELECT id, conversation_id, prompt_tokens, COALESCE(cached_tokens, 0) AS cached_tokens,
         completion_tokens, COALESCE(reasoning_tokens, 0) AS reasoning_tokens,
@@ -215,28 +234,38 @@ LEFT JOIN conversation AS talk
 LEFT JOIN "user" AS person ON person.id = ledger.user_id
 """
 
-# Replies of the first schemas that have no row in the ledger: no text came, or the process died.
-# Numbers that the ledger never had are nobody's, so that no budget counts them.
-BEFORE_THE_LEDGER = """
+# Replies that the ledger knows nothing of: in the first two schemas no text came, or the process
+# died; later, a process had lost its lease and kept its text as another version. What they used is
+# counted elsewhere or nobody knows it. One that is being written goes on to hold its conversation.
+WITHOUT_LEDGER = """
 INSERT INTO turn
-SELECT {uuid},
-    CASE WHEN COALESCE(reply.prompt_tokens, 0) + COALESCE(reply.completion_tokens, 0) = 0
-        THEN talk.user_id END,
-    talk.id, reply.parent_id, reply.id, reply.model, talk.memory_kind, '',
+SELECT {uuid}, talk.user_id, talk.id, reply.parent_id, reply.id, reply.model, talk.memory_kind, '',
     CASE
+        WHEN streams THEN 'streaming'
         WHEN reply.state <> 'streaming' THEN reply.state
         WHEN reply.content = '' THEN 'failed' ELSE 'interrupted'
     END,
-    {no}, '', NULL, NULL,
-    COALESCE(reply.prompt_tokens, 0), COALESCE(reply.cached_tokens, 0),
-    COALESCE(reply.completion_tokens, 0), COALESCE(reply.reasoning_tokens, 0),
-    COALESCE(reply.micro_yuan, 0), 0, reply.first_token_ms,
-    CASE WHEN reply.state = 'streaming' THEN 'process_died' ELSE reply.error END,
-    reply.request_id, COALESCE(reply.ref, ''), '', reply.created_at,
-    COALESCE(reply.finished_at, reply.created_at)
-FROM message AS reply JOIN conversation AS talk ON talk.id = reply.conversation_id
-WHERE reply.role = 'assistant'
-    AND NOT EXISTS (SELECT 1 FROM turn WHERE turn.reply_id = reply.id)
+    CASE WHEN streams THEN reply.stop_asked ELSE {no} END,
+    CASE WHEN streams THEN COALESCE(talk.turn_owner, '') ELSE '' END,
+    CASE WHEN streams THEN talk.turn_until END,
+    NULL, 0, 0, 0, 0, 0, 0, CASE WHEN NOT known THEN reply.first_token_ms END,
+    CASE WHEN reply.state = 'streaming' AND NOT streams THEN 'process_died' ELSE reply.error END,
+    reply.request_id, CASE WHEN known THEN '' ELSE COALESCE(reply.ref, '') END, '',
+    -- After the turn that is continued.
+    CASE WHEN streams THEN talk.updated_at ELSE reply.created_at END,
+    CASE WHEN NOT streams THEN COALESCE(reply.finished_at, reply.created_at) END
+FROM (
+    SELECT message.*, state = 'streaming' AND NOT EXISTS (
+        SELECT 1 FROM message AS later WHERE later.state = 'streaming'
+            AND later.conversation_id = message.conversation_id AND later.id > message.id
+    ) AND NOT EXISTS (
+        SELECT 1 FROM turn WHERE turn.state = 'streaming'
+            AND turn.conversation_id = message.conversation_id
+    ) AS streams,
+    EXISTS (SELECT 1 FROM turn WHERE turn.reply_id = message.id) AS known
+    FROM message WHERE role = 'assistant'
+) AS reply JOIN conversation AS talk ON talk.id = reply.conversation_id
+WHERE streams OR NOT known
 """
 
 CONVERSATION = """
