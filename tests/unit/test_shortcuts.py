@@ -120,6 +120,7 @@ OTHERS = [
     (stops, lambda served, _: delattr(served, "stop_event"), "stop_event"),
     (stops, lambda served, p: p.setattr(served, "stop_event", threading.Event()), "another one"),
     (stops, lambda _, p: p.setattr(http_server, "Server", SimpleNamespace), "another one"),
+    (stops, lambda _, p: p.setattr(http_server.Server, "close", None), "cannot be closed"),
 ]  # fmt: skip
 
 

@@ -96,7 +96,8 @@ async def test_a_tab_is_its_owners(server):
         await hers.result("view", None, None)
         view = {"data": [None, None], "fn_index": zoe.functions["view"], "session_hash": hers.hash}
         assert (await zoe.client.post(JOIN, json=view)).status_code == 403
-        assert (await zoe.client.get(f"{DATA}?session_hash={hers.hash}")).status_code == 403
+        async with zoe.client.stream("GET", f"{DATA}?session_hash={hers.hash}") as answers:
+            assert answers.status_code == 403
         assert await hers.ask(await hers.new_conversation(), "echo: still mine") == "still mine"
 
 
