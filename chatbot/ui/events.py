@@ -1,11 +1,15 @@
 """The shortcut for events: one that the guard has checked goes straight to Gradio's queue, and its
 answers come straight from Gradio's function for them.
 
-Left out is what FastAPI does before: it reads signatures and, in a thread, asks for Gradio's own
-login, which this app does not use. What an event does, and how its frames reach the browser, stays
-Gradio's. Without the shortcut the same requests go to Gradio's routes.
+Left out is what FastAPI does before (it reads signatures and, in a thread, asks for Gradio's own
+login, which this app does not use), and the wait until the queue looks for new events: it does so a
+thousand times a second, although no event ever has to wait here. What an event does, and how
+its frames reach the browser, stays Gradio's. Without the shortcut the same requests go to Gradio's
+routes, and the queue looks by itself.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +23,10 @@ from chatbot.ui.doors import API
 from chatbot.ui.event_inputs import EVENT
 from chatbot.ui.shortcuts import DoesNotFit, expect, take
 
+LOOK_SECONDS = 0.05
+"""How often the queue looks for events that could not start at once: all places were taken."""
+HEAD_START_SECONDS = 0.0025
+"""In this time an event gets as far as its call to Ark."""
 FIELDS = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "request"}
 """What an event in Gradio's queue is made of."""
 
@@ -39,6 +47,7 @@ def shorten(app: Any) -> Shortcuts | None:
 def _shortcuts(app: Any) -> Shortcuts:
     # Here, because another Gradio may not have it.
     from gradio.data_classes import PredictBodyInternal
+    from gradio.utils import set_task_name
 
     queue = app.get_blocks()._queue
     expect(queue.push, "body", "request", "username")
@@ -49,6 +58,8 @@ def _shortcuts(app: Any) -> Shortcuts:
     _endpoint(app, f"{API}/queue/join")
     data = _endpoint(app, f"{API}/queue/data")
     expect(data, "request", "session_hash")
+    _expect_to_start(queue)
+    queue.sleep_when_free = LOOK_SECONDS
 
     async def take_event(request: Request) -> Response:
         if queue.stopped:
@@ -57,6 +68,9 @@ def _shortcuts(app: Any) -> Shortcuts:
         taken, told, why = await queue.push(body=body, request=request, username=None)
         if not taken:
             raise HTTPException(503 if why == "queue_full" else 400, str(told))
+        # The event goes first: that it was taken is answered while Ark thinks.
+        if started := _start_waiting(queue, set_task_name):
+            await asyncio.wait(started, timeout=HEAD_START_SECONDS)
         return JSONResponse({"event_id": told})
 
     async def stream_answers(request: Request) -> Response:
@@ -64,6 +78,37 @@ def _shortcuts(app: Any) -> Shortcuts:
         return response
 
     return Shortcuts(_answering(take_event), _answering(stream_answers))
+
+
+def _expect_to_start(queue: Any) -> None:
+    """Raise unless the queue has what `_start_waiting` uses."""
+    expect(queue.process_events, "events", "batch", "begin_time", "fn")
+    places, events = queue.active_jobs, queue.event_queue_per_concurrency_id
+    if not (isinstance(places, list) and isinstance(events, dict)):
+        raise DoesNotFit("the queue keeps its events in another way")
+    if queue.get_events() is not None or not isinstance(queue._asyncio_tasks, set):
+        raise DoesNotFit("the queue gives its events in another way")
+    if not isinstance(queue.sleep_when_free, int | float):
+        raise DoesNotFit("the queue does not say how often it looks")
+
+
+def _start_waiting(queue: Any, name: Callable[..., None]) -> list[asyncio.Task[None]]:
+    """Start the events that wait, as the queue itself does when it looks for them. By its name
+    Gradio finds the task of a tab that was closed."""
+    tasks = []
+    while None in queue.active_jobs and (found := queue.get_events()):
+        events, batch, concurrency_id = found
+        queue.active_jobs[queue.active_jobs.index(None)] = events
+        of_function = queue.event_queue_per_concurrency_id[concurrency_id]
+        of_function.current_concurrency += 1
+        started_at, function = time.time(), events[0].fn
+        of_function.start_times_per_fn[function].add(started_at)
+        task = asyncio.create_task(queue.process_events(events, batch, started_at, function))
+        name(task, events[0].session_hash, function._id, events[0]._id, batch)
+        queue._asyncio_tasks.add(task)
+        task.add_done_callback(queue._asyncio_tasks.discard)
+        tasks.append(task)
+    return tasks
 
 
 def _answering(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
