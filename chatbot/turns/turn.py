@@ -17,6 +17,8 @@ CHARACTERS_PER_TOKEN = 16
 SHORTEST_LIMIT = 1_000
 """Characters that a reply may have however few its tokens."""
 LONGEST_REF = 200
+MOST_REFS = 8
+"""Ids that one turn may be stored under: one for each call that began to answer."""
 
 FINISHED = {"length": State.LENGTH, "content_filter": State.FILTERED}
 """States by Ark's finish_reason; any other reason is a complete reply."""
@@ -95,7 +97,8 @@ class Turn:
         if chunk.thought:
             self._thought.append(chunk.thought[: max(self._room_for_thought, 0)])
             self._room_for_thought -= len(chunk.thought)
-        if _is_usable(chunk.ref) and chunk.ref not in self._refs:
+        is_new = chunk.ref not in self._refs and len(self._refs) < MOST_REFS
+        if is_new and _is_usable(chunk.ref):
             self._refs.append(chunk.ref)
         if chunk.finish:
             self.end(FINISHED.get(chunk.finish, State.COMPLETE))

@@ -7,7 +7,7 @@ import pytest
 from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, MemorySaved, Note, Tokens
 from chatbot.errors import ArkSilent, Moderated, StorageUnavailable, StreamBroken
 from chatbot.storage.tables import State
-from chatbot.turns.turn import SHORTEST_LIMIT, Turn
+from chatbot.turns.turn import MOST_REFS, SHORTEST_LIMIT, Turn
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 ASK = CallStarts(100, 50)
@@ -118,3 +118,11 @@ def test_the_first_word_is_timed_and_notes_come_once():
     assert turn.first_token_ms == 28
     assert turn.notes == ["history_cut"]
     assert shown == [False, False, True, True, True, True, True]
+
+
+def test_a_server_that_gives_each_piece_another_id_fills_no_database():
+    turn = Turn(50)
+    turn.take(ASK, 0)
+    for number in range(100):
+        turn.take(Chunk(text="x", ref=f"resp_{number}"), 0)
+    assert len(turn.outcome("ep-test", "responses").refs.split()) == MOST_REFS
