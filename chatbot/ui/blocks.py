@@ -54,257 +54,283 @@ def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr
             chat = chat_panel(I18N, notices)
             account = account_panel(I18N)
         admin = admin_panel(I18N)
-        _wire(demo, handle, login, chat_view, side, chat)
+        wires = _Wires(handle, demo, login, chat_view, side, chat)
+        wires.log_in()
+        wires.change_session()
+        wires.list_sessions()
+        wires.ask()
+        wires.act_on_messages()
         _wire_account(side, account)
         _wire_admin(admins, chat_view, side, admin)
     return demo
 
 
-def _wire(
-    demo: gr.Blocks,
-    handle: Handlers,
-    login: LoginPanel,
-    chat_view: gr.Row,
-    side: Sidebar,
-    chat: ChatPanel,
-) -> None:
-    # Without `preprocess`, which takes a thread for each input, and which compares a session with
-    # those that this page was sent: after a restart none was, and an idle page could not go on.
-    # Whether a session can be had is for the service to say.
-    quiet: dict[str, Any] = {
-        "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
-        "preprocess": False,
-    }  # fmt: skip
-    many: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
-    page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
+# Without `preprocess`, which takes a thread for each input, and which compares a session with those
+# that this page was sent: after a restart none was, and an idle page could not go on. Whether a
+# session can be had is for the service to say.
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
+    "preprocess": False,
+}  # fmt: skip
+MANY: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
+"""Each event is taken, also while the one before it runs."""
+PAGE_ONLY: dict[str, Any] = {"fn": None, "api_visibility": "private"}
+"""Nothing is sent to the server."""
 
-    # The page's own: how many messages it shows.
-    window = gr.Number(WINDOW, visible=False)
-    wanted = gr.Textbox(visible=False)
-    chosen = side.conversations
-    frame = [chat.chatbot, chat.status, chat.signal]
 
-    view: dict[str, Any] = {
-        "fn": handle.view,
-        "js": "(_, window) => [chatbot.opening.wanted(), window]",
-        "inputs": [wanted, window],
-        "outputs": [
-            login.view, chat_view, side.admin, side.account, chosen, side.recent, *frame,
-        ],
-        "postprocess": False,
-        **quiet,
-    }  # fmt: skip
-    show: dict[str, Any] = {
-        "inputs": [chosen, window], "outputs": frame, "postprocess": False, **many,
-    }  # fmt: skip
-    follow: dict[str, Any] = {"fn": handle.follow, **show}
-    rename: dict[str, Any] = {
-        "fn": handle.rename,
-        "inputs": [chosen, side.title, side.search],
-        "outputs": [side.rename_row, chosen, side.recent],
-        **quiet,
-    }
+class _Wires:
+    """The events of the login page and of the chat.
 
-    # Coming and going
-    demo.load(**view)
-    demo.load(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation, login.error])
-    # Enter clicks, too: `scripts/forms.js`.
-    login.log_in.click(
-        **page_only,
-        js=JS_LOG_IN,
-        inputs=[login.login_name, login.login_password],
-        outputs=[login.error, login.login_password],
-    ).then(**view)
-    login.register.click(
-        **page_only,
-        js=JS_REGISTER,
-        inputs=[login.register_name, login.register_password, login.invitation],
-        outputs=[login.error, login.register_password],
-    ).then(**view)
+    Of several events of one kind Gradio starts the next when the one before has ended, its frames
+    included: what the page does alone comes first.
+    """
 
-    # Sessions
-    # Of several events of one kind Gradio begins the next when the one before has ended, its
-    # frames included: what the page does alone comes first.
-    rows = [side.rename_row, side.delete_row]
-    start: list[Any] = [side.start.click, side.start_on_phone.click]
-    gr.on(
-        [side.cancel_title.click, side.cancel_delete.click],
-        **page_only,
-        js="() => chatbot.sessions.closeRows()",
-        outputs=rows,
-    )
-    turned = [*rows, window]
-    gr.on(start, **page_only, js="() => chatbot.sessions.start()", outputs=turned)
-    side.come_back.click(**page_only, js="() => chatbot.sessions.turn()", outputs=turned)
-    chosen.select(**page_only, js=JS_TURN, inputs=[chosen, side.search], outputs=turned)
-    chosen.select(handle.select_session, **show)
-    side.go.click(
-        **page_only,
-        js="(search) => chatbot.recent.goTo(search)",
-        inputs=[side.search],
-        outputs=[chosen, *turned],
-    ).then(handle.select_session, **show)
-    side.come_back.click(
-        handle.open_session,
-        js="(_, window) => [chatbot.address.pending(), window]",
-        inputs=[side.wanted, window],
-        outputs=[chosen, side.search, side.recent, *frame],
-        postprocess=False,
-        **many,
-    ).failure(**page_only, js="() => chatbot.address.refused()")
-    side.export.click(**page_only, js="(id) => { chatbot.save(id); }", inputs=[chosen])
-    chosen.change(
-        **page_only,
-        js="(id, typed) => chatbot.remember(id, typed)",
-        inputs=[chosen, chat.prompt],
-        outputs=[chat.prompt],
-    )
-    gr.on(start, handle.new_session, None, [chosen, side.search, side.recent], **quiet).then(
-        **follow
-    )
-    # `input` is told by key presses only: not by an input method, by pasting or deleting.
-    sessions: dict[str, Any] = {
-        "fn": handle.sessions,
-        "inputs": [side.search, chosen, side.listed],
-        "outputs": [chosen, side.recent, side.found],
-        **quiet,
-    }
-    side.search.change(trigger_mode="always_last", **sessions).then(
-        **page_only, js="() => chatbot.sessions.changed()"
-    )
-    side.more.click(js="(search, id) => chatbot.recent.asked(search, id)", **sessions)
-    side.rename.click(
-        handle.ask_rename, [chosen], [side.rename_row, side.delete_row, side.title], **quiet
-    )
-    gr.on([side.save_title.click, side.title.submit], **rename).success(
-        **page_only, js=JS_RENAMED, inputs=[side.title]
-    )
-    side.delete.click(
-        handle.ask_delete, [chosen], [side.delete_row, side.rename_row, side.delete_question],
-        **quiet,
-    )  # fmt: skip
-    side.confirm_delete.click(
-        handle.delete,
-        js="(id) => (chatbot.address.over(), chatbot.drawer.close(), [id])",
-        inputs=[chosen],
-        outputs=[side.delete_row, chosen, side.search, side.recent],
-        **quiet,
-    ).then(**follow)
+    def __init__(
+        self,
+        handle: Handlers,
+        demo: gr.Blocks,
+        login: LoginPanel,
+        chat_view: gr.Row,
+        side: Sidebar,
+        chat: ChatPanel,
+    ) -> None:
+        self.handle, self.demo, self.login = handle, demo, login
+        self.chat_view, self.side, self.chat = chat_view, side, chat
+        self.chosen = side.conversations
+        # The page's own: how many messages it shows.
+        self.window = gr.Number(WINDOW, visible=False)
+        self.wanted = gr.Textbox(visible=False)
+        self.frame = [chat.chatbot, chat.status, chat.signal]
+        self.place = [self.chosen, self.window, side.search]
+        self.show: dict[str, Any] = {
+            "inputs": [self.chosen, self.window], "outputs": self.frame, "postprocess": False,
+            **MANY,
+        }  # fmt: skip
+        self.follow: dict[str, Any] = {"fn": handle.follow, **self.show}
+        self.turn: dict[str, Any] = {"outputs": self.frame, "postprocess": False, **MANY}
+        """What starts a reply."""
+        self.refused: dict[str, Any] = {
+            "js": JS_REFUSED,
+            "inputs": [chat.chatbot, chat.prompt],
+            "outputs": [chat.chatbot, chat.prompt],
+            **PAGE_ONLY,
+        }
 
-    # A turn
-    turn: dict[str, Any] = {"outputs": frame, "postprocess": False, **many}
-    place = [chosen, window, side.search]
-    chat.prompt.submit(
-        handle.send,
-        js="(id, window, search, question) => chatbot.asking(id, window, search, question)",
-        inputs=[*place, chat.prompt],
-        **turn,
-    ).failure(
-        **page_only,
-        js=JS_REFUSED,
-        inputs=[chat.chatbot, chat.prompt],
-        outputs=[chat.chatbot, chat.prompt],
-    )
-    chat.echo.click(
-        **page_only,
-        js="(messages, typed) => chatbot.echo.shown(messages, typed)",
-        inputs=[chat.chatbot, chat.prompt],
-        outputs=[chat.chatbot, chat.prompt],
-    )
-    chat.signal.change(
-        **page_only,
-        js="(signal, typed) => chatbot.typed(signal, typed)",
-        inputs=[chat.signal, chat.prompt],
-        outputs=[chat.prompt],
-    )
-    chat.signal.change(
-        **page_only,
-        js="(signal, id, search) => chatbot.listed(signal, id, search)",
-        inputs=[chat.signal, chosen, side.search],
-        outputs=[chosen, side.recent],
-    )
-    # Once at a time: a double click on an example asks once.
-    chat.chatbot.example_select(
-        handle.send_example,
-        place,
-        frame,
-        js="(...place) => chatbot.example(place)",
-        postprocess=False,
-        **quiet,
-    ).failure(
-        **page_only,
-        js=JS_REFUSED,
-        inputs=[chat.chatbot, chat.prompt],
-        outputs=[chat.chatbot, chat.prompt],
-    )
-    with_shown: dict[str, Any] = {
-        "js": "(...place) => chatbot.acting(place)",
-        "inputs": [*place, chat.shown],
-        **turn,
-    }
-    # What was refused because another tab has gone on is shown as it is now.
-    chat.chatbot.retry(handle.regenerate, **with_shown).failure(**follow)
-    chat.chatbot.undo(handle.undo, **with_shown).failure(**follow)
-    chat.chatbot.option_select(handle.choose_option, **with_shown).failure(**follow)
-    edited = chat.edit_send.click(
-        handle.edit,
-        js="(id, window, search) => chatbot.edit.taken(id, window, search)",
-        inputs=[*place, chat.shown, chat.edit_place, chat.edit_question, chat.edit_words],
-        **turn,
-    )
-    edited.failure(**page_only, js="() => chatbot.edit.refused()")
-    edited.failure(**follow)
-    chat.newest.click(**page_only, js="() => chatbot.scroll.toEnd()")
-    chat.prompt.stop(
-        handle.stop,
-        [chosen],
-        js="(id) => (chatbot.focus.prompt(), [id])",
-        **many,
-    )
-    chat.version_go.click(
-        handle.show_version,
-        js="(id, shown) => chatbot.versions.taken(id, shown)",
-        inputs=[chosen, window, chat.version_of, chat.version_step],
-        **turn,
-    )
-    chat.earlier.click(
-        **page_only,
-        js="(shown) => chatbot.earlier.more(shown)",
-        inputs=[window],
-        outputs=[window],
-    ).then(**follow)
+    def log_in(self) -> None:
+        """Open the page, log in and register."""
+        login, side = self.login, self.side
+        view: dict[str, Any] = {
+            "fn": self.handle.view,
+            "js": "(_, window) => [chatbot.opening.wanted(), window]",
+            "inputs": [self.wanted, self.window],
+            "outputs": [
+                login.view, self.chat_view, side.admin, side.account, self.chosen, side.recent,
+                *self.frame,
+            ],
+            "postprocess": False,
+            **QUIET,
+        }  # fmt: skip
+        self.demo.load(**view)
+        self.demo.load(
+            **PAGE_ONLY, js="() => chatbot.arrived()", outputs=[login.invitation, login.error]
+        )
+        # Enter clicks, too: `scripts/forms.js`.
+        login.log_in.click(
+            **PAGE_ONLY,
+            js=JS_LOG_IN,
+            inputs=[login.login_name, login.login_password],
+            outputs=[login.error, login.login_password],
+        ).then(**view)
+        login.register.click(
+            **PAGE_ONLY,
+            js=JS_REGISTER,
+            inputs=[login.register_name, login.register_password, login.invitation],
+            outputs=[login.error, login.register_password],
+        ).then(**view)
+
+    def change_session(self) -> None:
+        """Start, choose and leave a session, by list, address or button."""
+        handle, side, chat, chosen = self.handle, self.side, self.chat, self.chosen
+        rows = [side.rename_row, side.delete_row]
+        turned = [*rows, self.window]
+        start: list[Any] = [side.start.click, side.start_on_phone.click]
+        gr.on(
+            [side.cancel_title.click, side.cancel_delete.click],
+            **PAGE_ONLY,
+            js="() => chatbot.sessions.closeRows()",
+            outputs=rows,
+        )
+        gr.on(start, **PAGE_ONLY, js="() => chatbot.sessions.start()", outputs=turned)
+        side.come_back.click(**PAGE_ONLY, js="() => chatbot.sessions.turn()", outputs=turned)
+        chosen.select(**PAGE_ONLY, js=JS_TURN, inputs=[chosen, side.search], outputs=turned)
+        chosen.select(handle.select_session, **self.show)
+        side.go.click(
+            **PAGE_ONLY,
+            js="(search) => chatbot.recent.goTo(search)",
+            inputs=[side.search],
+            outputs=[chosen, *turned],
+        ).then(handle.select_session, **self.show)
+        side.come_back.click(
+            handle.open_session,
+            js="(_, window) => [chatbot.address.pending(), window]",
+            inputs=[side.wanted, self.window],
+            outputs=[chosen, side.search, side.recent, *self.frame],
+            postprocess=False,
+            **MANY,
+        ).failure(**PAGE_ONLY, js="() => chatbot.address.refused()")
+        chosen.change(
+            **PAGE_ONLY,
+            js="(id, typed) => chatbot.remember(id, typed)",
+            inputs=[chosen, chat.prompt],
+            outputs=[chat.prompt],
+        )
+        gr.on(start, handle.new_session, None, [chosen, side.search, side.recent], **QUIET).then(
+            **self.follow
+        )
+
+    def list_sessions(self) -> None:
+        """Search the list, rename, delete and export a session."""
+        handle, side, chosen = self.handle, self.side, self.chosen
+        sessions: dict[str, Any] = {
+            "fn": handle.sessions,
+            "inputs": [side.search, chosen, side.listed],
+            "outputs": [chosen, side.recent, side.found],
+            **QUIET,
+        }
+        rename: dict[str, Any] = {
+            "fn": handle.rename,
+            "inputs": [chosen, side.title, side.search],
+            "outputs": [side.rename_row, chosen, side.recent],
+            **QUIET,
+        }
+        side.export.click(**PAGE_ONLY, js="(id) => { chatbot.save(id); }", inputs=[chosen])
+        # `input` comes with key presses only: not with an input method, pasting or deleting.
+        side.search.change(trigger_mode="always_last", **sessions).then(
+            **PAGE_ONLY, js="() => chatbot.sessions.changed()"
+        )
+        side.more.click(js="(search, id) => chatbot.recent.asked(search, id)", **sessions)
+        side.rename.click(
+            handle.ask_rename, [chosen], [side.rename_row, side.delete_row, side.title], **QUIET
+        )
+        gr.on([side.save_title.click, side.title.submit], **rename).success(
+            **PAGE_ONLY, js=JS_RENAMED, inputs=[side.title]
+        )
+        side.delete.click(
+            handle.ask_delete, [chosen], [side.delete_row, side.rename_row, side.delete_question],
+            **QUIET,
+        )  # fmt: skip
+        side.confirm_delete.click(
+            handle.delete,
+            js="(id) => (chatbot.address.over(), chatbot.drawer.close(), [id])",
+            inputs=[chosen],
+            outputs=[side.delete_row, chosen, side.search, side.recent],
+            **QUIET,
+        ).then(**self.follow)
+
+    def ask(self) -> None:
+        """Send a question, show it at once, take what comes with the frames, and stop."""
+        handle, side, chat, chosen = self.handle, self.side, self.chat, self.chosen
+        chat.prompt.submit(
+            handle.send,
+            js="(id, window, search, question) => chatbot.asking(id, window, search, question)",
+            inputs=[*self.place, chat.prompt],
+            **self.turn,
+        ).failure(**self.refused)
+        chat.echo.click(
+            **PAGE_ONLY,
+            js="(messages, typed) => chatbot.echo.shown(messages, typed)",
+            inputs=[chat.chatbot, chat.prompt],
+            outputs=[chat.chatbot, chat.prompt],
+        )
+        chat.signal.change(
+            **PAGE_ONLY,
+            js="(signal, typed) => chatbot.typed(signal, typed)",
+            inputs=[chat.signal, chat.prompt],
+            outputs=[chat.prompt],
+        )
+        chat.signal.change(
+            **PAGE_ONLY,
+            js="(signal, id, search) => chatbot.listed(signal, id, search)",
+            inputs=[chat.signal, chosen, side.search],
+            outputs=[chosen, side.recent],
+        )
+        # Not with `MANY`: ignore a second click while the first event runs.
+        chat.chatbot.example_select(
+            handle.send_example,
+            self.place,
+            self.frame,
+            js="(...place) => chatbot.example(place)",
+            postprocess=False,
+            **QUIET,
+        ).failure(**self.refused)
+        chat.prompt.stop(handle.stop, [chosen], js="(id) => (chatbot.focus.prompt(), [id])", **MANY)
+        chat.newest.click(**PAGE_ONLY, js="() => chatbot.scroll.toEnd()")
+
+    def act_on_messages(self) -> None:
+        """Regenerate, undo, continue, edit, choose a version, show earlier messages.
+
+        What was refused because another tab has changed the session is shown as it is now.
+        """
+        handle, chat = self.handle, self.chat
+        with_shown: dict[str, Any] = {
+            "js": "(...place) => chatbot.acting(place)",
+            "inputs": [*self.place, chat.shown],
+            **self.turn,
+        }
+        chat.chatbot.retry(handle.regenerate, **with_shown).failure(**self.follow)
+        chat.chatbot.undo(handle.undo, **with_shown).failure(**self.follow)
+        chat.chatbot.option_select(handle.choose_option, **with_shown).failure(**self.follow)
+        edited = chat.edit_send.click(
+            handle.edit,
+            js="(id, window, search) => chatbot.edit.taken(id, window, search)",
+            inputs=[*self.place, chat.shown, chat.edit_place, chat.edit_question, chat.edit_words],
+            **self.turn,
+        )
+        edited.failure(**PAGE_ONLY, js="() => chatbot.edit.refused()")
+        edited.failure(**self.follow)
+        chat.version_go.click(
+            handle.show_version,
+            js="(id, shown) => chatbot.versions.taken(id, shown)",
+            inputs=[self.chosen, self.window, chat.version_of, chat.version_step],
+            **self.turn,
+        )
+        chat.earlier.click(
+            **PAGE_ONLY,
+            js="(shown) => chatbot.earlier.more(shown)",
+            inputs=[self.window],
+            outputs=[self.window],
+        ).then(**self.follow)
 
 
 def _wire_account(side: Sidebar, page: AccountPanel) -> None:
-    page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
     all_of_it = [
         page.view, page.current_password, page.new_password, page.password_told, page.export_told,
         page.delete_password, page.delete_told,
     ]  # fmt: skip
-    side.open_account.click(**page_only, js="() => chatbot.account.open()", outputs=all_of_it)
+    side.open_account.click(**PAGE_ONLY, js="() => chatbot.account.open()", outputs=all_of_it)
     leave: list[Any] = [side.log_out.click, page.log_out.click]
-    gr.on(leave, **page_only, js=JS_LOG_OUT)
+    gr.on(leave, **PAGE_ONLY, js=JS_LOG_OUT)
     gr.on(
         [
             page.close.click, side.conversations.select, side.start.click,
             side.start_on_phone.click, side.go.click, side.come_back.click, *leave,
         ],
-        **page_only,
+        **PAGE_ONLY,
         js="() => chatbot.account.close()",
         outputs=all_of_it,
     )  # fmt: skip
     page.change_password.click(
-        **page_only,
+        **PAGE_ONLY,
         js="(current, next) => chatbot.account.changePassword(current, next)",
         inputs=[page.current_password, page.new_password],
         outputs=[page.password_told, page.current_password, page.new_password],
     )
-    page.end_others.click(**page_only, js="() => { chatbot.account.endOthers(); }")
+    page.end_others.click(**PAGE_ONLY, js="() => { chatbot.account.endOthers(); }")
     page.export.click(
-        **page_only, js="() => chatbot.account.exportAll()", outputs=[page.export_told]
+        **PAGE_ONLY, js="() => chatbot.account.exportAll()", outputs=[page.export_told]
     )
     page.delete.click(
-        **page_only,
+        **PAGE_ONLY,
         js="(password) => chatbot.account.remove(password)",
         inputs=[page.delete_password],
         outputs=[page.delete_told, page.delete_password],
