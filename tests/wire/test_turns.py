@@ -1,4 +1,5 @@
-"""Turns through the real SDK and a local Ark: what is shown, what is stored, what is remembered."""
+"""Turns through the real SDK and a local Ark, on SQLite and PostgreSQL: what is shown, stored and
+remembered."""
 
 import asyncio
 import itertools
@@ -20,6 +21,11 @@ from tests.conftest import finished, grown
 from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def database_url(each_database_url):
+    return each_database_url
 
 
 async def recalled(chat, conversation_id):
@@ -168,7 +174,8 @@ async def test_a_turn_that_got_no_answer_gives_up_its_place(chat, ark):
         (Fault.http(403, "AccountOverdueError"), 1),
     ],
 )
-async def test_what_passes_by_itself_is_tried_again(chat, ark, fault, tries):
+async def test_what_passes_by_itself_is_tried_again(chat, ark, monkeypatch, fault, tries):
+    monkeypatch.setattr("chatbot.ark.memory.choose.RETRY_SECONDS", 0.01)
     one = await chat.started()
     await chat.ask(one, "echo: one")
     before = len([r for r in ark.requests if r.path.endswith("completions")])
