@@ -1,7 +1,7 @@
-"""What the admin of the app can look up and do: people, invitations, use, errors, the pause.
+"""The functions of an admin: people, invitations, usage, errors, the pause.
 
-Behind the admin page and the commands alike; both make sure that it is an admin who asks.
-What is given as an id and does not exist is `BadInput`. Days are those of the budget.
+The admin page and the commands use them; both check that the caller is an admin. An id that does
+not exist raises `BadInput`. Days begin in the budget's time zone.
 """
 
 import math
@@ -22,7 +22,7 @@ MOST_USES = 100_000
 
 
 class Admin:
-    """Everything an admin can ask for, about all people."""
+    """Everything an admin can do, for all users."""
 
     def __init__(self, storage: Storage, accounts: Accounts, budget: Budget) -> None:
         self._storage = storage
@@ -30,12 +30,12 @@ class Admin:
         self._budget = budget
 
     async def people(self) -> list[PersonRow]:
-        """All accounts, oldest first. Reads this month's ledger."""
+        """All accounts, oldest first. Reads this month's turns."""
         budget, at = self._budget, self._storage.clock()
         return await self._storage.read(reports.people, budget.day(at), budget.month(at))
 
     async def id_of(self, name: str) -> int | None:
-        """Whose name this is, in whatever capitals; None when nobody has it."""
+        """The id of the user with this name, ignoring case; None if there is none."""
         try:
             key = name_key(clean_name(name))
         except BadName:
@@ -44,31 +44,31 @@ class Admin:
         return int(user.id) if user else None
 
     async def add_person(self, name: str, password: str) -> None:
-        """Make an account for somebody. Raises `BadName`, `BadPassword` or `NameTaken`."""
+        """Create an account. Raises `BadName`, `BadPassword` or `NameTaken`."""
         await self._accounts.add(name, password)
 
     async def create_admin(self, name: str, password: str) -> None:
-        """Make an admin's account, or promote who has this name and password already.
+        """Create an admin account, or promote the user with this name and password.
 
-        Raises `BadName`, `BadPassword`, or `NameTaken` when the password is another one.
+        Raises `BadName`, `BadPassword`, or `NameTaken` if that user has another password.
         """
         await self._accounts.create_admin(name, password)
 
     async def set_disabled(self, user_id: int, disabled: bool) -> None:
-        """Lock somebody out and end their logins at once, or let them in again."""
+        """Disable an account and end its logins at once, or enable it again."""
         await self._accounts.set_disabled(user_id, disabled)
 
     async def set_limit(self, user_id: int, daily_tokens: int | None) -> None:
-        """Tokens somebody may use in a day: 0 for no limit, None for the common one."""
+        """Set the daily tokens of a user: 0 for no limit, None for the common limit."""
         _check_tokens(daily_tokens)
         await self._storage.write(users.change, user_id, daily_tokens=daily_tokens)
 
     async def set_admin(self, user_id: int, admin: bool) -> None:
-        """Make somebody an admin, or one no more."""
+        """Grant or revoke a user's admin rights."""
         await self._storage.write(users.change, user_id, is_admin=admin)
 
     async def reset_password(self, user_id: int) -> str:
-        """A new random password, told only here; ends all logins of this person."""
+        """Set and return a new random password, shown only once; ends all logins of this user."""
         return await self._accounts.reset_password(user_id)
 
     async def invitations(self) -> list[InvitationRow]:
@@ -76,20 +76,20 @@ class Admin:
         return await self._storage.read(invitations.newest)
 
     async def invite(self, *, uses: int, days: float, daily_tokens: int | None) -> str:
-        """The code of a new invitation, told only here. Raises `BadInput`."""
+        """Create an invitation; returns its code, shown only once. Raises `BadInput`."""
         _check_tokens(daily_tokens)
         if not (1 <= uses <= MOST_USES and 0 < days <= MOST_DAYS):
             raise BadInput()
         return await self._accounts.invite(uses=uses, days=days, daily_tokens=daily_tokens)
 
     async def revoke(self, invitation_id: int) -> None:
-        """Let nobody else in with this invitation; who came with it stays."""
+        """Make this invitation invalid; accounts created with it stay."""
         await self._storage.write(invitations.revoke, invitation_id)
 
     async def days(self, count: int) -> list[DayRow]:
         """The last `count` days (`MOST_DAYS` at most) up to today, oldest first.
 
-        Costs two passes over the turns of those days, the second over up to `reports.SAMPLES`.
+        Reads the turns of those days twice, the second time up to `reports.SAMPLES`.
         """
         return await self._storage.read(reports.days, self._starts(count))
 
@@ -98,7 +98,7 @@ class Admin:
         return await self._storage.read(reports.errors, limit)
 
     async def error_counts(self, days: int) -> dict[str, int]:
-        """How often each error ended a reply in the last `days` days, the most frequent first."""
+        """How often each error ended a reply in the last `days` days, most frequent first."""
         since = next(iter(self._starts(days)), self._storage.clock())
         return await self._storage.read(reports.error_counts, since)
 
@@ -107,21 +107,21 @@ class Admin:
         return self._budget.paused or await self._storage.read(switches.is_on, PAUSE)
 
     async def pause(self, on: bool) -> None:
-        """Refuse new replies in every process, or no more. Running ones are finished."""
+        """Pause or resume new replies in every process. Running replies finish."""
         await self._storage.write(switches.turn, PAUSE, on)
 
     async def storage_micro_yuan(self) -> int:
-        """About what Ark's storage of the contexts alive now costs per hour, micro-yuan.
+        """The approximate cost per hour of the contexts that Ark stores now, in micro-yuan.
 
         Ark bills the most cached tokens of each clock hour until a context expires
-        (docs/82379/1544106). Not seen here: contexts that were given up, after a stop, an edit or
-        a deletion, and have not expired yet.
+        (docs/82379/1544106). Not included: contexts that are no longer used, after a stop, an edit
+        or a deletion, but have not expired yet.
         """
         tokens = await self._storage.read(conversations.held_tokens)
         return math.ceil(tokens * self._budget.prices.storage)
 
     def _starts(self, count: int) -> list[datetime]:
-        """When each of the last `count` days began, oldest first; a day need not have 24 hours."""
+        """When each of the last `count` days began, oldest first; not every day has 24 hours."""
         today = self._budget.day(self._storage.clock()).date()
         return [
             datetime.combine(today - timedelta(days=ago), time(), self._budget.zone)

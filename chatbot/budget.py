@@ -1,6 +1,6 @@
-"""What turns cost and whether they may be started: pure functions of what has been used.
+"""Prices of turns, and whether the budget allows a new turn: pure functions of the usage.
 
-What has been used is for `storage/usage.py` to say, and `turns/purse.py` brings the two together.
+`storage/usage.py` reads the usage; `turns/purse.py` connects the two.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,11 @@ from chatbot.views import Today
 
 MILLION = 1_000_000
 MOST_MICRO_YUAN = 2_000_000_000
-"""The most that one turn is taken to cost, 2,000 yuan: what a column of 32 bits can hold."""
+"""The most that is stored as the cost of one turn, 2,000 yuan: it must fit a 32-bit column."""
 
 
 def prices_for(model: str, **set_by_owner: float | None) -> Prices:
-    """The prices of a model: those that the owner has set, else the listed ones, else the dearest
-    of the list."""
+    """The prices of a model: set by the owner, else listed, else the highest of the list."""
     given = dict.fromkeys(("input", "cached", "output", "storage")) | set_by_owner
     return (prices_of(model) or DEAREST).set_by_owner(**given)
 
@@ -35,14 +34,14 @@ UNKNOWN_PRICES = (
 
 
 def prices_are_known(settings: Settings, model: str) -> bool:
-    """Whether the budget counts with prices that somebody has looked up for this model."""
+    """Whether the prices of this model are listed or set by the owner."""
     chosen = (settings.price_input, settings.price_cached, settings.price_output)
     return prices_of(model) is not None or None not in chosen
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits; 0 stands for none."""
+    """The limits; 0 means no limit."""
 
     prices: Prices
     user_daily_tokens: int
@@ -53,7 +52,7 @@ class Budget:
 
     @classmethod
     def of(cls, settings: Settings, model: str) -> Self:
-        """The budget that the settings say, at the prices of this model."""
+        """The budget from the settings, with the prices of this model."""
         prices = prices_for(
             model,
             input=settings.price_input,
@@ -71,8 +70,8 @@ class Budget:
         )
 
     def numbers(self, calls: Sequence[Used]) -> Numbers:
-        """What these calls use together, each priced alone: prices may depend on the length of one
-        request."""
+        """The sum of these calls. Each is priced alone, because prices may depend on the length of
+        a request."""
         used = sum(calls, Used())
         each = (self.prices.micro_yuan(one.prompt, one.cached, one.completion) for one in calls)
         saved = (self.prices.saved(call.cached, call.prompt) for call in calls)
@@ -88,7 +87,7 @@ class Budget:
     def check(
         self, person: PersonUsage, app: AppUsage, tokens: int, micro_yuan: int, at: datetime
     ) -> None:
-        """Return if so much more may be set aside, beside what is used.
+        """Return if this many tokens and micro-yuan more may be reserved.
 
         Raises `BudgetUsedUp`, `AppBudgetUsedUp` or `MonthlyBudgetUsedUp`, with when it resets.
         """
@@ -103,16 +102,16 @@ class Budget:
             raise MonthlyBudgetUsedUp(resets=next_month)
 
     def today(self, person: PersonUsage) -> Today:
-        """What a person has used today, with the limit that holds for them."""
+        """What a user has used today, with the user's limit."""
         limit = self.user_daily_tokens if person.limit is None else person.limit
         return Today(person.tokens, person.micro_yuan, person.reserved, limit)
 
     def day(self, at: datetime) -> datetime:
-        """When the day of the budget began that this moment belongs to."""
+        """The start of the budget's day that contains this time."""
         return at.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
     def month(self, at: datetime) -> datetime:
-        """When the month of the budget began that this moment belongs to."""
+        """The start of the budget's month that contains this time."""
         return self.day(at).replace(day=1)
 
     @property

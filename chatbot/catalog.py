@@ -1,4 +1,4 @@
-"""The models of Ark that this app knows: which kinds of memory they serve, and what they cost.
+"""The Ark models that this app knows: their kinds of memory and their prices.
 
 From Volcengine's model list (docs/82379/1330310) and price list (docs/82379/1544106). Prices change
 without notice: `READ_ON` says how old these are, and PRICE_INPUT and the others replace them.
@@ -12,14 +12,14 @@ from typing import Any, Self
 READ_ON = date(2026, 10, 6)
 ENDPOINT = "ep-"
 OFFLINE_MODEL = "ep-offline-demo"
-"""Of the local Ark. Not listed here, so that the demo takes any kind of memory and begins with the
-best."""
+"""The model of the local Ark. It is not listed below, so the demo tries every kind of memory,
+the best first."""
 K = 1000
 
 
 @dataclass(frozen=True)
 class Tier:
-    """Yuan per million tokens for whole requests whose input has more than `above` tokens."""
+    """Yuan per million tokens, for requests whose input has more than `above` tokens."""
 
     above: int
     input: float
@@ -29,10 +29,10 @@ class Tier:
 
 @dataclass(frozen=True)
 class Prices:
-    """Yuan per million tokens; `storage` per million cached tokens and hour.
+    """Yuan per million tokens; `storage` is per million cached tokens and hour.
 
-    A request with a long input has dearer tokens throughout: the last of `tiers` that it reaches
-    goes before the first three fields.
+    For a request with a long input all tokens cost more: the last of `tiers` that it reaches
+    replaces the first three fields.
     """
 
     input: float
@@ -42,13 +42,13 @@ class Prices:
     tiers: tuple[Tier, ...] = ()
 
     def micro_yuan(self, prompt: int, cached: int, completion: int) -> int:
-        """What one call costs (docs/82379/1544106), rounded up, in millionths of a yuan."""
+        """The price of one call (docs/82379/1544106) in millionths of a yuan, rounded up."""
         tier = self._tier(prompt)
         fresh = max(prompt - cached, 0)
         return -int(-(fresh * tier.input + cached * tier.cached + completion * tier.output) // 1)
 
     def saved(self, cached: int, prompt: int = 0) -> int:
-        """What the cache saved in a call with that prompt, millionths of a yuan."""
+        """The cost that the cache saved in a call with that prompt, in millionths of a yuan."""
         tier = self._tier(prompt)
         return int(cached * (tier.input - tier.cached))
 
@@ -56,7 +56,7 @@ class Prices:
         self, *, input: float | None, cached: float | None, output: float | None,
         storage: float | None,
     ) -> Self:  # fmt: skip
-        """These prices with the ones that are set in their place, whatever the input's length."""
+        """These prices, replaced where the owner has set one, for inputs of any length."""
         given = {"input": input, "cached": cached, "output": output}
         changes: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
         tiers = tuple(replace(tier, **changes) for tier in self.tiers)
@@ -85,12 +85,12 @@ PRICES = {
     "doubao-seed-character-260628": Prices(0.80, 0.16, 2, STORAGE, (Tier(32 * K, 1.20, 0.16, 6),)),
     "deepseek-v4-pro-ga-260813": Prices(9, 0.30, 27, STORAGE),
     "deepseek-v4-flash-ga-260731": Prices(3, 0.10, 9, STORAGE),
-    # Those of the peak hours; outside of them it costs half.
+    # Prices of the peak hours; at other times it costs half.
     "deepseek-v4-1-flash-260910": Prices(2, 0.04, 8, STORAGE),
     "glm-5-2-260617": Prices(8, 2, 28, STORAGE),
-    # The price of cached input is not known: as if there were no cache.
+    # The price of cached input is unknown: counted like other input.
     "glm-5-3-flash-260828": Prices(0.80, 0.80, 2.80, STORAGE),
-    # The last ones that the Context API served, from their model cards of 2025.
+    # The last models of the Context API, from their model cards of 2025.
     "doubao-1-5-pro-32k-250115": Prices(0.80, 0.16, 2, STORAGE),
     "doubao-1-5-pro-32k-character-250715": Prices(0.80, 0.16, 2, STORAGE),
     "doubao-1-5-lite-32k-250115": Prices(0.30, 0.06, 0.60, STORAGE),
@@ -103,10 +103,10 @@ DEAREST = Prices(
     output=max(rate.output for rate in _RATES),
     storage=STORAGE,
 )
-"""For models that are not listed, and for endpoints that do not say whose they are."""
+"""For models that are not listed, and for endpoints whose model is unknown."""
 
-# By how an id begins. Models from 2025-06-15 on are served by the Responses API, doubao-1.5 by
-# contexts; whether the Context API still works at all, only a call can tell.
+# By the start of the id. The Responses API serves models from 2025-06-15 on, contexts serve
+# doubao-1.5. Only a call shows whether the Context API still works.
 KINDS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("doubao-1-5-", "doubao-pro-", "doubao-lite-"), ("context", "chat")),
     (("doubao-seed-", "seed-", "glm-", "kimi-k2",
@@ -122,20 +122,20 @@ ANY_KIND = ("responses", "context", "chat")
 
 
 def wire_name(model: str) -> str:
-    """What Ark is asked for: the endpoint's id where the setting also says whose it is."""
+    """The name to send to Ark: the endpoint's id if the setting also names its model."""
     return model.partition("=")[0].strip()
 
 
 def known_name(model: str) -> str:
-    """The model that a setting means: `ep-2026…=doubao-seed-2-1-pro-260915` names it, a bare
-    endpoint id does not."""
+    """The model of a setting: `ep-2026…=doubao-seed-2-1-pro-260915` names it; for a bare endpoint
+    id it is unknown and the id is returned."""
     endpoint, _, name = model.partition("=")
     return name.strip() or endpoint.strip()
 
 
 def label_of(model: str) -> str:
-    """What people call a model: "Doubao Seed 2.1 Lite"; empty for an endpoint that does not say
-    whose it is. A model of another make is called by its id."""
+    """The display name of a model: "Doubao Seed 2.1 Lite"; empty for an endpoint whose model is
+    unknown. For a model of another vendor it is the id."""
     name = known_name(model)
     if name.startswith(ENDPOINT):
         return ""
@@ -153,11 +153,11 @@ def label_of(model: str) -> str:
 
 
 def kinds_of(model: str) -> tuple[str, ...]:
-    """The kinds of memory to try for a model of Ark, the best first."""
+    """The kinds of memory to try for an Ark model, the best first."""
     name = known_name(model)
     return next((kinds for starts, kinds in KINDS if name.startswith(starts)), ANY_KIND)
 
 
 def prices_of(model: str) -> Prices | None:
-    """What a model of Ark costs; None when it is not listed."""
+    """The prices of an Ark model; None if it is not listed."""
     return PRICES.get(known_name(model))

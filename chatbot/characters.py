@@ -1,9 +1,9 @@
-"""Which characters a text may have so that every database can hold it."""
+"""Removes characters that a database cannot store."""
 
 
 def storable(text: str) -> str:
-    """The text as a database can hold it: without NUL, which PostgreSQL refuses, and with halves
-    of a surrogate pair, which no encoding has, replaced by U+FFFD."""
+    """The text as every database can store it: without NUL, which PostgreSQL refuses, and with
+    lone surrogates, which cannot be encoded, replaced by U+FFFD."""
     if "\x00" in text:
         text = text.replace("\x00", "")
     try:
@@ -14,5 +14,5 @@ def storable(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The text without any character that is not seen, and no longer than a million of them."""
+    """The text without invisible characters, cut at a million characters."""
     return "".join(char for char in text if char in "\n\t" or char.isprintable())[:1_000_000]

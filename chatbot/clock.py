@@ -1,4 +1,4 @@
-"""The present moment, in one place. What needs another one in a test is given another `Clock`."""
+"""The current time, in one place. Tests pass another `Clock`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,6 +7,6 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """The present moment, UTC, to the millisecond that the database keeps."""
+    """The current UTC time, in whole milliseconds as the database stores it."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

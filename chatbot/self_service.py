@@ -1,7 +1,6 @@
-"""What people can do with their own account: see and end logins, take their data, leave.
+"""What users can do with their own account: see and end logins, export their data, delete it.
 
-Every call takes the person; whether it is them was decided before. Passwords are the business of
-`accounts`.
+Every call takes the user, whose login the caller has checked. `accounts` handles passwords.
 """
 
 import asyncio
@@ -17,10 +16,10 @@ from chatbot.turns.runner import Runner
 from chatbot.views import LoginRow
 
 STOP_SECONDS = 3
-"""Patience with replies that still run when their account is deleted."""
+"""How long deleting an account waits for its running replies to end."""
 STOP_LOOK_SECONDS = 0.05
 
-# The first that fits: every browser also calls itself by the names of older ones.
+# The first match wins: a browser's User-Agent also names older browsers.
 BROWSERS = (
     ("WeChat", r"MicroMessenger/"),
     ("QQ", r"QQBrowser/|\bQQ/"),
@@ -45,7 +44,7 @@ PROGRAM_NAME_LENGTH = 40
 
 
 class SelfService:
-    """The accounts of all people; every method serves one of them."""
+    """The accounts of all users; every method works for one user."""
 
     def __init__(self, storage: Storage, service: ChatService, runner: Runner) -> None:
         self._storage = storage
@@ -53,7 +52,7 @@ class SelfService:
         self._runner = runner
 
     async def logins(self, user_id: int, token: str) -> list[LoginRow]:
-        """Where this person is logged in: first here, by this token, then the newest."""
+        """The logins of this user: first the one of this token, then the last used first."""
         this = login_key(token)
         rows = [
             LoginRow(
@@ -64,22 +63,22 @@ class SelfService:
         return sorted(rows, key=lambda row: not row.is_this)
 
     async def end_login(self, user_id: int, login_id: int) -> None:
-        """End one login; one that has ended, or is not theirs, is left as it is."""
+        """End one login, if it exists and belongs to this user."""
         await self._storage.write(logins.end_one, user_id, login_id)
 
     async def end_other_logins(self, user_id: int, token: str) -> None:
-        """End every login but the one behind this token."""
+        """End every login except the one of this token."""
         await self._storage.write(logins.end_others, user_id, login_key(token))
 
     async def export(self, user_id: int) -> dict[str, Any]:
-        """All that is stored about this person, in plain values; nothing that opens a door."""
+        """All data about this user as plain values, without secrets."""
         stored = await self._storage.read(export.account, user_id)
         return {"exported_at": self._storage.clock().isoformat(), **(stored or {})}
 
     async def delete_account(self, person: Person) -> None:
-        """Delete the account with everything, here and as far as possible at Ark's.
+        """Delete the account with all its data, and at Ark as far as its API can.
 
-        Running replies are stopped first. The turns keep their numbers, and nobody's name.
+        Running replies are stopped first. The turns keep their numbers but not the user.
         """
         await self._stop_turns(person.id)
         refs = await self._storage.write(erase.account, person.id)
@@ -87,7 +86,7 @@ class SelfService:
         await self._storage.empty_log()
 
     async def _stop_turns(self, user_id: int) -> None:
-        """Have every running reply end, wherever it runs: a later end would write after us."""
+        """Stop every running reply in all processes, so that none is stored after the deletion."""
         for conversation_id in await self._storage.read(turns.running_in, user_id):
             await self._service.stop(user_id, conversation_id)
         until = time.monotonic() + STOP_SECONDS
@@ -98,7 +97,7 @@ class SelfService:
 
 
 def browser_name(agent: str) -> str:
-    """The short name of what calls itself so; for a program, how its name begins."""
+    """A short name for this User-Agent; for a program, the start of its name."""
     browser = _first(BROWSERS, agent)
     if browser:
         return " · ".join(filter(None, (browser, _first(SYSTEMS, agent))))

@@ -1,7 +1,7 @@
-"""What the page can ask for: a person's conversations, and turns in them.
+"""The functions of the chat page: a user's conversations, and turns in them.
 
-Thin on purpose: it checks, asks `storage` and `turns`, and hands out plain views. Every call takes
-the person; a conversation that is somebody else's is not found.
+A thin layer: it checks input, calls `storage` and `turns`, and returns plain views. Every call
+takes the user; a conversation of another user is not found.
 """
 
 import asyncio
@@ -26,23 +26,23 @@ from chatbot.views import Entry, Snapshot, StartedReply, Thread, Totals
 LIST_LIMIT = 100
 TITLE_CHARS = 120
 ID_DIGITS = 18
-"""What a database's whole number surely holds."""
+"""Numbers with this many digits fit into the database's integers."""
 HIT_REACH = 1_000
-"""So many messages back a hit is looked for; a page shows no more."""
+"""Messages that are searched for a hit, from the end; a page shows no more."""
 SHORT_WINDOW = 60
-"""As many messages take a millisecond or two to read; more are read by a thread."""
+"""This many messages are read in one or two milliseconds; more are read on a thread."""
 STORED_FRAME_SECONDS = 0.5
-"""How often a turn of another process is looked up."""
+"""Seconds between two reads of a reply that runs in another process."""
 WATCH_SECONDS = 10.0
-"""For how long whoever follows a turn of another process says to watch it; twice as often."""
+"""How long a follower of another process's turn is recorded; renewed at half of this time."""
 ASKED_SECONDS = 0.001
-"""In this time Ark is asked. A page drawn before takes the processor from it."""
+"""Time to send the request to Ark before the page is drawn, which needs the same processor."""
 NOTHING = Snapshot("", "", (), True)
-"""Of a conversation that was emptied while somebody followed a reply in it."""
+"""For a conversation that was emptied while somebody followed its reply."""
 
 
 class ChatService:
-    """The conversations of all people; every method serves one of them, `user_id`."""
+    """The conversations of all users; every method works for one user, `user_id`."""
 
     def __init__(
         self, storage: Storage, runner: Runner, purse: Purse, *, max_input_chars: int
@@ -61,11 +61,10 @@ class ChatService:
         titles_only: bool = False,
         limit: int = LIST_LIMIT,
     ) -> list[Entry]:
-        """The newest conversations, newest first, up to `limit`; `search` looks in titles and
-        messages.
+        """Up to `limit` conversations, newest first; `search` looks in titles and messages.
 
-        A search raises `SearchNotDone` when it takes too long, or waits and another one of this
-        person comes.
+        A search raises `SearchNotDone` if it takes too long, or if it waits and the same user
+        starts another one.
         """
         if not search.strip():
             rows = await self._storage.read(conversations.newest, user_id, limit)
@@ -77,15 +76,15 @@ class ChatService:
         return [_entry(row) for row in rows]
 
     async def hit(self, user_id: int, conversation_id: str, search: str) -> tuple[int | None, int]:
-        """The message that a search has found in a conversation, if it is one, and how many come
-        after it. Raises `ConversationNotFound`."""
+        """The message that a search has found in a conversation, or None, and how many messages
+        follow it. Raises `ConversationNotFound`."""
         found: tuple[int | None, int] = await self._storage.search(
             hit, user_id, conversation_id, search, HIT_REACH
         )
         return found
 
     async def start_conversation(self, user_id: int) -> str:
-        """The id of an empty conversation; one that was never used is used again."""
+        """The id of an empty conversation; an unused one is reused."""
         return await self._storage.write(conversations.start, user_id)
 
     async def entry(self, user_id: int, conversation_id: str) -> Entry:
@@ -98,16 +97,16 @@ class ChatService:
         return await look(_open, self._purse, user_id, conversation_id, window)
 
     async def rename(self, user_id: int, conversation_id: str, title: str) -> None:
-        """Give the conversation another title; an empty one is not taken."""
+        """Set the title of the conversation; an empty title is ignored."""
         title = " ".join(storable(title).split())[:TITLE_CHARS]
         if not title:
             raise EmptyMessage()
         await self._storage.write(conversations.rename, user_id, conversation_id, title)
 
     async def delete(self, user_id: int, conversation_id: str) -> None:
-        """Delete the conversation with all its messages, here and as far as possible at Ark's.
+        """Delete the conversation with all its messages, and at Ark as far as its API can.
 
-        A running reply is stopped first. Its turns keep their numbers.
+        A running reply is stopped first. The turns keep their numbers.
         """
         await self.stop(user_id, conversation_id)
         refs = await self._storage.write(erase.conversation, user_id, conversation_id)
@@ -115,7 +114,7 @@ class ChatService:
         await self._storage.empty_log()
 
     async def send(self, user_id: int, conversation_id: str, text: str) -> StartedReply:
-        """Store the question and start the reply; it goes on without the caller.
+        """Store the question and start the reply, which runs in the background.
 
         Raises `EmptyMessage`, `MessageTooLong`, `ConversationNotFound`, `TurnRunning`,
         `TooManyTurns`, `StorageUnavailable`; nothing is stored then.
@@ -125,32 +124,32 @@ class ChatService:
     async def edit(
         self, user_id: int, conversation_id: str, question_id: int, text: str
     ) -> StartedReply:
-        """Ask an earlier question in other words; what followed the old ones is kept."""
+        """Send a new version of an earlier question; the old branch is kept. Raises like `send`."""
         request = Edit(question_id, self._checked(text))
         return await self._start(user_id, conversation_id, request)
 
     async def regenerate(self, user_id: int, conversation_id: str, reply_id: int) -> StartedReply:
-        """Have the newest question answered again; the reply there is stays as a version."""
+        """Answer the newest question again; the old reply is kept as a version."""
         return await self._start(user_id, conversation_id, Regenerate(reply_id))
 
     async def go_on(self, user_id: int, conversation_id: str, reply_id: int) -> StartedReply:
-        """Have the newest reply continued, which ended early."""
+        """Continue the newest reply, which ended early."""
         return await self._start(user_id, conversation_id, Continue(reply_id))
 
     async def undo(self, user_id: int, conversation_id: str, reply_id: int) -> str:
-        """Take back the newest turn; returns its question. It stays as a version."""
+        """Remove the newest turn from view; returns its question. The turn stays as a version."""
         return await self._storage.write(messages.undo, user_id, conversation_id, reply_id)
 
     async def show_version(
         self, user_id: int, conversation_id: str, message_id: int, step: int
     ) -> None:
-        """Show the version `step` places after a message, with what followed it."""
+        """Show the version `step` places after a message, with its continuation."""
         await self._storage.write(messages.show_version, user_id, conversation_id, message_id, step)
 
     async def follow(
         self, user_id: int, conversation_id: str, reply_id: int, frame_seconds: float
     ) -> AsyncGenerator[Snapshot]:
-        """A running reply as it grows, wherever it runs; the last snapshot is `done`."""
+        """Yield a running reply as it grows, from any process; the last snapshot is `done`."""
         turn = self._runner.writing(user_id, reply_id)
         snapshots = (
             self._runner.follow(turn, frame_seconds)
@@ -162,7 +161,7 @@ class ChatService:
                 yield snapshot
 
     async def source(self, user_id: int, message_id: str) -> str:
-        """A message as it was written. Raises `ConversationNotFound`."""
+        """The source text of a message. Raises `ConversationNotFound`."""
         if not is_message_id(message_id):
             raise ConversationNotFound()
         return await self._storage.read(messages.text_of, user_id, int(message_id))
@@ -215,7 +214,7 @@ def _open(purse: Purse, user_id: int, conversation_id: str, window: int) -> Thre
     branch = messages.shown_branch(found.head_id, window + 1)
     shown = branch[-window:]
     saved = purse.budget.prices.saved(found.cached)
-    # While a reply is written no other version can be chosen.
+    # While a reply streams, no other version can be chosen.
     choosable = shown and found.has_versions and shown[-1].state != State.STREAMING
     return Thread(
         _entry(found),
@@ -232,5 +231,5 @@ def _entry(row: Listed | Totalled) -> Entry:
 
 
 def is_message_id(told: str) -> bool:
-    """Whether this can be the id of a message: so many digits fit into the database's integers."""
+    """Whether this text can be the id of a message."""
     return told.isascii() and told.isdecimal() and len(told) <= ID_DIGITS

@@ -1,5 +1,5 @@
-"""Numbers of tokens as they are paid for. What a server told is in `ark/chunks.py`, how the one
-becomes the other in `turns/bill.py`."""
+"""Numbers of tokens as they are billed. `ark/chunks.py` has the numbers that a server reports;
+`turns/bill.py` converts them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Tokens of one or more calls: `prompt` includes `cached`, `completion` includes `reasoning`;
-    none is negative."""
+    """Tokens of one or more calls, never negative. `prompt` includes `cached`, `completion`
+    includes `reasoning`."""
 
     prompt: int = 0
     cached: int = 0
@@ -30,7 +30,7 @@ class Used:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a turn uses or sets aside: tokens, and millionths of a yuan."""
+    """What a turn uses or reserves: tokens, and millionths of a yuan."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -45,18 +45,18 @@ class Numbers:
 
 
 class PersonUsage(NamedTuple):
-    """What one person has used since some moment."""
+    """What one user has used since a given time."""
 
     tokens: int
     micro_yuan: int
     reserved: int
-    """Tokens that are set aside for running turns."""
+    """Tokens reserved for running turns."""
     limit: int | None
-    """The tokens a day that were set for this person; None for the common limit."""
+    """The user's own limit of tokens per day; None for the common limit."""
 
 
 class AppUsage(NamedTuple):
-    """What the whole app has used and set aside, in micro-yuan."""
+    """What the whole app has used and reserved, in micro-yuan."""
 
     today: int
     this_month: int

@@ -1,5 +1,5 @@
-"""What the text of a setting may be: each function gives it as the app uses it, or raises
-`ValueError` with what is allowed. Knows no variable's name, and connects to nothing."""
+"""Checks the text of a setting: each function returns the value as the app uses it, or raises
+`ValueError` with what is allowed. Knows no setting's name, and opens no connection."""
 
 import re
 import unicodedata
@@ -18,7 +18,8 @@ ARK_PATH = re.compile(r"/api(/\w+)?/v\d+$")
 
 
 def clean(text: str) -> str:
-    """Without white space around it, and without the quotes that `docker --env-file` keeps."""
+    """The text without white space around it, and without the quotes that `docker --env-file`
+    keeps."""
     text = text.strip().strip("\ufeff\u200b").strip()
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1].strip()
@@ -26,7 +27,7 @@ def clean(text: str) -> str:
 
 
 def storable(text: str) -> str:
-    """A text of a person's, to be taken as it is, if UTF-8 and every database can hold it."""
+    """The text unchanged, if UTF-8 and every database can store it."""
     for character in text:
         kind = unicodedata.category(character)
         if kind == "Cs":
@@ -44,7 +45,7 @@ def one_line(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """An API key, without the `Bearer` that stands before it in examples."""
+    """An API key, without the `Bearer` prefix of examples."""
     text = BEARER.sub("", clean(text), count=1)
     if text and not KEY.fullmatch(text):
         raise ValueError(
@@ -55,13 +56,13 @@ def key(text: str) -> str:
 
 
 def base_url(text: str) -> str:
-    """The address below which a model service has its calls."""
+    """The base URL of a model service."""
     text = one_line(clean(text)).rstrip("/")
     form = "must look like https://host/api/v3"
     parts = _split(text, form)
     if parts.scheme not in ("http", "https") or not parts.hostname or " " in text:
         raise ValueError(f"{form}, without a query string")
-    # The SDK glues the path on; a query string would end up in the middle.
+    # The SDK appends the path, so a query string would be in the middle.
     if "?" in text or "#" in text:
         raise ValueError(f"{form}, without a query string")
     if "@" in parts.netloc:
@@ -99,7 +100,7 @@ def database_url(text: str) -> str:
         raise ValueError("must not hold a NUL character")
     storable(text)
     if text.startswith("sqlite:///"):
-        # Everything behind is the path, to the character.
+        # Everything after `sqlite:///` is the path, unchanged.
         if text.removeprefix("sqlite:///").startswith((":memory:", "file:")) or text[10:] == "":
             raise ValueError("sqlite:/// must be followed by the path of a file")
         return text
@@ -110,7 +111,7 @@ def database_url(text: str) -> str:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError:
-        # What is wrong is told without it: it may hold a password.
+        # Do not quote the URL: it may hold a password.
         parts = None
     if parts is None or parts.fragment or not parts.path.strip("/"):
         raise ValueError(f"{form}; in a password write # as %23, / as %2F, ? as %3F and @ as %40")
@@ -124,7 +125,7 @@ def listening_host(text: str) -> str:
     try:
         return f"[{bare}]" if ip_address(bare).version == 6 else bare
     except ValueError:
-        # What has digits and dots only is a mistyped address; a resolver may read it as another.
+        # Only digits and dots: a mistyped address, which a resolver may read as another one.
         if not HOST.fullmatch(text) or re.fullmatch(r"[\d.]+", text) or len(text) > 253:
             raise ValueError(
                 "must be an address or a name of this machine, such as 127.0.0.1, 0.0.0.0 or ::1"
@@ -159,7 +160,7 @@ def networks(text: str) -> str:
 
 
 def hosts(text: str) -> str:
-    """Names of hosts, with a port or without, separated by commas."""
+    """Host names with optional ports, separated by commas."""
     names = [name.strip().lower() for name in one_line(clean(text)).split(",") if name.strip()]
     for name in names:
         if not NAMED.fullmatch(name):
@@ -177,7 +178,7 @@ def zone(text: str) -> str:
 
 
 def frame_ancestors(text: str) -> str:
-    """Sources of a Content-Security-Policy: they become part of a header."""
+    """Sources of a Content-Security-Policy; they become part of a header."""
     text = clean(text)
     if text and (not POLICY_SOURCES.fullmatch(text) or ";" in text or "," in text):
         raise ValueError("must be sources separated by blanks, such as 'self' https://example.com")

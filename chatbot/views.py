@@ -1,4 +1,4 @@
-"""What the pages and the commands are given: plain values, and nothing that can be called."""
+"""The values that pages and commands get: plain data without methods that call anything."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Entry:
-    """A conversation as the list shows it. An unused one has no title."""
+    """A conversation as the list shows it. An unused conversation has no title."""
 
     id: str
     title: str
@@ -20,9 +20,8 @@ class Entry:
 class Shown(NamedTuple):
     """A message as the page shows it.
 
-    `state` and what stands from `prompt_tokens` on are those of the reply's turns: of all that have
-    ended, summed; None where there is none. `state`, `error`, `first_token_ms` and `model` are of
-    the newest one.
+    The numbers are sums over the ended turns of a reply, None if there are none. `state`, `error`,
+    `first_token_ms` and `model` come from the newest turn.
     """
 
     id: int
@@ -44,7 +43,7 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Versions:
-    """Where the visible branch could have gone another way; `number` counts from 1."""
+    """A message of the visible branch that has other versions; `number` counts from 1."""
 
     message_id: int
     number: int
@@ -60,54 +59,54 @@ class Totals:
     completion: int
     micro_yuan: int
     saved_micro_yuan: int
-    """What the cache saved."""
+    """Cost saved by the cache."""
 
 
 @dataclass(frozen=True)
 class Today:
-    """What one person has used today, and may use."""
+    """What one user has used today, and the limit."""
 
     tokens: int
     micro_yuan: int
     reserved: int
-    """Tokens that are set aside for the replies being written, beside those that are used."""
+    """Tokens reserved for running replies, in addition to `tokens`."""
     limit: int
     """Tokens; 0 for no limit."""
 
     @property
     def share(self) -> float:
-        """How much of the limit is used, 0 to 1 and above; 0 without a limit."""
+        """The used part of the limit: 0 to 1, or above; 0 without a limit."""
         return self.tokens / self.limit if self.limit else 0.0
 
 
 @dataclass(frozen=True)
 class Thread:
-    """The visible branch of a conversation, oldest message first, as far as it is shown."""
+    """The shown part of the visible branch of a conversation, oldest message first."""
 
     entry: Entry
     messages: list[Shown]
     has_earlier: bool
     totals: Totals
     today: Today
-    """What its user has used today, in all conversations."""
+    """What the user has used today, in all conversations."""
     versions: list[Versions]
-    """Where the shown messages have other versions, oldest first; none while a reply is written."""
+    """The shown messages that have other versions, oldest first; empty while a reply streams."""
 
     @property
     def running_reply(self) -> Shown | None:
-        """The reply that is being written, here or in another process."""
+        """The reply that is streaming, in this or another process."""
         last = self.messages[-1] if self.messages else None
         return last if last is not None and last.state == "streaming" else None
 
 
 @dataclass(frozen=True)
 class StartedReply:
-    """A reply that has just been asked for."""
+    """A reply that has just been started."""
 
     conversation_id: str
     reply_id: int
     is_first: bool
-    """Whether it is the first of its conversation."""
+    """Whether it is the first reply of its conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +126,9 @@ class LoginRow:
     id: int
     created_at: datetime
     seen_at: datetime
-    """Kept to the hour."""
+    """Precise to the hour."""
     browser: str
-    """Such as "Firefox · Windows"; empty when it did not say."""
+    """Such as "Firefox · Windows"; empty if unknown."""
     is_this: bool
 
 
@@ -143,7 +142,7 @@ class PersonRow:
     disabled: bool
     created_at: datetime
     seen_at: datetime | None
-    """The last sign of life: a login in use (kept to the hour) or a turn of this month."""
+    """The last use: of a login (precise to the hour), or a turn of this month."""
     tokens_today: int
     micro_yuan_month: int
     daily_tokens: int | None
@@ -152,7 +151,7 @@ class PersonRow:
 
 @dataclass(frozen=True)
 class DayRow:
-    """The use of one day; running turns count with what is reserved for them."""
+    """The usage of one day; running turns count with their reserved numbers."""
 
     day: date
     turns: int
@@ -168,18 +167,18 @@ class DayRow:
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """What ended a reply early. `code` is one of `errors.py`; `request_id` is Ark's, if any."""
+    """An error that ended a reply early. `code` is from `errors.py`, `request_id` from Ark."""
 
     at: datetime
     code: str
     request_id: str
     name: str
-    """Whose reply it was; empty when the account was deleted."""
+    """The user's name; empty if the account was deleted."""
 
 
 @dataclass(frozen=True)
 class InvitationRow:
-    """An invitation; its code is not known any more. `state`: open, used, expired or revoked."""
+    """An invitation without its code. `state`: open, used, expired or revoked."""
 
     id: int
     created_at: datetime

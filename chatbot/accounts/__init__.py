@@ -1,6 +1,6 @@
-"""Accounts: names and passwords, logins, invitations, and the throttle in front of them.
+"""Accounts: names and passwords, logins, invitations, and the throttle for attempts.
 
-Answers for who somebody is, never for what they may read.
+Decides who a user is, never what a user may read.
 """
 
 from chatbot.accounts.accounts import Accounts

@@ -1,4 +1,5 @@
-"""Every door to an account: register, log in, change the password, and what an admin does."""
+"""Everything that gives access to an account: register, log in, change the password, and the
+functions of an admin."""
 
 import hmac
 import secrets
@@ -24,10 +25,10 @@ from chatbot.storage.database import Storage
 
 
 class Accounts:
-    """The accounts of all people. `close` ends it.
+    """The accounts of all users. Call `close` at the end.
 
-    What several processes must agree on (names, uses of an invitation, failures) is decided by the
-    database.
+    The database decides what several processes must agree on: names, uses of an invitation,
+    failed attempts.
     """
 
     def __init__(
@@ -47,10 +48,10 @@ class Accounts:
     async def register(
         self, name: str, password: str, invite: str, address: str, *, agent: str = ""
     ) -> str:
-        """Make an account and log it in: the token for the cookie. `agent`: see `Login`.
+        """Create an account and log it in; returns the token for the cookie. `agent`: see `Login`.
 
         Raises `RegistrationClosed`, `BadName`, `BadPassword`, `InvitationRefused`, `NameTaken`
-        or `TooManyAttempts`; then nothing was made, and no invitation used.
+        or `TooManyAttempts`; then nothing is created, and no invitation is used.
         """
         if self._registration == "closed":
             raise RegistrationClosed()
@@ -59,7 +60,7 @@ class Accounts:
         code = invite.strip() if self._registration == "invite" else None
         if code == "":
             raise InvitationRefused()
-        # Accounts that were made count as well: they are what this limit is about.
+        # Successful registrations count too: this limits the number of new accounts.
         limits = {f"register:{network_of(address)}": PER_ADDRESS}
         counted = await self._storage.write(count_attempt, limits)
         password_hash = await self._passwords.hash(password)
@@ -68,10 +69,10 @@ class Accounts:
         )
 
     async def log_in(self, name: str, password: str, address: str, *, agent: str = "") -> str:
-        """Log in: the token for the cookie. Raises `LoginRefused` or `TooManyAttempts`.
+        """Log in; returns the token for the cookie. Raises `LoginRefused` or `TooManyAttempts`.
 
-        A wrong password, an unknown or impossible name and a disabled account look the same
-        and cost the same.
+        A wrong password, an unknown or invalid name and a disabled account give the same error
+        after the same time.
         """
         limits = {f"address:{network_of(address)}": PER_ADDRESS}
         try:
@@ -83,15 +84,15 @@ class Accounts:
         return await self._storage.write(self._finish_login, user, counted, agent)
 
     async def log_out(self, token: str) -> None:
-        """End the login behind this token, if there is one."""
+        """End the login of this token, if there is one."""
         await self._logins.log_out(token)
 
     async def person(self, token: str | None) -> Person | None:
-        """Who is behind a cookie's token; None when it is missing, unknown, or has ended."""
+        """The user of a cookie's token; None if the token is missing, unknown or has ended."""
         return await self._logins.person(token)
 
     async def still_logged_in(self, keys: Collection[str]) -> set[str]:
-        """Those of these logins, by `login_key`, that have not ended, in whichever way."""
+        """The subset of these logins, by `login_key`, that are still valid."""
         return await self._logins.still_logged_in(keys)
 
     async def change_password(self, person: Person, current: str, new: str, token: str) -> None:
@@ -110,34 +111,34 @@ class Accounts:
         await self._storage.write(attempts.forget_all, _account(user.name_key))
 
     async def invite(self, *, uses: int, days: float, daily_tokens: int | None = None) -> str:
-        """Make an invitation for so many accounts; its code is told only here.
+        """Create an invitation for `uses` accounts; returns its code, shown only once.
 
-        Who comes with it may use `daily_tokens` a day; None for the common limit.
+        Users who register with it get `daily_tokens` per day; None for the common limit.
         """
         return await invitations.invite(
             self._storage, uses=uses, days=days, daily_tokens=daily_tokens
         )
 
-    # What an admin does; whoever calls these has made sure that it is one.
+    # For admins: the caller has checked that the user is one.
 
     async def add(self, name: str, password: str, *, is_admin: bool = False) -> None:
-        """Make an account without registering. Raises `BadName`, `BadPassword`, `NameTaken`."""
+        """Create an account without login. Raises `BadName`, `BadPassword`, `NameTaken`."""
         name = new_name(name)
         check_new(password)
         password_hash = await self._passwords.hash(password)
         await self._storage.write(_create_user, name, password_hash, is_admin=is_admin)
 
     async def create_admin(self, name: str, password: str) -> None:
-        """Make an admin's account, or an admin of whoever has this name and this password.
+        """Create an admin account, or promote the user with this name and this password.
 
-        An admin stays as they are, whatever their password is by now. Raises `BadName`,
-        `BadPassword`, or `NameTaken`: the name alone makes nobody an admin, because anybody may
-        have registered it.
+        A user who is already an admin stays unchanged, even with another password. Raises
+        `BadName`, `BadPassword`, or `NameTaken` if the password is wrong: anybody may have
+        registered this name.
         """
         key = name_key(clean_name(name))
         user = await self._storage.read(users.by_name_key, key)
         if user is None:
-            # Of two processes that start at once, one comes too late.
+            # Another process may create it at the same time.
             with suppress(NameTaken):
                 return await self.add(name, password, is_admin=True)
             user = await self._storage.read(users.by_name_key, key)
@@ -149,9 +150,9 @@ class Accounts:
             raise NameTaken()
 
     async def reset_password(self, user_id: int) -> str:
-        """Give this person a random password, told only here, and end all their logins.
+        """Set and return a random password, shown only once, and end all logins of this user.
 
-        Raises `BadInput` when there is no such person; so do the next ones.
+        Raises `BadInput` if the user does not exist.
         """
         password = secrets.token_urlsafe(12)
         password_hash = await self._passwords.hash(password)
@@ -159,11 +160,11 @@ class Accounts:
         return password
 
     async def set_disabled(self, user_id: int, disabled: bool) -> None:
-        """Let this person in no more, and end their logins at once; or let them in again."""
+        """Disable an account and end its logins at once, or enable it. Raises `BadInput`."""
         await self._storage.write(users.set_disabled, user_id, disabled)
 
     async def close(self) -> None:
-        """Finish what is still being written, and end the threads."""
+        """Finish pending writes and end the threads."""
         await self._logins.close()
         self._passwords.close()
 
@@ -175,7 +176,7 @@ class Accounts:
     async def _confirmed(
         self, key: str, password: str, limits: dict[str, Limit]
     ) -> tuple[list[int], Any]:
-        """The attempts that were counted, and the row of whose password it is.
+        """The ids of the counted attempts, and the row of the user with this password.
 
         Raises `LoginRefused` or `TooManyAttempts`.
         """
@@ -185,7 +186,7 @@ class Accounts:
             raise LoginRefused()
         return counted, user
 
-    # From here on: in a transaction.
+    # The functions below run in a transaction.
 
     def _finish_login(self, user: Any, counted: list[int], agent: str) -> str:
         if not users.may_still_log_in(user):
@@ -201,7 +202,7 @@ class Accounts:
         daily_tokens, network = None, ""
         if code is not None:
             daily_tokens = invitations.use(code)
-            # The invitation is the limit then, and a whole class may register from one address.
+            # The invitation is the limit here: a school class may register from one address.
             attempts.forget(counted)
         else:
             network = _network(address)
@@ -226,7 +227,7 @@ def _create_user(name: str, password_hash: str, **more: object) -> Any:
 
 def _replace_password(user: Any, new_hash: str, token: str) -> None:
     if not users.change_unless_changed(user, password_hash=new_hash):
-        # Somebody changed it in the meantime, so the current password was not current any more.
+        # Somebody has changed the password meanwhile, so `current` is no longer right.
         raise LoginRefused()
     logins.end_others(user.id, login_key(token))
     attempts.forget_all(_account(user.name_key))
@@ -235,12 +236,12 @@ def _replace_password(user: Any, new_hash: str, token: str) -> None:
 def _reset_password(user_id: int, password_hash: str) -> None:
     user = users.change(user_id, password_hash=password_hash)
     logins.end_others(user_id)
-    # Whoever locked themselves out with wrong guesses may try the new one at once.
+    # After too many wrong attempts the new password must work at once.
     attempts.forget_all(_account(user.name_key))
 
 
 def _network(address: str) -> str:
-    """What `User.network` keeps of an address: nobody learns it without this database's key."""
+    """The keyed hash of an address's network, for `User.network`."""
     if not address:
         return ""
     key, network = switches.secret("network").encode(), network_of(address).encode()

@@ -1,4 +1,4 @@
-"""Invitations: codes that nobody can guess, known only by their hash."""
+"""Invitations: random codes, of which only the hash is stored."""
 
 import hashlib
 import secrets
@@ -11,9 +11,9 @@ from chatbot.storage.database import Storage
 async def invite(
     storage: Storage, *, uses: int, days: float, daily_tokens: int | None = None
 ) -> str:
-    """Make an invitation for so many accounts; its code is told only here.
+    """Create an invitation for `uses` accounts; returns its code, shown only once.
 
-    Who comes with it may use `daily_tokens` a day; None for the common limit.
+    Users who register with it get `daily_tokens` per day; None for the common limit.
     """
     code = secrets.token_urlsafe(16)
     expires_at = storage.clock() + timedelta(days=days)
@@ -22,8 +22,8 @@ async def invite(
 
 
 def use(code: str) -> int | None:
-    """Use an invitation once: what it lets a person use in a day. Raises `InvitationRefused`. In a
-    transaction."""
+    """Use an invitation once; returns the daily tokens it grants, None for the common limit.
+    Raises `InvitationRefused`. Runs in a transaction."""
     return invitations.use(_hash(code))
 
 

@@ -1,4 +1,4 @@
-"""Logins: who is behind a cookie's token, and how long."""
+"""Logins: which user a cookie's token belongs to, and how long it is valid."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ RENEW_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Person:
-    """Who is behind a login."""
+    """The user of a login."""
 
     id: int
     name: str
@@ -27,7 +27,7 @@ class Person:
 
 
 class Logins:
-    """The logins of all people. `close` ends it."""
+    """The logins of all users. Call `close` at the end."""
 
     def __init__(self, storage: Storage, *, login_days: float, login_max_days: float) -> None:
         self._storage = storage
@@ -36,36 +36,36 @@ class Logins:
         self._renewals: set[asyncio.Task[None]] = set()
 
     async def person(self, token: str | None) -> Person | None:
-        """Who is behind a cookie's token; None when it is missing, unknown, or has ended."""
+        """The user of a cookie's token; None if the token is missing, unknown or has ended."""
         if not token:
             return None
         login = await self._storage.read_inline(logins.find, login_key(token))
         if login is None:
             return None
         if login.seen_at < self._storage.clock() - RENEW_AFTER:
-            # The answer does not wait for this.
+            # Renew in the background: the response does not wait.
             renewal = asyncio.create_task(self._renew(login))
             self._renewals.add(renewal)
             renewal.add_done_callback(self._renewals.discard)
         return Person(login.user_id, login.name, bool(login.is_admin))
 
     async def still_logged_in(self, keys: Collection[str]) -> set[str]:
-        """Those of these logins, by `login_key`, that have not ended, in whichever way."""
+        """The subset of these logins, by `login_key`, that are still valid."""
         return await self._storage.read(logins.live, list(keys))
 
     async def log_out(self, token: str) -> None:
-        """End the login behind this token, if there is one."""
+        """End the login of this token, if there is one."""
         await self._storage.write(logins.end, login_key(token))
 
     def open(self, user: Any, agent: str) -> str:
-        """Log somebody in: the token for the cookie. In a transaction."""
+        """Log a user in; returns the token for the cookie. Runs in a transaction."""
         token = secrets.token_urlsafe(32)
         expires_at = now() + min(self._idle_time, self._longest_time)
         logins.create(user, login_key(token), expires_at, agent[:AGENT_LENGTH])
         return token
 
     async def close(self) -> None:
-        """Finish what is still being written."""
+        """Finish pending writes."""
         await asyncio.gather(*self._renewals)
 
     async def _renew(self, login: Any) -> None:
@@ -74,10 +74,10 @@ class Logins:
         try:
             await self._storage.write(logins.renew, login.id, moment - RENEW_AFTER, expires_at)
         except StorageUnavailable:
-            # In the log already, and the next request tries again.
+            # Already logged; the next request tries again.
             return
 
 
 def login_key(token: str) -> str:
-    """What a login is known by inside the app: nobody can log in with it."""
+    """The id of a login inside the app; it cannot be used to log in."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

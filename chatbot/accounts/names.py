@@ -1,4 +1,4 @@
-"""Names of accounts: how they are shown, what makes one unique, and which look like each other."""
+"""Account names: how they are shown, what makes them unique, and which look alike."""
 
 import re
 import unicodedata
@@ -6,11 +6,11 @@ import unicodedata
 from chatbot.errors import BadName, MixedScripts
 
 NAME_KEY_LENGTH = 128
-# Normalizing takes quadratic time for long runs of combining marks, so longer text is not tried.
+# Normalizing long runs of combining marks takes quadratic time, so longer text is refused.
 LONGEST_TYPED = 1024
 
-# Shows nothing, so it counts neither for the length of a name nor for its uniqueness: joiners and
-# variation selectors (which Persian, Indic scripts and emoji need), fillers, the blank of Braille.
+# Invisible characters; they do not count for a name's length or uniqueness: joiners and variation
+# selectors (needed by Persian, Indic scripts and emoji), fillers, the Braille blank.
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u200c\u200d\u2800\u3164"
     "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -18,8 +18,8 @@ UNSEEN = re.compile(
 JOINERS = "\u200c\u200d"
 
 
-# Letters that look like Latin ones in most typefaces, and signs that look like each other in
-# Chinese and Japanese: the part of Unicode's confusables (UTS 39) that people have on keyboards.
+# Letters that look like Latin ones in most fonts, and Chinese and Japanese signs that look alike:
+# the part of Unicode's confusables (UTS 39) that keyboards have.
 LOOK_ALIKES = {
     "аɑα": "a", "ЬƄ": "b", "АΑ": "A", "ВΒ": "B", "сϲ": "c", "СϹ": "C", "ԁ": "d", "еҽ": "e",
     "ЕΕ": "E", "ɡց": "g", "Ԍ": "G", "һհ": "h", "НΗ": "H", "іι": "i", "јյ": "j", "ЈͿ": "J",
@@ -41,7 +41,7 @@ def clean_name(typed: str) -> str:
     if len(name) > LONGEST_TYPED or not all(map(_can_be_in_name, name)):
         raise BadName()
     if not name or unicodedata.category(name[0]).startswith("M"):
-        # A mark would stand on whatever is printed before the name.
+        # A leading mark would combine with the text before the name.
         raise BadName()
     name = " ".join(unicodedata.normalize("NFC", name).split())
     if len(name) > 32 or len(UNSEEN.sub("", name)) < 2 or len(name_key(name)) > NAME_KEY_LENGTH:
@@ -50,9 +50,9 @@ def clean_name(typed: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """What makes a name unique: two names with the same key look the same, or nearly so."""
+    """The unique key of a name: two names with the same key look (nearly) the same."""
     key = unicodedata.normalize("NFKC", UNSEEN.sub("", name)).casefold()
-    # Folding can leave, or make, characters that are not normal; twice reaches the end.
+    # Casefolding can produce characters that are not in NFKC; a second pass is enough.
     key = unicodedata.normalize("NFKC", key).casefold()
     return UNSEEN.sub("", unicodedata.normalize("NFKC", key))
 
@@ -64,8 +64,8 @@ def _can_be_in_name(character: str) -> bool:
 
 
 def new_name(typed: str) -> str:
-    """`clean_name` for an account to be made. Raises `MixedScripts` for letters of several scripts,
-    but for those that people of East Asia mix, with Latin ones among them."""
+    """`clean_name` for a new account. Raises `MixedScripts` for letters of several scripts, except
+    East Asian ones and Latin."""
     name = clean_name(typed)
     scripts = {script for script in map(_script, unicodedata.normalize("NFKC", name)) if script}
     if len(scripts) > 1 and not scripts <= {*EAST_ASIAN, "LATIN"}:
@@ -74,9 +74,9 @@ def new_name(typed: str) -> str:
 
 
 def look_of(name: str) -> str:
-    """What a name looks like: two names of the same look are hard to tell apart."""
+    """A key for the look of a name: two names with the same key are hard to tell apart."""
     look = unicodedata.normalize("NFKC", UNSEEN.sub("", name)).translate(LOOKS).casefold()
-    # A small letter of a capital may look like yet another one.
+    # Casefolding may produce another letter with a look-alike.
     look = look.translate(LOOKS)
     return "".join(look.split()).replace("rn", "m").replace("vv", "w")
 

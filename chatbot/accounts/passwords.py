@@ -1,4 +1,4 @@
-"""Passwords: which are taken, and their bcrypt hashes, which is all that is kept of them."""
+"""Passwords: which are allowed, and their bcrypt hashes. Only the hash is stored."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ from chatbot.errors import BadPassword
 
 LENGTHS = range(8, 129)
 
-# The commonest of at least 8 characters, Chinese habits among them (520 1314: love you for life).
+# The most common passwords of 8 or more characters, also Chinese ones (520 1314: love for life).
 COMMON = """
 00000000 0123456789 01234567 1122334455 11223344 111222333 123123123 12312312 123321123 123454321
 12345678 123456789 1234567890 12345678910 1234567891 123456788 123456aa 123456abc 123456qq 12341234
@@ -35,11 +35,11 @@ COMMON_PASSWORDS = frozenset(COMMON.split())
 
 
 class Passwords:
-    """Hashes on threads of their own, so that a rush of logins keeps nobody else waiting."""
+    """Computes hashes on separate threads, so that many logins do not delay other requests."""
 
     def __init__(self, bcrypt_cost: int) -> None:
         self._cost = bcrypt_cost
-        # A well-formed hash of no password: it costs what a real one costs, and never fits.
+        # A valid hash that no password matches; checking it takes as long as a real one.
         self._nobodys_hash = bcrypt.gensalt(bcrypt_cost).decode() + "." * 31
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "bcrypt")
 
@@ -50,8 +50,7 @@ class Passwords:
         return hashed.decode()
 
     async def fits(self, password: str, password_hash: str | None) -> bool:
-        """Whether this is the password of that hash. Without a hash it is not, and that takes as
-        long to find out."""
+        """Whether this is the password of that hash. Without a hash: False, after the same time."""
         known = (password_hash or self._nobodys_hash).encode()
         loop = asyncio.get_running_loop()
         fits = await loop.run_in_executor(self._threads, bcrypt.checkpw, _prehash(password), known)
@@ -62,7 +61,7 @@ class Passwords:
 
 
 def check_new(typed: str) -> None:
-    """Return if somebody may take this password; else raises `BadPassword`."""
+    """Return if this new password is allowed; else raise `BadPassword`."""
     if len(typed) > LONGEST_TYPED or any(map(_is_surrogate, typed)):
         raise BadPassword()
     password = unicodedata.normalize("NFKC", typed)
@@ -77,7 +76,7 @@ def _is_surrogate(character: str) -> bool:
 
 
 def _prehash(password: str) -> bytes:
-    """What bcrypt gets: always 44 bytes, because it takes 72 at most and stops at a zero byte."""
-    # Nobody has a password that is cut here.
+    """The input for bcrypt: always 44 bytes, because bcrypt stops after 72 bytes or at a NUL."""
+    # `check_new` refuses passwords that would be cut here.
     plain = unicodedata.normalize("NFKC", password[:LONGEST_TYPED])
     return base64.b64encode(hashlib.sha256(plain.encode("utf-8", "surrogatepass")).digest())

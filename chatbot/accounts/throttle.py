@@ -1,4 +1,4 @@
-"""How often somebody may try a password or register, by account and by address."""
+"""Limits how often a password or a registration may be tried, by account and by address."""
 
 import math
 from collections.abc import Mapping
@@ -14,13 +14,14 @@ WINDOW = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Limit:
-    """How many failures are free within `WINDOW`; the wait then doubles from 2 s to `longest`."""
+    """`free` failures within `WINDOW` cost no wait; then the wait doubles from 2 s to `longest`
+    seconds."""
 
     free: int
     longest: int
 
     def wait(self, failures: int, last: datetime, at: datetime) -> float:
-        """Seconds from `at` until the next attempt is let through; not positive: right away."""
+        """Seconds from `at` until the next attempt is allowed; zero or less means now."""
         if failures < self.free:
             return 0
         delay = min(2 ** (failures - self.free + 1), self.longest)
@@ -28,15 +29,15 @@ class Limit:
 
 
 PER_ACCOUNT = Limit(free=5, longest=300)
-# A school, or everybody behind one proxy, may share an address: more is free, and waits stay short.
+# A school, or all users of a proxy, may share an address: more attempts are free, waits are short.
 PER_ADDRESS = Limit(free=20, longest=60)
 
 
 def count_attempt(limits: Mapping[str, Limit]) -> list[int]:
-    """Count an attempt for every subject before its outcome is known; raises `TooManyAttempts`.
+    """Count an attempt for every subject before its outcome is known; returns the ids.
 
-    An attempt that succeeds is to be forgotten again by its id; one that is turned away here is not
-    counted. In a transaction.
+    The caller deletes a successful attempt with `attempts.forget`. Raises `TooManyAttempts`; then
+    nothing is counted. Runs in a transaction.
     """
 
     def check(failures: Failures, at: datetime) -> None:

@@ -1,6 +1,6 @@
-"""Bounds for the body of any answer: how many bytes are read of it, and into how many they unpack.
+"""Limits the size of every response body, before and after decompression.
 
-Put between httpx and the network, so that they hold for what the SDK reads by itself, too.
+Sits between httpx and the network, so the limits also hold for what the SDK reads.
 """
 
 import zlib
@@ -9,17 +9,17 @@ from collections.abc import AsyncIterator
 import httpx
 
 ERROR_BYTES = 64 * 1024
-"""Of an error's body; the rest is left unread."""
+"""Limit for the body of an error; the rest is not read."""
 STREAM_BYTES = 64 * 1024 * 1024
-"""Of a stream: several times what the longest reply takes with an event for each token."""
+"""Limit for a stream: several times the longest reply with one event per token."""
 BODY_BYTES = 4 * 1024 * 1024
-"""Of any other body."""
+"""Limit for any other body."""
 PIECE_BYTES = 64 * 1024
-"""How much is unpacked at once."""
+"""How many bytes are decompressed at once."""
 
 
 async def bound(response: httpx.Response) -> None:
-    """Bound the body of an answer that is about to be read (a `response` hook of httpx)."""
+    """Limit the body of a response that is about to be read (a `response` hook of httpx)."""
     packed = response.headers.pop("content-encoding", "").strip().lower()
     assert isinstance(response.stream, httpx.AsyncByteStream)
     streamed = "event-stream" in response.headers.get("content-type", "")
@@ -34,7 +34,7 @@ class _Bounded(httpx.AsyncByteStream):
         self._packed = packed
         self._most = most
         self._cut = cut
-        """Whether the beginning of a body that is too long is worth having."""
+        """Whether to cut a body that is too long; otherwise it is an error."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = self._most
@@ -50,7 +50,7 @@ class _Bounded(httpx.AsyncByteStream):
                 raise httpx.RemoteProtocolError("the answer is longer than any reply")
 
     async def _unpacked(self) -> AsyncIterator[bytes]:
-        # Nobody asked for it, but some proxies pack all that passes.
+        # The client does not accept compression, but some proxies compress everything.
         if self._packed not in ("gzip", "x-gzip", "deflate"):
             raise httpx.DecodingError(f"packed as {self._packed[:20]!r}")
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)

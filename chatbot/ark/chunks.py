@@ -1,16 +1,16 @@
-"""What comes out of a model call, whatever API it went through."""
+"""The events of a model call, the same for every API."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 MOST_TOKENS = 2_000_000
-"""No call uses more: the largest models read a million tokens and write 400,000."""
+"""No call uses more tokens: the largest models read a million and write 400,000."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Usage of one call as the server told it: `prompt` includes `cached`, `completion` includes
-    `reasoning`. None stands for a number that was not told, or that cannot be one."""
+    """Usage of one call as the server reported it: `prompt` includes `cached`, `completion`
+    includes `reasoning`. None means that the number was missing or invalid."""
 
     prompt: int | None = None
     cached: int = 0
@@ -19,17 +19,17 @@ class Tokens:
 
 
 def counted(told: object) -> int | None:
-    """A number of tokens that a server told, if it can be one; else None."""
+    """The token count that a server reported, if it is valid; else None."""
     # True is an int in Python, and a broken server may send anything.
     return told if type(told) is int and 0 <= told <= MOST_TOKENS else None
 
 
 @dataclass(frozen=True, slots=True)
 class CallStarts:
-    """A call to Ark is about to be made, with the most tokens that it can use.
+    """A call to Ark is about to be made; it can use at most these tokens.
 
-    The call is made when the next event is asked for, so who cannot pay for it asks for no more.
-    What comes before the next `CallStarts` belongs to this call.
+    The call is made when the consumer requests the next event. A consumer that cannot pay for it
+    stops here. The events up to the next `CallStarts` belong to this call.
     """
 
     prompt_tokens: int
@@ -38,17 +38,17 @@ class CallStarts:
     hides_thoughts: bool = False
     """Whether the model may think without showing all of it."""
     then: tuple["CallStarts", ...] = ()
-    """The calls that this one is made for; without them it would be made in vain."""
+    """Calls that must follow; this call is useless without them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """The last call failed and another will be made in its place."""
+    """The last call failed; another call will replace it."""
 
     applied: bool
-    """Whether Ark may have counted it."""
+    """Whether Ark may have counted this call."""
     wrote: bool
-    """Whether Ark may have begun to answer, seen or unseen."""
+    """Whether Ark may have generated tokens, even if none arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +58,18 @@ class Chunk:
     text: str = ""
     thought: str = ""
     finish: str = ""
-    """Ark's finish_reason, on the chunk that has it: stop, length, content_filter, …"""
+    """Ark's finish_reason, on the last chunk: stop, length, content_filter, …"""
     tokens: Tokens | None = None
     ref: str = ""
-    """The id the reply is stored under, where it is; told as soon as it is known, and with the
-    finish_reason."""
+    """The id of the stored reply, if Ark stores it; on the first chunk that has it, and on the one
+    with the finish_reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemorySaved:
-    """What Ark will hold for the conversation once this turn has ended well.
+    """What Ark holds for the conversation if this turn ends well.
 
-    `ref` is None for a memory that keeps nothing there.
+    `ref` is None for a kind of memory that stores nothing at Ark.
     """
 
     kind: str
@@ -79,14 +79,14 @@ class MemorySaved:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A quiet remark for the user, by its code in `ui/texts.py`."""
+    """A note for the user; `code` is its key in `ui/texts.py`."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class PromptMessage:
-    """One message as a model is given it."""
+    """One message as a model gets it."""
 
     role: str
     content: str
@@ -94,11 +94,11 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class RemoteContext:
-    """What a question is asked on top of."""
+    """The memory at Ark to which a question is added."""
 
     ref: str | None = None
-    """What Ark holds; None when nothing does, so that a memory is built from the history."""
+    """Ark's id of the memory; None if there is none and it must be built from the history."""
     tokens: int = 0
-    """The most tokens that Ark can count for what it holds."""
+    """The most tokens that Ark can count for this memory."""
     lacking: tuple[PromptMessage, ...] = ()
-    """Messages of the branch that `ref` lacks yet: they travel with the question."""
+    """Messages of the branch that are not in `ref` yet: they are sent with the question."""

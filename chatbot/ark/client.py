@@ -1,7 +1,7 @@
 """Ark through Volcengine's SDK: create a context, stream a reply, translate errors.
 
-The only importer of the SDK. What the SDK raises, in any of its shapes, becomes an `ArkError`
-here, once. No retries here: which call may be repeated is for `memory.py` to say.
+The only importer of the SDK. Every exception of the SDK becomes an `ArkError` here. No retries
+here: `memory/choose.py` decides which call may be repeated.
 """
 
 import asyncio
@@ -42,29 +42,28 @@ from chatbot.errors import ArkError, ArkSilent, ReplyTooLong, StreamBroken
 
 CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 30
-"""How long an idle connection is kept for the next question, which then needs no handshake; by
-default five. Servers commonly wait for a minute."""
+"""How long an idle connection is kept, so that the next question needs no handshake. The default
+of httpx is 5; servers usually keep it for a minute."""
 ARK_PATH = re.compile(r"/api/(?:\w+/)?v3$")
 """How Ark's addresses end, those of its plans (`/api/coding/v3`) included."""
 THINKING_OFF = {"type": "disabled"}
-"""Current models think unless they are told not to, which takes them half a minute more."""
+"""Current models think by default, which takes half a minute more."""
 SPARE_EVENTS = 1_000
-"""Events without text that a stream may have, beside two for each token it may take."""
+"""Events without text that a stream may have, in addition to two for each allowed token."""
 LIMITS = httpx.Limits(
     max_connections=1000,
-    # Each request looks at every idle connection: a hundred of them took a fifth of a crowd's time.
+    # Each request checks every idle connection: 100 of them took 20 % of the time under load.
     max_keepalive_connections=10,
     keepalive_expiry=KEEPALIVE_SECONDS,
 )
 SDK_FAILURES = (ArkAPIError, httpx.HTTPError, BrokenEvent, ValueError, RecursionError)
-"""Everything a call or a running stream can raise; the last two come out of JSON that the SDK
-reads."""
+"""All exceptions of a call or a stream; the last two come from JSON that the SDK parses."""
 
 
 class ArkClient:
     """One AsyncArk for the life of the process. Use it in one event loop; `close` it there.
 
-    A `model` is as ARK_MODEL names it. `Dialect` says what the model has refused so far.
+    `model` has the form of ARK_MODEL. `Dialect` says what the model has refused so far.
     """
 
     def __init__(
@@ -74,20 +73,20 @@ class ArkClient:
         self.speaks_ark = bool(ARK_PATH.search(base_url))
         self._first_token_seconds = first_token_seconds
         self._idle_seconds = idle_seconds
-        # The SDK's own retry re-sends a POST after a timeout, which would apply one turn twice
-        # to a session context.
+        # The SDK's own retry repeats a POST after a timeout, which would add a turn twice to a
+        # session context.
         self._ark = AsyncArk(
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
-            # Each call below has its own limit; one of httpx's is set anew for every piece read.
+            # Each call below has its own limit; httpx restarts its read timeout at every piece.
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             http_client=httpx.AsyncClient(
                 event_hooks={
                     "request": [] if self.speaks_ark else [_drop_nulls],
                     "response": [bound],
                 },
-                # Texts of a few bytes are not worth packing, and what is not packed cannot burst.
+                # No compression: the texts are short, and there can be no decompression bomb.
                 headers={"Accept-Encoding": "identity"},
                 limits=LIMITS,
             ),
@@ -97,15 +96,15 @@ class ArkClient:
         await self._ark.close()
 
     def hides_thoughts(self, dialect: Dialect) -> bool:
-        """Whether the model may think without showing all of it: Ark's newer ones show a summary
-        of their thoughts, if they cannot be told not to think."""
+        """Whether the model may think without showing all of it: Ark's newer models show only a
+        summary, unless thinking can be switched off."""
         return self.speaks_ark and not dialect.takes("thinking")
 
     async def create_context(
         self, model: str, lines: Iterable[PromptMessage], ttl: int
     ) -> tuple[str, Tokens | None]:
-        """The id of a new session context that holds these messages, and what it took
-        (docs/82379/1528789).
+        """Create a session context with these messages (docs/82379/1528789); returns its id and
+        its usage.
 
         `ttl` is in seconds. The last message must not be the assistant's.
         """
@@ -118,7 +117,7 @@ class ArkClient:
             raise ArkSilent("context.create") from None
         except SDK_FAILURES as error:
             raise self._translate(error, "create", model) from error
-        # Anything can stand in the place of a context, such as a page of a proxy.
+        # The answer may be anything, such as a page of a proxy.
         ref = read_ref(getattr(context, "id", None))
         if not ref:
             raise StreamBroken("context.create answered something else")
@@ -132,7 +131,7 @@ class ArkClient:
         max_tokens: int,
         dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
-        """The reply to new messages of a session context, as it comes (docs/82379/1529329)."""
+        """Stream the reply to new messages in a session context (docs/82379/1529329)."""
         return self._stream(
             "context",
             model,
@@ -157,10 +156,10 @@ class ArkClient:
         expires_at: datetime,
         dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
-        """The reply of the Responses API, stored until `expires_at` (docs/82379/1569618).
+        """Stream a reply of the Responses API, stored until `expires_at` (docs/82379/1569618).
 
-        It goes on from the stored reply `previous`; `max_tokens` includes the thoughts. No
-        `caching`: what is said again is cached by itself, and asking for it costs storage.
+        It continues the stored reply `previous`; `max_tokens` includes the thoughts. `caching` is
+        not set: repeated input is cached automatically, and explicit caching costs storage.
         """
         fields: dict[str, Any] = {}
         if dialect.takes("thinking"):
@@ -186,10 +185,10 @@ class ArkClient:
     def stream_chat(
         self, model: str, lines: Iterable[PromptMessage], max_tokens: int, dialect: Dialect = PLAIN
     ) -> AsyncIterator[Chunk]:
-        """The reply to a whole history (docs/82379/1494384), of Ark or a compatible server.
+        """Stream the reply to a history (docs/82379/1494384), from Ark or a compatible server.
 
-        Of Ark's two limits the one is asked for that includes the thoughts, as long as the model
-        takes it.
+        Of Ark's two limits it sends the one that includes the thoughts, unless the model has
+        refused it.
         """
         fields = _usage_wanted(dialect)
         if self.speaks_ark and dialect.takes("thinking"):
@@ -213,7 +212,7 @@ class ArkClient:
         )
 
     async def forget_response(self, response_id: str) -> None:
-        """Delete a stored response (docs/82379/1783719); one that is gone already is fine."""
+        """Delete a stored response (docs/82379/1783719); a missing one is no error."""
         try:
             async with asyncio.timeout(self._first_token_seconds):
                 await self._ark.responses.delete(response_id)
@@ -259,7 +258,7 @@ class ArkClient:
                         if silent < 0:
                             raise ReplyTooLong()
                     if event is ENDED and answered and not finished and not self.speaks_ark:
-                        # Servers of other makes may leave the reason out.
+                        # Servers of other vendors may omit the reason.
                         chunk = Chunk(finish="stop")
                     if chunk.finish and not answered and api == "responses":
                         chunk = _with_output(chunk, event)
@@ -273,7 +272,7 @@ class ArkClient:
             raise self._translate(error, api, model) from error
         finally:
             if stream is not None:
-                # A stream left open goes on, and is billed, at Ark's side.
+                # Ark continues and bills a stream that is left open.
                 with suppress(httpx.HTTPError):
                     await stream.close()
 
@@ -293,7 +292,7 @@ class ArkClient:
                 headers.get("retry-after", ""),
             )
             translated = error_for(refusal, api, model)
-            # An error of Ark's own comes in the place of an answer; a proxy's page may hide one.
+            # After an error of Ark itself there is no answer; a proxy's page may hide one.
             translated.wrote = not (translated.from_ark or translated.ark_code)
         elif isinstance(error, ArkAPIConnectionError):
             translated = unreachable(error)(repr(error))
@@ -306,8 +305,8 @@ class ArkClient:
 
 
 async def _drop_nulls(request: httpx.Request) -> None:
-    """Leave unset arguments out of the body: the SDK spells out more than 20 of them as null,
-    which Ark takes and strict servers refuse."""
+    """Remove null fields from the body: the SDK sends more than 20 unset arguments as null, which
+    Ark accepts but strict servers refuse."""
     if request.method == "POST":
         fields = json.loads(request.content)
         body = json.dumps({key: value for key, value in fields.items() if value is not None})
@@ -326,7 +325,7 @@ def _usage_wanted(dialect: Dialect) -> dict[str, Any]:
 
 
 def _with_output(chunk: Chunk, event: Event) -> Chunk:
-    """The last chunk of a stream, with the text of its event when none has come before."""
+    """The last chunk of a stream, with the text of its event if no text has come before."""
     try:
         said = output_of(event)
     except ODD:

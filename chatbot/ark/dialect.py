@@ -1,7 +1,7 @@
-"""How a model is asked through one API, which it may want in other words than the next one.
+"""Which request fields one model accepts on one API.
 
-`Memories` begins with what Ark documents, leaves out what a model refuses, and keeps what it has
-learned so for the life of the process.
+`Memories` first sends what Ark documents, leaves out what a model refuses, and remembers that for
+the life of the process.
 """
 
 from dataclasses import dataclass, replace
@@ -10,13 +10,13 @@ from chatbot.errors import FieldRefused
 
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 OPTIONAL = ("thinking", "expire_at", "stream_options", "max_completion_tokens", "max_tokens")
-"""What can be left out. Of the last two the other one is sent then; the Responses API has only one
-limit, and without it nobody knows what a reply costs."""
+"""Fields that can be left out. If one of the last two is refused, the other one is sent. The
+Responses API has only one limit, which stays: without it the cost of a reply has no limit."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a model does not take. `most_output` is its largest limit of output tokens."""
+    """The fields that a model refuses. `most_output` is its largest limit of output tokens."""
 
     refused: frozenset[str] = frozenset()
     most_output: int | None = None
@@ -25,11 +25,11 @@ class Dialect:
         return field not in self.refused
 
     def output(self, max_tokens: int) -> int:
-        """The limit of output tokens to ask for."""
+        """The limit of output tokens to send."""
         return max_tokens if self.most_output is None else min(max_tokens, self.most_output)
 
     def after(self, error: FieldRefused) -> "Dialect | None":
-        """How to ask instead; None when the error tells nothing new."""
+        """The dialect for the next try; None if the error says nothing new."""
         if error.at_most is not None and error.field in LIMITS:
             if error.at_most < 1 or error.at_most == self.most_output:
                 return None

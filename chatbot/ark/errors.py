@@ -1,6 +1,6 @@
-"""Which of our errors an answer of Ark, or of a server like it, stands for.
+"""Translates error responses of Ark, or of a compatible server, to our errors.
 
-Decided by code, then by parameter and status, by the message only where nothing else tells
+It looks at the code, then at parameter and status, and at the message only if nothing else helps
 (docs/82379/1299023). Knows nothing of the SDK.
 """
 
@@ -42,7 +42,7 @@ from chatbot.errors import (
 Api = Literal["create", "context", "responses", "chat", "delete"]
 CONTEXT_APIS = ("create", "context")
 
-# Ark's codes, then those of OpenAI and of servers that copy it, which hide the code in `type`.
+# Ark's codes, then those of OpenAI and of compatible servers, which put the code in `type`.
 BY_CODE: dict[str, type[ArkError]] = {
     "AuthenticationError": KeyRefused,
     "InvalidAccountStatus": AccessRefused,
@@ -78,13 +78,13 @@ LOST_PARAMS = ("context_id", "previous_response_id")
 SENT: dict[Api, tuple[str, ...]] = {
     "create": (),
     "context": ("max_tokens", "stream_options"),
-    # The last four may be part of the chain that is gone on from.
+    # The last four may be part of the chain that is continued.
     "responses": ("thinking", "expire_at", "max_output_tokens", "caching", "instructions",
                   "text", "tools"),
     "chat": ("thinking", "max_completion_tokens", "max_tokens", "stream_options"),
     "delete": (),
 }  # fmt: skip
-"""Fields that a request can do without, or with a smaller number."""
+"""Fields that a request can omit, or send with a smaller number."""
 
 _NAMED = "|".join(sorted({name for names in SENT.values() for name in names}, reverse=True))
 NAMED_IN_MESSAGE = re.compile(
@@ -100,14 +100,14 @@ TOO_LONG = re.compile(
 )
 WINDOW = re.compile(r"(?:maximum context length is|context size) \(?(\d{1,7})\b")
 PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
-"""What codes, parameters and ids look like. Anything else may be what somebody wrote."""
+"""The form of codes, parameters and ids. Other text may be a user's."""
 REQUEST_ID = re.compile(r"request id: ([\w-]{1,80})", re.IGNORECASE)
 LONGEST_WAIT = 86_400
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer other than 200, or an error told in a stream, in which case `status` is 0."""
+    """A response other than 200, or an error inside a stream; then `status` is 0."""
 
     status: int
     body: Any
@@ -134,19 +134,19 @@ class Refusal:
 
     @property
     def from_ark(self) -> bool:
-        """Whether it has Ark's form, or is the empty 404 that Ark has for paths it lacks."""
+        """Whether it has Ark's form, or is the empty 404 that Ark sends for unknown paths."""
         if isinstance(self.body, dict):
             return bool(plain(self.fields.get("code")) and plain(self.fields.get("type")))
         return self.status == 404 and self.message.strip() in ("", "404 page not found")
 
 
 def plain(value: Any) -> str:
-    """A name as a server gives it, "" for anything that is no name."""
+    """The value if it looks like a code or id, else ""."""
     return value if isinstance(value, str) and PLAIN.fullmatch(value) else ""
 
 
 def error_for(refusal: Refusal, api: Api, model: str) -> ArkError:
-    """The error of a call to `api` that was answered so."""
+    """The error for a call to `api` that got this refusal."""
     kind = _kind(refusal, api)
     named = REQUEST_ID.search(refusal.message)
     error = kind(
@@ -160,7 +160,7 @@ def error_for(refusal: Refusal, api: Api, model: str) -> ArkError:
         from_ark=refusal.from_ark,
     )
     if api in CONTEXT_APIS and isinstance(error, ModelNotFound | AccessRefused | WrongAddress):
-        # The Context API is being shut, model by model; how it says so is not documented.
+        # Ark closes the Context API model by model; the error for that is not documented.
         error.curable = error.ark_code not in ("ModelNotOpen", "InvalidAccountStatus")
     if isinstance(error, FieldRefused):
         error.field = _field(refusal, api)
@@ -175,7 +175,7 @@ def error_for(refusal: Refusal, api: Api, model: str) -> ArkError:
 
 
 def seconds_to_wait(retry_after: str) -> float | None:
-    """A Retry-After header (RFC 9110, 10.2.3) in seconds, None without a usable one."""
+    """A Retry-After header (RFC 9110, 10.2.3) in seconds; None if it is not usable."""
     text = retry_after.strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
         return min(float(text), LONGEST_WAIT)
@@ -230,14 +230,14 @@ def _by_status(refusal: Refusal, api: Api) -> type[ArkError]:
 
 def _not_found(refusal: Refusal, api: Api) -> type[ArkError]:
     code = refusal.code
-    # What Ark answers for an expired context is not documented; `NotFound.…` is its generic row
-    # for a resource.
+    # The error for an expired context is not documented; `NotFound.…` is the generic code for a
+    # missing resource.
     if code.startswith("NotFound."):
         return ContextLost if api in ("context", "responses") else ModelNotFound
     if api != "chat":
-        # A server that is not Ark has no such path, and says so in its own words.
+        # Another server than Ark lacks this path and says so in its own words.
         return NotSupported
-    # Ollama and vLLM name the model they lack; whoever lacks the path has no such words.
+    # Ollama and vLLM name the missing model; for a missing path no server does.
     return ModelNotFound if "model" in refusal.message.lower() else WrongAddress
 
 
@@ -256,7 +256,7 @@ def _bad_request(refusal: Refusal, api: Api) -> type[ArkError]:
 
 
 def _field(refusal: Refusal, api: Api) -> str:
-    """The field that is at fault and can be left out, "" when it is another or not told."""
+    """The refused field if it can be left out; "" if it cannot or is not named."""
     field = refusal.param.partition(".")[0]
     if not field and (named := NAMED_IN_MESSAGE.search(refusal.message)):
         field = next(filter(None, named.groups()), "").lower()

@@ -1,7 +1,7 @@
-"""What the events of a stream say, in either of Ark's two spellings, as chunks.
+"""Converts the events of a stream, of either API of Ark, to chunks.
 
-A server may send anything: what cannot be read raises one of `ODD`, numbers that cannot be are
-taken as not told, and names are bounded.
+A server may send anything: unreadable data raises one of `ODD`, invalid numbers count as missing,
+and names have a maximum length.
 """
 
 from typing import Any
@@ -11,23 +11,23 @@ from chatbot.ark.errors import Refusal, plain
 
 Event = dict[str, Any]
 ODD = (AttributeError, KeyError, TypeError, ValueError)
-"""What reading an answer of an unexpected shape raises."""
+"""Exceptions for an answer of unexpected shape."""
 REF_CHARS = 200
 
 
 def told_error(event: Event) -> Refusal | None:
-    """The error that an event tells in the middle of a stream, in any of its forms."""
+    """The error that an event in a stream reports, in any of its forms; None if it has none."""
     error = event.get("error")
     if event.get("type") == "response.failed":
         error = (event.get("response") or {}).get("error") or {}
     elif error is None and "code" in event and "choices" not in event:
-        # `event: error`, and the Responses API's own: code and message stand outermost.
+        # `event: error`, and the form of the Responses API: code and message are at the top level.
         error = event
     return None if error is None else Refusal(0, error)
 
 
 def chat_chunk(event: Event) -> Chunk:
-    """A chunk of chat completions (docs/82379/1494384), also one whole answer."""
+    """The chunk of an event of chat completions (docs/82379/1494384), or of a whole answer."""
     # `choices` is [] on the usage chunk and may be null or a string on a bad one; `delta` and
     # its fields may be null.
     choices = event.get("choices")
@@ -36,16 +36,15 @@ def chat_chunk(event: Event) -> Chunk:
         return Chunk(tokens=tokens)
     choice = choices[0]
     delta = choice.get("delta") or choice.get("message") or {}
-    # `reasoning` is what Ollama and newer vLLM call it.
+    # Ollama and newer vLLM call it `reasoning`.
     thought = _text(delta.get("reasoning_content") or delta.get("reasoning"))
     return Chunk(_text(delta.get("content")), thought, _finish(choice.get("finish_reason")), tokens)
 
 
 def response_chunk(event: Event) -> Chunk:
-    """A chunk from an event of the Responses API (docs/82379/1599499).
+    """The chunk of an event of the Responses API (docs/82379/1599499).
 
-    By the event's `type` only: the SDK makes an event of another kind of a type it does not know.
-    Unknown types say nothing.
+    Looks only at the event's `type`. Unknown types give an empty chunk.
     """
     match event.get("type"):
         case "response.output_text.delta":
@@ -57,15 +56,14 @@ def response_chunk(event: Event) -> Chunk:
         case "response.completed" | "response.incomplete" as type:
             return _end(event.get("response") or {}, type.removeprefix("response."))
         case None if event.get("status") in ("completed", "incomplete"):
-            # The whole response in one piece, though a stream was asked for.
+            # The whole response in one piece, although a stream was requested.
             end, said = _end(event, event["status"]), output_of(event)
             return Chunk(said.text, said.thought, end.finish, end.tokens, end.ref)
     return Chunk()
 
 
 def output_of(event: Event) -> Chunk:
-    """Text and thoughts of the response that a terminal event holds, for a stream without
-    deltas."""
+    """Text and thoughts of the response in a final event, for a stream without deltas."""
     response = event.get("response") or event
     texts, thoughts = [], []
     for item in response.get("output") or []:
@@ -80,7 +78,7 @@ def output_of(event: Event) -> Chunk:
 
 
 def read_usage(usage: Any) -> Tokens | None:
-    """Usage as a server reports it, in the spelling of either API."""
+    """The usage that a server reports, with the field names of either API."""
     if not isinstance(usage, dict):
         return None
 
@@ -103,7 +101,7 @@ def read_usage(usage: Any) -> Tokens | None:
 
 
 def read_ref(value: Any) -> str:
-    """The id of a stored context or response, "" for anything that cannot be one."""
+    """The id of a stored context or response; "" if the value is not valid."""
     usable = isinstance(value, str) and len(value) <= REF_CHARS and value.isascii()
     return value if usable and value.isprintable() and not value.isspace() else ""
 
@@ -112,16 +110,16 @@ def _end(response: dict[str, Any], status: str) -> Chunk:
     tokens = read_usage(response.get("usage"))
     if status == "completed":
         return Chunk(finish="stop", tokens=tokens, ref=read_ref(response.get("id")))
-    # The reason is called `length`, or by OpenAI's word `max_output_tokens`.
+    # The reason is `length`, or `max_output_tokens` as at OpenAI.
     filtered = "content_filter" in str(response.get("incomplete_details"))
-    # It is stored, but what it holds need not be what was shown: no `ref` to go on from.
+    # Ark stores it, but maybe not with the text that was shown: do not continue from it.
     return Chunk(finish="content_filter" if filtered else "length", tokens=tokens)
 
 
 def _finish(value: Any) -> str:
     if value is None or value == "":
         return ""
-    # Whatever the reason is called, there is one.
+    # There is a reason, even if its name is unusable.
     return plain(value) or "stop"
 
 

@@ -1,4 +1,4 @@
-"""Why a service cannot be reached, as far as the network tells."""
+"""Finds out why a service cannot be reached."""
 
 import socket
 import ssl
@@ -9,7 +9,7 @@ DEEPEST = 10
 
 
 def unreachable(error: BaseException) -> type[ArkUnavailable]:
-    """The error for a connection that could not be made, by what lies behind the library's own."""
+    """The error for a failed connection, by the causes behind the library's exception."""
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return AddressUnknown

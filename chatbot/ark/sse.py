@@ -1,6 +1,6 @@
-"""Server-sent events (WHATWG HTML, 9.2) as Ark and OpenAI-compatible servers send them.
+"""Reads server-sent events (WHATWG HTML, 9.2) of Ark and OpenAI-compatible servers.
 
-Read here and not by the SDK, whose objects per event take seven times as long as the JSON.
+The SDK is not used for this: its object per event takes seven times as long as plain JSON.
 """
 
 import asyncio
@@ -16,21 +16,20 @@ BOM = b"\xef\xbb\xbf"
 END_SECONDS = 0.5
 """How long the end of a body may take after `[DONE]`."""
 EVENT_BYTES = 4 * 1024 * 1024
-"""The longest event: the last one of a response repeats the whole reply."""
+"""Limit of one event: the last one of a response repeats the whole reply."""
 ENDED: Final[dict[str, Any]] = {"type": "[DONE]"}
-"""Told in the place of `[DONE]`."""
+"""The event that stands for `[DONE]`."""
 
 
 class BrokenEvent(Exception):
-    """An event that is no JSON, or longer than any reply."""
+    """An event is not JSON, or longer than any reply."""
 
 
 async def read_events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    """The data of each event up to the end of the body or to `[DONE]`, which is told as `ENDED`.
+    """Yield the data of each event up to the end of the body or to `[DONE]`, given as `ENDED`.
 
-    A body that is one JSON object, though a stream was asked for, is told as one event. Raises
-    `BrokenEvent`. Lines are split as bytes: a JSON string may hold U+2028, at which text lines
-    would break.
+    A body that is one JSON object instead of a stream is one event. Raises `BrokenEvent`. Lines
+    are split as bytes: splitting text would break at U+2028, which a JSON string may contain.
     """
     data: list[bytes] = []
     size, rest = 0, b""
@@ -46,7 +45,7 @@ async def read_events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]
                 yield _event([await _whole(piece, pieces)])
                 return
         if b"\r" in piece or after_cr:
-            # A line ends with CR LF, with LF or with CR, and any of them may come in two pieces.
+            # A line ends with CR LF, LF or CR; a CR LF may be split over two pieces.
             if after_cr:
                 piece = piece.removeprefix(b"\n")
             after_cr = piece.endswith(b"\r")
@@ -75,7 +74,7 @@ async def read_events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]
 
 
 def _beginning(body: bytes) -> tuple[bytes, bool]:
-    """The body's beginning without a byte order mark, and whether it is long enough to tell."""
+    """The start of the body without a byte order mark, and whether it is long enough to decide."""
     if len(body) < len(BOM) and BOM.startswith(body):
         return body, False
     body = body.removeprefix(BOM)
@@ -93,7 +92,7 @@ async def _whole(beginning: bytes, pieces: AsyncIterator[bytes]) -> bytes:
 
 
 async def _read_out(pieces: AsyncIterator[bytes]) -> None:
-    """Read to the end of the body: only then can the next question use the connection."""
+    """Read to the end of the body, so that the next question can reuse the connection."""
     with suppress(TimeoutError, httpx.HTTPError):
         async with asyncio.timeout(END_SECONDS):
             async for _ in pieces:
@@ -104,7 +103,6 @@ def _event(data: list[bytes]) -> dict[str, Any]:
     try:
         event = json.loads(b"\n".join(data) if len(data) > 1 else data[0])
     except (ValueError, RecursionError) as error:
-        # Not only for bad syntax: bytes that are no UTF-8, a number of 5,000 digits, 10,000
-        # brackets in each other.
+        # Not only bad syntax: also invalid UTF-8, a number of 5,000 digits, 10,000 nested brackets.
         raise BrokenEvent(type(error).__name__) from None
     return event if isinstance(event, dict) else {}

@@ -1,16 +1,16 @@
-"""How many tokens a text takes at most, before anybody has counted them."""
+"""Estimates the most tokens that a text can take, before a server counts them."""
 
 import functools
 import re
 
 PER_MESSAGE = 8
-"""What the role and the separators of one message take at most."""
+"""The most tokens of the role and the separators of one message."""
 
 LONGEST_KEPT = 8_000
-"""Characters of the longest text whose estimate is kept in memory."""
+"""Longest text, in characters, whose estimate is cached."""
 
-# Each is one token for four public tokenizers (cl100k, o200k, DeepSeek V3, Qwen 3), whatever
-# stands beside it; only a space before it may split it.
+# Each is one token in four public tokenizers (cl100k, o200k, DeepSeek V3, Qwen 3), in any context
+# except after a space.
 _COMMON_CHINESE = (
     "一万三上下不与专业东两个中串为主么义之也书了事二于五些交产享京人亿今介从他付代以们件价任份企"
     "优会传但位体何余作你使例供価保信修倍值停像元先入全公共关其具内円册再写出击分列则初利别到制前"
@@ -26,7 +26,7 @@ _COMMON_CHINESE = (
     "释里重量金钟钮链销错键长開間関门闭问间队阳陆限院除雅集雷需非面音页项预频题额首验高黑"
     "，。、？！：；“”（）《》"
 )
-# Common ones that are at most two tokens for each of the four.
+# Common characters that are at most two tokens in all four.
 _FAIRLY_COMMON_CHINESE = (
     "七丑且世严丽乎乐九习乡买乱争云互亮亲什仇仍令休众伤伯估似低住便促俄候做健充光克八六兴兵兽军农"
     "冬决冷净准凉减几函切划刚创删判刮勇勤医千半卖印却厂厚又双受古句另史叶吃各吵味响哥哭哲唱善喜喝"
@@ -38,7 +38,7 @@ _FAIRLY_COMMON_CHINESE = (
     "街衣被裤观览觉警认让训讲许识诉词译诗诚谈贴贵贸赞走赶越趣跑跟跨跳轻辣边迎返远追适逃逻遍避那邻"
     "野钱银锅镇闹阴阵阻阿附陋陌降随隐难雨雪露静革鞋顶须顾领颜风飞香马黄龄龙"
 )
-# Each is one token for all four, with a space before it or at the start of a line.
+# Each is one token in all four, after a space or at the start of a line.
 _COMMON_WORDS = (
     "a add after again air all almost along also always an and animal another answer any are "
     "around as ask at back be because been before begin being below between big book both boy "
@@ -57,7 +57,7 @@ _COMMON_WORDS = (
     "walk want was watch water way we well were what when where which while white who why "
     "will with without word work world would write year you your "
 )
-# For at least one of the four these two letters are not one token.
+# In at least one of the four these two letters are not one token.
 _RARE_PAIR = re.compile(
     "b[qw]|f[jqz]|g[jkqvx]|h[jqx]|j[fgqvwxyz]|k[fqxz]|l[qwz]|m[hz]|n[qwz]|oq|pz|q[fgjkovyz]"
     "|r[jq]|sx|t[jq]|uq|v[jqxz]|w[jqvz]|x[ghjkqruvw]|y[fjqv]|z[gjqrv]"
@@ -71,9 +71,9 @@ _WORD = re.compile(r"((?:^| )[A-Z]?[a-z]++(?![^\x00-\x7f]|\w))|( ?[a-z]+)", re.M
 def estimate_tokens(text: str) -> int:
     """The most prompt tokens that one message can take.
 
-    A tokenizer that falls back to bytes never takes more than one for each byte of UTF-8. Less is
-    counted where four public tokenizers are known to take less: for the commonest Chinese
-    characters and English words, and for lower-case letters, of which two make a token.
+    A tokenizer with byte fallback never takes more than one token per byte of UTF-8. The estimate
+    is lower where four public tokenizers are known to take fewer: for the most common Chinese
+    characters and English words, and for lower-case letters, two per token.
     """
     return _kept(text) if len(text) <= LONGEST_KEPT else _estimate(text)
 
@@ -85,16 +85,16 @@ def _estimate(text: str) -> int:
     return size - saved + PER_MESSAGE
 
 
-# A history is counted anew for each question, and most of it has been counted before.
+# Each question counts the whole history again, so most texts are in the cache.
 _kept = functools.lru_cache(500)(_estimate)
 
 
 @functools.lru_cache(10_000)
 def _saved(whole: str, part: str) -> int:
-    """How many tokens a word takes less than bytes; `part` is one that stands beside others."""
+    """How many fewer tokens than bytes a word takes; `part` is a word next to other letters."""
     word = whole.lstrip(" ")
     if word.lower() in _WORDS:
         return len(whole) - 1
     letters = part or (whole if word.islower() else word[1:])
-    # Where each two letters would make a token, at most every third stays alone.
+    # If any two letters make a token, at most every third letter stays alone.
     return 0 if _RARE_PAIR.search(letters) else len(letters) // 3

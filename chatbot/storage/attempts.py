@@ -1,5 +1,5 @@
-"""Attempts to log in or register that failed, or whose outcome is not known yet: by account and by
-address, for all processes together."""
+"""Failed and unfinished attempts to log in or register, by account and by address, for all
+processes together."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from chatbot.storage.current import database, is_sqlite, now
 from chatbot.storage.tables import Attempt
 
 SKEW = timedelta(minutes=1)
-"""By how much the clock of another process's machine may be ahead."""
-# Any number will do, as long as nothing else locks it.
+"""How far ahead the clock of another machine may be."""
+# Any number that no other lock uses.
 LOCK = 0x61636374
 
 Failures = dict[str, tuple[int, datetime]]
@@ -22,25 +22,24 @@ Failures = dict[str, tuple[int, datetime]]
 def add(
     subjects: Collection[str], window: timedelta, check: Callable[[Failures, datetime], None]
 ) -> list[int]:
-    """Count an attempt for each subject before its outcome is known; the ids to forget it by.
+    """Count an attempt for each subject before its outcome is known; returns ids for `forget`.
 
-    Counting first is what makes a limit hold when many attempts come at once. `check` is given the
-    failures of the last `window` and the present moment, and raises what is wrong with them; then
-    nothing is counted.
+    Counting first makes a limit hold when many attempts come at once. `check` gets the failures of
+    the last `window` and the current time; if it raises, nothing is counted.
     """
     if not is_sqlite():
         # SQLite has one writer at a time; here two could count before either has inserted.
         database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
     moment = now()
     since, until = moment - window, moment + SKEW
-    # What was counted before the clock was set back would count for as long as it was ahead.
+    # Also drop attempts from the future: the clock was set back after they were counted.
     Attempt.delete().where((Attempt.at <= since) | (Attempt.at > until)).execute()
     check(_recent(subjects, since), moment)
     return [Attempt.create(subject=subject).id for subject in subjects]
 
 
 def forget(attempts: Iterable[int]) -> None:
-    """These attempts have succeeded."""
+    """Delete these attempts, because they succeeded."""
     Attempt.delete().where(Attempt.id.in_(list(attempts))).execute()
 
 

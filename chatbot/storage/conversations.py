@@ -1,7 +1,7 @@
-"""Conversations: whose they are, the list, what one has used.
+"""Conversations: their owner, the list, what each has used.
 
-Every query that starts from an id which a browser named also takes the user; what belongs to
-somebody else is not found.
+Every query with an id from a browser also takes the user; a conversation of another user is not
+found.
 """
 
 import uuid
@@ -29,7 +29,7 @@ class Listed(NamedTuple):
 
 
 class Totalled(NamedTuple):
-    """A conversation with what all its turns that ended have used: tokens, and micro-yuan."""
+    """A conversation with the sums of its ended turns, in tokens and micro-yuan."""
 
     id: uuid.UUID
     title: str
@@ -42,25 +42,24 @@ class Totalled(NamedTuple):
     completion: int
     micro_yuan: int
     has_versions: bool
-    """Whether it branches anywhere."""
+    """Whether the conversation has more than one branch."""
 
 
 def find(user_id: int, conversation_id: str | uuid.UUID | None) -> Any:
-    """The row of a conversation; raises `ConversationNotFound` unless it is the user's."""
+    """The row of a conversation. Raises `ConversationNotFound` unless the user owns it."""
     return _only(_find(_uuid(conversation_id), user_id))
 
 
 def hold(user_id: int, conversation_id: str | uuid.UUID | None) -> Any:
-    """`find`, for a transaction that changes it: nobody else changes a conversation of this user
-    before it ends."""
+    """`find`, and lock the user's conversations until the transaction ends."""
     hold_user(user_id)
     return find(user_id, conversation_id)
 
 
 def hold_user(user_id: int) -> None:
-    """Have others who change something of this user's wait for the end of the transaction."""
-    # On PostgreSQL two could look before either has written; SQLite has one writer at a time, and
-    # a transaction that writes is that one from its start.
+    """Make other transactions that change this user's data wait until this one ends."""
+    # On PostgreSQL two could read before either has written. On SQLite only one write transaction
+    # runs at a time.
     if not is_sqlite():
         _hold_user(user_id)
 
@@ -71,13 +70,13 @@ def listed(user_id: int, conversation_id: str) -> Listed:
 
 
 def totalled(user_id: int, conversation_id: str) -> Totalled:
-    """What a page shows of a conversation. Raises `ConversationNotFound`."""
+    """One conversation as a page shows it. Raises `ConversationNotFound`."""
     return Totalled(*_only(_totalled(_uuid(conversation_id), user_id, *leases())))
 
 
 def newest(user_id: int, limit: int, conditions: Iterable[Any] = ()) -> list[Listed]:
-    """The user's conversations that fulfil all conditions, newest first."""
-    # No whole rows: to make a hundred of them takes longer than all the rest.
+    """The user's conversations that match all conditions, newest first."""
+    # Tuples, not models: building 100 models takes longer than everything else.
     rows: Any = _columns(*leases()).where(Conversation.user == user_id)
     for condition in conditions:
         rows = rows.where(condition)
@@ -86,7 +85,7 @@ def newest(user_id: int, limit: int, conditions: Iterable[Any] = ()) -> list[Lis
 
 
 def start(user_id: int) -> str:
-    """The id of an empty conversation; one that was never written in is used again."""
+    """The id of an empty conversation; an unused one is reused."""
     hold_user(user_id)
     unused = Conversation.get_or_none(
         Conversation.user == user_id, Conversation.head_id.is_null(), Conversation.title == ""
@@ -98,7 +97,7 @@ def start(user_id: int) -> str:
 
 
 def rename(user_id: int, conversation_id: str, title: str) -> None:
-    """Give it another title. Raises `ConversationNotFound`."""
+    """Set a new title. Raises `ConversationNotFound`."""
     change(find(user_id, conversation_id).id, title=title)
 
 
@@ -107,10 +106,10 @@ def change(conversation_id: uuid.UUID, **values: Any) -> None:
 
 
 def held_tokens() -> int:
-    """About how many tokens Ark holds in the contexts that are in use and have not expired.
+    """The approximate number of tokens in contexts that are in use and have not expired.
 
-    Stored responses cost nothing: their cache works by itself (docs/82379/1398933). One pass over
-    the conversations.
+    Stored responses cost nothing: Ark caches them automatically (docs/82379/1398933). One pass
+    over the conversations.
     """
     alive = Conversation.memory_expires_at > now()
     in_use = Conversation.memory_upto.is_null(False) & (Conversation.memory_kind == "context")
@@ -133,7 +132,7 @@ def _uuid(conversation_id: str | uuid.UUID | None) -> uuid.UUID:
 
 def _is_running(after: Any, until: Any) -> Any:
     mine = (Turn.conversation == Conversation.id) & STREAMING & lease_runs(after, until)
-    # With a name of its own: else Peewee reads one out of the text.
+    # Without an alias Peewee derives a name from the text.
     return fn.EXISTS(Turn.select(SQL("1")).where(mine)).alias("turn_is_running")
 
 
@@ -162,7 +161,7 @@ def _listed(conversation_id: Any, user_id: Any, after: Any, until: Any) -> Any:
 
 @prepared
 def _totalled(conversation_id: Any, user_id: Any, after: Any, until: Any) -> Any:
-    # Each message but the first has a parent; where they are fewer, some have the same.
+    # Every message but the first has a parent. Fewer distinct parents mean branches.
     spare = fn.COUNT(Message.id) - fn.COUNT(fn.DISTINCT(Message.parent))
     branches = Message.select(spare > 1).where(Message.conversation == Conversation.id)
     sums = (

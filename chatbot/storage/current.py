@@ -1,7 +1,7 @@
-"""The database and the clock that a query runs with: those of the `Storage` that called it.
+"""The database and the clock that a query uses: those of the `Storage` that called it.
 
-The tables are classes, so there is one of each in a process; the databases are not. Two apps in one
-process do not touch, because no database is kept here: each call brings its own.
+Table classes are shared by the whole process, databases are not. Two apps in one process do not
+share a database, because each call sets its own.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _clock: ContextVar[Clock] = ContextVar("clock")
 
 
 class CurrentDatabase(peewee.DatabaseProxy):
-    """Stands for the database of the running call; outside of one, any use is an error."""
+    """The database of the running call; any use outside a call is an error."""
 
     @property
     def obj(self) -> Any:
@@ -35,7 +35,7 @@ database: Any = CurrentDatabase()
 
 @contextmanager
 def using(opened: Any, clock: Clock) -> Iterator[None]:
-    """Run what is inside on this database, at the time of this clock."""
+    """Run the block on this database with this clock."""
     before, clock_before = _database.set(opened), _clock.set(clock)
     try:
         yield
@@ -45,7 +45,7 @@ def using(opened: Any, clock: Clock) -> Iterator[None]:
 
 
 def now() -> datetime:
-    """The present moment by the clock of the running call."""
+    """The current time by the clock of the running call."""
     return _clock.get()()
 
 

@@ -1,8 +1,8 @@
 """Opens the database: SQLite or PostgreSQL by URL, pragmas, migrations, threads.
 
-The event loop waits for no writer and no server: `Storage.read` and `Storage.write` take a function
-to a worker thread that has a connection of its own; only `Storage.peek` may do without. Searches
-have threads of their own, so that nobody waits for them.
+The event loop never waits for a writer or a server: `Storage.read` and `Storage.write` run a
+function on a worker thread with its own connection. `Storage.read_inline` may run it on the event
+loop. Searches have their own threads, so that nothing else waits for them.
 """
 
 import asyncio
@@ -53,15 +53,15 @@ WORKERS = 4
 SEARCHERS = 2
 SEARCH_SECONDS = 3
 STEPS_BETWEEN_LOOKS = 20_000
-"""Steps of SQLite between two looks at the clock: about a millisecond."""
+"""SQLite steps between two checks of the clock: about a millisecond."""
 BUSY_SECONDS = 5
 CONNECT_SECONDS = 10
 UPGRADE_SECONDS = 20
-"""How long a start waits for another one that brings the schema up to date."""
+"""How long a start waits for another process that upgrades the schema."""
 UPGRADE_LOCK = 0x75706772
-"""Any number will do, as long as nothing else locks it."""
+"""Any number that no other lock uses."""
 LOG_SECONDS = (0.5, 2, 8, 30)
-"""Pauses between tries to empty the log: a reader that looks at an old state keeps it."""
+"""Pauses between tries to empty the log; a reader of an older state blocks it."""
 
 SQLITE_PRAGMAS = {
     "journal_mode": "wal",
@@ -70,13 +70,13 @@ SQLITE_PRAGMAS = {
     "synchronous": "normal",
     "foreign_keys": 1,
     "busy_timeout": BUSY_SECONDS * 1000,
-    # Deleted text is overwritten; so are the earlier states of a reply that has grown.
+    # Overwrite deleted text and the earlier states of a growing reply.
     "secure_delete": 1,
 }
 
 
 class Storage:
-    """An open database. Make one with `open_storage`; call `close` at the end."""
+    """An open database. Create it with `open_storage`; call `close` at the end."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class Storage:
         self._file = file
         self._lock = lock
         self._damaged = False
-        """Whether a call has found the database damaged; only a repair and a new start heal it."""
+        """Whether a call has found damage; only a repair and a restart clear this."""
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="storage")
         self._searchers = ThreadPoolExecutor(SEARCHERS, thread_name_prefix="search")
         self._asked = 0
-        """How many calls the threads have not answered yet."""
+        """Number of calls that the threads have not answered yet."""
         self._emptying: asyncio.Task[None] | None = None
 
     @property
@@ -104,19 +104,19 @@ class Storage:
 
     @property
     def folder(self) -> Path | None:
-        """Where the file of a SQLite database lies; None for a database on a server."""
+        """The folder of the SQLite file; None for a database on a server."""
         return self._file.path.parent if self._file is not None else None
 
     async def read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `work` returns; it sees one consistent state and must not write.
+        """Return what `work` returns. It sees one consistent state and must not write.
 
-        Raises `StorageUnavailable` when the database itself fails (full, locked, gone, damaged),
-        and `StorageFault` when it refuses what this app asks of it.
+        Raises `StorageUnavailable` when the database fails (full, locked, missing, damaged), and
+        `StorageFault` when it rejects a statement of this app.
         """
         return await self._elsewhere(self._reading, work, *args, **kwargs)
 
     async def search(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`read` for what may take long: on threads that nobody else waits for.
+        """`read` for slow queries, on separate threads.
 
         Raises `SearchTooLong` after `SEARCH_SECONDS`.
         """
@@ -124,17 +124,17 @@ class Storage:
         return await asyncio.get_running_loop().run_in_executor(self._searchers, call)
 
     async def read_inline(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`read` for what takes about a millisecond: a row, or a page of them.
+        """`read` for a query of about a millisecond: one row, or a page of rows.
 
-        SQLite answers that sooner than a thread would, and without waiting for whoever writes.
-        Where others wait for a thread, this waits, too: streams go before what is looked up.
+        SQLite answers it on the event loop, faster than a thread and without waiting for writers.
+        If calls wait for a thread, this one waits too: running streams come first.
         """
         if self._asked or not self._is_sqlite:
             return await self.read(work, *args, **kwargs)
         return self._call(self._reading, work, *args, **kwargs)
 
     async def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same for work that writes: all of it happens, or nothing."""
+        """Run `work` in a write transaction; raises like `read`, and then nothing is written."""
         return await self._elsewhere(self._writing, work, *args, **kwargs)
 
     def write_now(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -175,17 +175,17 @@ class Storage:
             raise told from error
 
     async def look(self) -> None:
-        """Ask the database a small question; raises what is wrong with it, by kind."""
-        # One that SQLite, too, answers from the database and not from memory.
+        """Run a small query to check the database; raises like `read`."""
+        # SQLite, too, must read this from the database and not from memory.
         await self.read(self.database.table_exists, "user")
         if self._damaged or (self._file is not None and not self._file.looks_sound):
             raise StorageDamaged()
 
     async def empty_log(self) -> None:
-        """Have SQLite forget its write-ahead log, which holds copies of what was deleted.
+        """Empty SQLite's write-ahead log, which holds copies of deleted text.
 
-        Tries again in the background while others are in the way; the log is also emptied when the
-        last process closes the database.
+        Retries in the background while readers or writers block it. The log is also emptied when
+        the last process closes the database.
         """
         if self._file is None or await asyncio.to_thread(self._empty_log):
             return
@@ -210,7 +210,7 @@ class Storage:
     def _reading(self) -> AbstractContextManager[Any]:
         if self._is_sqlite:
             return self.database.atomic()
-        # By default PostgreSQL shows each statement what others have changed since the one before.
+        # By default each PostgreSQL statement sees the latest commits of other transactions.
         return self.database.atomic("REPEATABLE READ")
 
     @contextmanager
@@ -230,8 +230,8 @@ class Storage:
             connection.set_progress_handler(None, 0)
 
     def _writing(self) -> AbstractContextManager[Any]:
-        # A deferred SQLite transaction that reads first and writes later fails at once when
-        # another writer got in between; an immediate one waits its turn.
+        # A deferred SQLite transaction that reads first and writes later fails if another writer
+        # came in between; an immediate one waits for the lock.
         if self._is_sqlite:
             return self.database.atomic("IMMEDIATE")
         return self.database.atomic()
@@ -245,12 +245,11 @@ class Storage:
 
 
 def open_storage(url: str, *, may_upgrade: bool = True, clock: Clock = now) -> Storage:
-    """Open the database at `url` and bring its schema up to date. What is stored with a moment gets
-    that of `clock`.
+    """Open the database at `url` and upgrade its schema. Stored times come from `clock`.
 
     Raises `BadSettings` when the place cannot be written, the server cannot be reached, the file
-    is damaged, or the schema is an older one and another process uses the database. A server's
-    schema is only changed with `may_upgrade`.
+    is damaged, or the schema is old and another process uses the database. A server's schema is
+    only changed with `may_upgrade`.
     """
     place = shown(url)
     peewee_fits()
@@ -284,7 +283,7 @@ def _open_file(url: str, clock: Clock) -> Storage:
     opened = None
     try:
         _make(path)
-        # The pool hands a connection to whichever worker asks, one at a time.
+        # The pool gives each connection to one worker at a time.
         opened = PooledSqliteDatabase(
             address(path),
             uri=True,
@@ -294,7 +293,7 @@ def _open_file(url: str, clock: Clock) -> Storage:
         )
         until = time.monotonic() + UPGRADE_SECONDS
         while _pending(opened):
-            # Whoever shares the lock keeps the others from having it alone, so let go of it first.
+            # An exclusive lock needs all shared locks released, ours too.
             lock.release()
             try:
                 lock.take()
@@ -315,12 +314,12 @@ def _open_file(url: str, clock: Clock) -> Storage:
 
 
 def _make(path: Path) -> None:
-    """Make an empty file, readable for nobody else, unless there is one."""
+    """Create an empty file that only its owner can read, unless the file exists."""
     if path.exists():
         return
     log_file = neighbour(path, "-wal")
     if log_file.exists() and log_file.stat().st_size:
-        # SQLite would throw it away, and what was stored last is in it.
+        # SQLite would delete the log, and the newest data is in it.
         raise OSError(f"the file is missing, but {log_file.name} is there")
     path.touch(mode=0o600)
     give_to_owner(path, path.parent)
@@ -334,7 +333,7 @@ def _open_server(url: str, clock: Clock, may_upgrade: bool) -> Storage:
             f"{scheme}+pool://{rest}", unquote_password=True, stale_timeout=300, **more
         )
     except ValueError:
-        # What is wrong with the URL is told without it: it may hold a password.
+        # Do not quote the URL: it may hold a password.
         raise BadSettings(["DATABASE_URL: names no database"]) from None
     if not may_upgrade and (pending := _pending(opened)) and len(pending) < len(_known()):
         raise BadSettings(
@@ -365,10 +364,10 @@ def _upgrade(opened: Any) -> None:
 
 @contextmanager
 def _alone(opened: Any) -> Iterator[None]:
-    """Change the schema while nobody else does."""
+    """Run the block while no other process can change the schema."""
     if isinstance(opened, peewee.SqliteDatabase):
-        # Nobody else has the file (`UseLock`). A table that is written anew is dropped first, and
-        # that would delete what refers to it.
+        # No other process has the file open (`UseLock`). Migrations drop and rewrite tables; with
+        # foreign keys on, a drop would delete the rows that refer to them.
         opened.execute_sql("PRAGMA foreign_keys = 0")
         try:
             yield

@@ -1,8 +1,8 @@
-"""Deleting a conversation or a person so that nothing is left, in the rows or in the file.
+"""Deletes a conversation or a user completely, from the tables and from the file.
 
-Both run in a `Storage` transaction; `Storage.empty_log` after it takes the copies in SQLite's log.
-What a row held is overwritten (`secure_delete`). The turns keep their numbers, without a person or
-a conversation they belonged to.
+Both functions run in a `Storage` transaction; call `Storage.empty_log` afterwards to remove the
+copies in SQLite's log. Deleted rows are overwritten (`secure_delete`). Turns keep their numbers
+but lose their user and conversation.
 """
 
 from datetime import timedelta
@@ -13,11 +13,11 @@ from chatbot.storage.current import now
 from chatbot.storage.tables import Conversation, Login, Message, Turn, User
 
 NETWORK_KEPT = timedelta(days=1)
-"""How long a turn knows on which network the account of its deleted user was made."""
+"""How long the turns of a deleted user keep the network where the account was registered."""
 
 
 def conversation(user_id: int, conversation_id: str) -> list[str]:
-    """Delete one conversation; the ids under which Ark still stores its replies.
+    """Delete one conversation; returns the ids of its replies that Ark still stores.
 
     Raises `ConversationNotFound`.
     """
@@ -28,13 +28,13 @@ def conversation(user_id: int, conversation_id: str) -> list[str]:
 
 
 def account(user_id: int) -> list[str]:
-    """Delete the user with all that is theirs; the ids under which Ark still stores replies."""
+    """Delete a user with all their data; returns the ids of replies that Ark still stores."""
     conversations.hold_user(user_id)
     mine = Conversation.select(Conversation.id).where(Conversation.user == user_id)
     network = User.select(User.network).where(User.id == user_id)
     Turn.update(network=network).where(Turn.user == user_id).execute()
     refs = _delete_messages(Turn.user == user_id, Message.conversation.in_(mine))
-    # What it is for is over with the day.
+    # The network is only needed for daily limits.
     past = now() - NETWORK_KEPT
     Turn.update(network="").where(Turn.network != "", Turn.started_at < past).execute()
     Conversation.delete().where(Conversation.user == user_id).execute()
@@ -48,7 +48,7 @@ def _delete_messages(turns: Any, messages: Any) -> list[str]:
     stored: Any = Turn.select(Turn.refs).where(turns, Turn.refs != "").tuples()
     refs = [ref for (told,) in stored for ref in told.split()]
     Turn.update(conversation=None, question_id=None, reply_id=None, refs="").where(turns).execute()
-    # A chain of parents would be deleted step into step, and SQLite goes 1,000 steps deep.
+    # Unlink parents first: SQLite follows a chain of deletions only 1,000 levels deep.
     Message.update(parent=None).where(messages).execute()
     Message.delete().where(messages).execute()
     return refs

@@ -1,6 +1,6 @@
-"""All that is stored about a person, as plain values for a file; nothing that opens a door.
+"""Exports all data about a person as plain values for a file, without secrets.
 
-No password hash, no login token, nothing that Ark knows a conversation by. Each function runs in a
+Not included: password hash, login tokens, Ark's ids of a conversation. Each function runs in a
 `Storage` transaction.
 """
 
@@ -17,11 +17,11 @@ LOGIN = ("created_at", "seen_at", "expires_at", "agent")
 SESSION = ("id", "title", "created_at", "updated_at", "newest_message")
 MESSAGE = ("id", "after", "role", "content", "thought", "notes", "created_at")
 OUTCOME = ("state", "error", "finished_at", "model", "first_token_ms", "request_id")
-"""What a message has of its newest turn."""
+"""Fields of a message taken from its newest turn."""
 NUMBERS = (
     "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "micro_yuan",
 )  # fmt: skip
-"""What a message has of all its turns that have ended, summed."""
+"""Fields of a message summed over its ended turns."""
 USAGE = ("at", "session", "message", "model", *NUMBERS, "saved_micro_yuan")
 
 COLUMNS = {
@@ -32,13 +32,13 @@ COLUMNS = {
     # The visible version ends here; each message names the one before it.
     "newest_message": "head_id",
 }
-"""Columns whose names say less than those in the file."""
+"""Columns that have a clearer name in the file."""
 
 
 def account(user_id: int) -> dict[str, Any] | None:
-    """One person's account, logins, conversations with all versions, and use; None if it is gone.
+    """A person's account, logins, conversations with all versions, and usage; None if deleted.
 
-    Five queries, however much there is, and all of it in memory.
+    Always five queries. The whole result is in memory.
     """
     user: Any = User.get_or_none(User.id == user_id)
     if user is None:
@@ -67,13 +67,13 @@ def account(user_id: int) -> dict[str, Any] | None:
 
 
 def nobodys_usage() -> list[dict[str, Any]]:
-    """What the turns of deleted accounts have used."""
+    """Usage of the turns of deleted accounts."""
     turns: Any = Turn.select().where(Turn.user.is_null()).order_by(Turn.started_at, Turn.id)
     return [_usage(turn) for turn in turns]
 
 
 def _outcome(turns: list[Any]) -> dict[str, Any]:
-    """How a message came about; a question, or a reply without a turn, is complete."""
+    """The outcome of a message; without a turn (every question) it is complete."""
     if not turns:
         return {**dict.fromkeys((*OUTCOME, *NUMBERS)), "state": State.COMPLETE, "error": ""}
     ended = [turn for turn in turns if turn.state != State.STREAMING]

@@ -1,4 +1,4 @@
-"""Field types of our own, and which ids a column can hold."""
+"""Custom field types, and the range of valid ids."""
 
 from datetime import UTC, datetime
 
@@ -8,19 +8,19 @@ MOST_ID = 2**63 - 1
 
 
 def is_id(told: object) -> bool:
-    """Whether this can be the id of a row; a larger number is an error of its own in SQLite."""
+    """Whether this can be the id of a row. SQLite raises an error for larger numbers."""
     return isinstance(told, int) and 0 < told <= MOST_ID
 
 
 def stored_instant(moment: datetime) -> int:
-    """A moment as an `InstantField` keeps it."""
+    """A time as an `InstantField` stores it: milliseconds since 1970."""
     return round(moment.timestamp() * 1000)
 
 
 class InstantField(BigIntegerField):
-    """A moment in time: an aware UTC datetime in Python, milliseconds since 1970 in the database.
+    """A point in time: an aware UTC datetime in Python, milliseconds since 1970 in the database.
 
-    Integers sort and compare the same in SQLite and PostgreSQL, and have no time zone to lose.
+    Integers sort and compare the same in SQLite and PostgreSQL and need no time zone.
     """
 
     def db_value(self, value: datetime | int | None) -> int | None:

@@ -1,6 +1,6 @@
-"""The file of an open SQLite database: whether it is still the one that was opened, and its log.
+"""The file of an open SQLite database: whether it is still the opened one, and its log.
 
-SQLite goes on with a file that was removed or renamed, and what it writes is lost at the end.
+SQLite keeps writing to a file that was removed or renamed; that data is lost when it is closed.
 """
 
 import os
@@ -15,7 +15,7 @@ PATIENCE_SECONDS = 0.1
 
 
 class DatabaseFile:
-    """A file as it was when this was made."""
+    """A file, identified when this object is created."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -23,7 +23,7 @@ class DatabaseFile:
 
     @property
     def is_there(self) -> bool:
-        """Whether the path still leads to the same file."""
+        """Whether the path still points to the same file."""
         try:
             return _identity(self.path) == self._identity
         except OSError:
@@ -31,7 +31,7 @@ class DatabaseFile:
 
     @property
     def looks_sound(self) -> bool:
-        """Whether it still begins as a SQLite database does; a new one is empty."""
+        """Whether the file starts with SQLite's header or is empty (new)."""
         try:
             with self.path.open("rb") as opened:
                 return opened.read(len(MAGIC)) in (MAGIC, b"")
@@ -39,13 +39,13 @@ class DatabaseFile:
             return False
 
     def empty_log(self) -> bool:
-        """Move the write-ahead log into the file and cut it off, as it holds copies of what was
-        deleted; False when others are in the way at the moment. Raises `sqlite3.Error`."""
+        """Move the write-ahead log into the file and truncate it: it holds copies of deleted text.
+        False if other connections block it now. Raises `sqlite3.Error`."""
         if not neighbour(self.path, "-wal").exists():
             return True
         opened = sqlite3.connect(address(self.path), uri=True, timeout=PATIENCE_SECONDS)
         with closing(opened):
-            # Those who write wait for this, so it must not wait long for those who read.
+            # Writers wait for this, so it must not wait long for readers.
             [(busy, *_)] = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return not busy
 

@@ -1,4 +1,4 @@
-"""Invitations: codes that let people make an account, by the hash of the code."""
+"""Invitations: codes to create an account, stored by the hash of the code."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,8 @@ def create(code_hash: str, uses: int, expires_at: datetime, daily_tokens: int | 
 
 
 def use(code_hash: str) -> int | None:
-    """Use an invitation once: what it lets a person use in a day. Raises `InvitationRefused`."""
+    """Use an invitation once; returns the daily tokens it grants, None for the common limit.
+    Raises `InvitationRefused`."""
     invitation = Invitation.code_hash == code_hash
     used = Invitation.update(uses_left=Invitation.uses_left - 1).where(
         invitation,
@@ -43,7 +44,7 @@ def newest() -> list[InvitationRow]:
 
 
 def revoke(invitation_id: int) -> None:
-    """Let nobody else in with this invitation. Raises `BadInput` when there is none such."""
+    """Make this invitation invalid. Raises `BadInput` if it does not exist."""
     found: Any = (
         Invitation.get_or_none(Invitation.id == invitation_id) if is_id(invitation_id) else None
     )

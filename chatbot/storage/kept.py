@@ -1,4 +1,4 @@
-"""Replies that the database did not take, in files beside it, so that no word is lost."""
+"""Writes replies that the database refused to files beside it, so that no text is lost."""
 
 import os
 import tempfile
@@ -11,10 +11,10 @@ from chatbot.config import ROOT
 def keep_aside(
     folder: Path | None, conversation_id: UUID, reply_id: int, thought: str, content: str
 ) -> Path:
-    """Write a reply to a new file that only its owner can read; returns the file.
+    """Write a reply to a new file that only its owner can read; returns its path.
 
-    It lies in this folder, else in the app's `data` folder, else where the system keeps temporary
-    files. Raises `OSError` when none of them takes it.
+    Tries `folder`, then the app's `data` folder, then the system's temporary folder. Raises
+    `OSError` if all of them fail.
     """
     name = f"reply-{conversation_id}-{reply_id}-{uuid4().hex[:8]}.txt"
     text = "\n\n".join(filter(None, (thought, content)))
@@ -35,7 +35,7 @@ def _write(file: Path, text: str) -> Path:
             written.flush()
             os.fsync(written.fileno())
     except OSError:
-        # Such as a full disk; half a text would be taken for the whole.
+        # For example a full disk. Half a text would look like the whole.
         file.unlink(missing_ok=True)
         raise
     return file

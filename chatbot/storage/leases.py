@@ -1,4 +1,4 @@
-"""When a turn runs: it is streaming, and its process has renewed its lease."""
+"""Decides whether a turn runs: it is streaming, and its lease has not expired."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,24 +10,24 @@ from chatbot.storage.tables import Turn
 
 LONGEST_LEASE = timedelta(minutes=1)
 
-# As literals: only then does a database see that the small index of streaming turns fits.
+# Literals, not parameters: only then can a database use the partial index of streaming turns.
 STREAMING = Turn.state == SQL("'streaming'")
 ENDED = Turn.state != SQL("'streaming'")
 
 
 def leases() -> tuple[datetime, datetime]:
-    """After when, and up to when, a lease ends that runs now. One that would end later than any
-    lease can was made before the clock was set back."""
+    """The earliest (exclusive) and the latest end of a valid lease. A later end means that the
+    clock was set back after the lease was written."""
     moment = now()
     return moment, moment + LONGEST_LEASE
 
 
 def lease_runs(after: Any, until: Any) -> Any:
-    """The condition that a turn's lease runs, for what `leases` gives."""
+    """The SQL condition that a turn's lease is valid, for the two values of `leases`."""
     return (Turn.lease_until > after) & (Turn.lease_until <= until)
 
 
 def runs(lease_until: datetime | None) -> bool:
-    """Whether a lease that ends then runs now."""
+    """Whether a lease with this end is valid now."""
     after, until = leases()
     return lease_until is not None and after < lease_until <= until

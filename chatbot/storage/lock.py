@@ -1,7 +1,7 @@
-"""Who uses a SQLite database: a lock on a file beside it, which all processes of a machine see.
+"""A lock on a file beside a SQLite database, seen by all processes of the machine.
 
-Everybody who has the database open shares it; who replaces the file or changes its schema takes it
-alone. The kernel lets go of it with the process, however that ends.
+Every process with the database open holds it shared; replacing the file or changing its schema
+needs it exclusively. The kernel releases it when the process ends.
 """
 
 import logging
@@ -28,7 +28,7 @@ class InUse(Exception):
 class UseLock:
     """The lock beside one database. Call `share` or `take`, and `release` at the end.
 
-    The file of the lock stays: removing it would let two processes lock two files of one name.
+    The lock file stays: if it were removed, two processes could lock two files of one name.
     """
 
     def __init__(self, database: Path) -> None:
@@ -36,11 +36,11 @@ class UseLock:
         self._opened: int | None = None
 
     def share(self, seconds: float = 0) -> None:
-        """Use the database beside others; raises `InUse` while somebody has it alone."""
+        """Take the lock shared. Raises `InUse` if it is still held exclusively after `seconds`."""
         self._lock(alone=False, seconds=seconds)
 
     def take(self, seconds: float = 0) -> None:
-        """Have the database alone; raises `InUse` when others still use it after so long."""
+        """Take the lock exclusively. Raises `InUse` if others still hold it after `seconds`."""
         self._lock(alone=True, seconds=seconds)
 
     def release(self) -> None:
@@ -63,7 +63,7 @@ class UseLock:
                     self.release()
                     raise InUse() from None
             except OSError as error:
-                # A file system without locks, such as some network shares.
+                # The file system has no locks, like some network shares.
                 log.warning("database: %s cannot be locked: %s", self._file, error.strerror)
                 return
             time.sleep(LOOK_SECONDS)

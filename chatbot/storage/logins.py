@@ -1,4 +1,4 @@
-"""Logins: the browsers that are logged in, by the hash of their token."""
+"""Logins: browsers that are logged in, stored by the hash of their token."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -15,12 +15,12 @@ HASHES_AT_ONCE = 500
 
 
 def find(token_hash: str) -> Any:
-    """A login with `name` and `is_admin` of its person; None when it is over."""
+    """A login with `name` and `is_admin` of its user; None if it has ended."""
     return next(iter(_find(token_hash, now())), None)
 
 
 def live(token_hashes: Collection[str]) -> set[str]:
-    """Those of these logins that have not ended, in whichever way."""
+    """The subset of these logins that are still valid."""
     found: set[str] = set()
     for some in chunked(token_hashes, HASHES_AT_ONCE):
         rows = (
@@ -33,19 +33,19 @@ def live(token_hashes: Collection[str]) -> set[str]:
 
 
 def of_user(user_id: int) -> list[Any]:
-    """The rows of somebody's logins, the one that was used last first."""
+    """The rows of a user's logins, last used first."""
     mine: Any = Login.select().where(Login.user == user_id, Login.expires_at > now())
     return list(mine.order_by(Login.seen_at.desc(), Login.id.desc()))
 
 
 def create(user: Any, token_hash: str, expires_at: datetime, agent: str) -> None:
-    """A new login, in the place of those that have expired."""
+    """Store a new login, and delete expired ones."""
     Login.delete().where(Login.expires_at <= now()).execute()
     Login.create(user=user, token_hash=token_hash, expires_at=expires_at, agent=agent)
 
 
 def renew(login_id: int, seen_before: datetime, expires_at: datetime) -> None:
-    """Make a login last longer that was last seen before then."""
+    """Extend a login to `expires_at`, if it was last seen before `seen_before`."""
     Login.update(seen_at=now(), expires_at=expires_at).where(
         Login.id == login_id, Login.seen_at < seen_before
     ).execute()
@@ -56,13 +56,13 @@ def end(token_hash: str) -> None:
 
 
 def end_one(user_id: int, login_id: int) -> None:
-    """End a login of this user; any other one is left as it is."""
+    """End a login if it belongs to this user."""
     if is_id(login_id):
         Login.delete().where(Login.id == login_id, Login.user == user_id).execute()
 
 
 def end_others(user_id: int, token_hash: str = "") -> None:
-    """End all logins of a user but the one with this hash."""
+    """End all logins of a user except the one with this hash."""
     Login.delete().where(Login.user == user_id, Login.token_hash != token_hash).execute()
 
 

@@ -1,7 +1,7 @@
-"""Messages: the branch that is shown, its versions, what a model is told of it.
+"""Messages: the visible branch, its versions, and the part that a model gets.
 
-Nothing here destroys anything: an edited question and a regenerated reply stay as branches of
-the tree, and only `Conversation.head_id` moves.
+Nothing is deleted here: the old question after an edit, and the old reply after a regeneration,
+stay as branches of the tree. Only `Conversation.head_id` moves.
 """
 
 from itertools import groupby, pairwise
@@ -20,12 +20,12 @@ from chatbot.storage.tables import Conversation, Message, Role, State, Turn
 from chatbot.views import Shown, Versions
 
 FORGOTTEN = (State.FAILED, State.FILTERED)
-"""A turn without any text was never answered, and a moderated text would have every later request
-refused, too."""
+"""The model does not get turns in these states: one without text has no answer, and with a
+moderated text Ark would refuse every later request."""
 
 
 def add(conversation_id: UUID, parent: Any, role: Role, content: str = "") -> Any:
-    """A new message after `parent`, stored."""
+    """Store a new message after `parent`; returns it."""
     values = {"role": role, "content": content, "thought": "", "notes": "", "created_at": now()}
     parent_id = parent.id if parent else None
     message_id = _add(conversation_id, parent_id, **values)
@@ -37,12 +37,12 @@ def change(message_id: int, **values: Any) -> None:
 
 
 def at(message_id: int | None) -> Any:
-    """A message as far as a turn after it needs it: parent and content; None when it is gone."""
+    """The parent and content of a message; None if it does not exist."""
     return next(iter(_at(message_id)), None) if message_id is not None else None
 
 
 def of(conversation_id: UUID, message_id: int, role: Role) -> Any:
-    """A message of a conversation; raises `ChangedElsewhere` when there is none such."""
+    """A message of this conversation and role. Raises `ChangedElsewhere` if there is none."""
     found = _of(conversation_id, message_id)
     if found.role != role:
         raise ChangedElsewhere()
@@ -50,7 +50,7 @@ def of(conversation_id: UUID, message_id: int, role: Role) -> Any:
 
 
 def text_of(user_id: int, message_id: int) -> str:
-    """What a message says; raises `ConversationNotFound` unless it is the user's."""
+    """The text of a message. Raises `ConversationNotFound` unless it belongs to the user."""
     mine = (Message.id == message_id) & (Conversation.user == user_id)
     row = Message.select(Message.content).join(Conversation).where(mine)
     found = row.first() if is_id(message_id) else None
@@ -62,31 +62,31 @@ def text_of(user_id: int, message_id: int) -> str:
 def branch(head_id: int | None, limit: int) -> list[Any]:
     """The newest `limit` messages of the branch that ends in `head_id`, oldest first.
 
-    Walks up the parents in one query whose cost depends on `limit`, not on the length of the
+    One query that follows the parents; its cost depends on `limit`, not on the length of the
     conversation.
     """
     return [] if head_id is None else sorted(_branch(head_id, limit), key=lambda row: row.id)
 
 
 def shown_branch(head_id: int | None, limit: int) -> list[Shown]:
-    """`branch` as a page shows it, with how each reply came about."""
-    # To make whole rows takes twice as long.
+    """`branch` as a page shows it, with the outcome of each reply."""
+    # Tuples, because building models takes twice as long.
     rows = [] if head_id is None else sorted(_shown_branch(head_id, limit), key=_by_turn)
     return [_shown(list(of_message)) for _, of_message in groupby(rows, key=lambda row: row[0])]
 
 
 class Told(NamedTuple):
-    """A message as a model is told it."""
+    """A message as a model gets it."""
 
     role: str
     content: str
 
 
 def remembered(before_id: int | None, limit: int) -> list[Told]:
-    """The messages up to `before_id` that a model is told: questions with their answers."""
+    """The messages up to `before_id` that a model gets: questions with their answers."""
     rows = [] if before_id is None else sorted(_told_branch(before_id, limit), key=_by_turn)
     forgotten = {message_id for message_id, _, _, state, _ in rows if state in FORGOTTEN}
-    # One row for each message, however many turns it has.
+    # A message with several turns has several rows: keep one.
     each = {row[0]: Told(row[1], row[2]) for row in rows}
     kept = []
     for (_, question), (reply_id, reply) in pairwise(each.items()):
@@ -106,8 +106,8 @@ def versions(conversation_id: UUID, shown: list[Shown]) -> list[Versions]:
 
 
 def show_version(user_id: int, conversation_id: str, message_id: int, step: int) -> None:
-    """Make the version `step` places after this message visible (before it, when negative), with
-    the newest of what followed it."""
+    """Show the version `step` places after this message (before it, if negative), with its newest
+    continuation. Raises `ConversationNotFound`, `TurnRunning` or `ChangedElsewhere`."""
     conversation = _idle(user_id, conversation_id)
     message = _of(conversation.id, message_id)
     places = _siblings(conversation.id, {message.parent_id})[message.parent_id]
@@ -116,9 +116,9 @@ def show_version(user_id: int, conversation_id: str, message_id: int, step: int)
 
 
 def undo(user_id: int, conversation_id: str, reply_id: int) -> str:
-    """Take the newest turn off the visible branch; returns its question.
+    """Remove the newest turn from the visible branch; returns its question.
 
-    The turn stays in the tree, beside whatever is asked in its place.
+    The turn stays in the tree. Raises `ConversationNotFound`, `TurnRunning` or `ChangedElsewhere`.
     """
     conversation = _idle(user_id, conversation_id)
     if conversation.head_id != reply_id:
@@ -150,7 +150,7 @@ def _by_turn(row: tuple[Any, ...]) -> tuple[int, Any]:
 
 
 def _shown(rows: list[tuple[Any, ...]]) -> Shown:
-    """One message of its rows, one for each of its turns, oldest first."""
+    """Build one message from its rows: one row per turn, oldest first."""
     (
         message_id, parent_id, role, content, thought, notes, created_at, state, error, *_,
         first_token_ms, model, _started_at,
@@ -166,7 +166,7 @@ def _shown(rows: list[tuple[Any, ...]]) -> Shown:
 
 
 def _siblings(conversation_id: UUID, parents: set[int | None]) -> dict[int | None, list[int]]:
-    """By parent, the ids of all messages of the conversation that follow it, oldest first."""
+    """The ids of the messages after each parent, oldest first, by parent id."""
     same_place: Any = Message.parent.in_(parents - {None})
     if None in parents:
         same_place |= Message.parent.is_null()
@@ -183,7 +183,7 @@ def _siblings(conversation_id: UUID, parents: set[int | None]) -> dict[int | Non
 
 
 def _newest_below(message_id: int) -> int:
-    """The newest message of a subtree. What follows a message is newer, so this is a leaf."""
+    """The newest message of a subtree. A child is newer than its parent, so this is a leaf."""
     start = (
         Message.select(Message.id)
         .where(Message.id == message_id)

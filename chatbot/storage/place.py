@@ -1,6 +1,6 @@
-"""Where a SQLite database lies: the file that `DATABASE_URL` names, and its neighbours.
+"""The path of a SQLite database from `DATABASE_URL`, and the files beside it.
 
-Everything behind `sqlite:///` is the path, to the character: `#`, `?` and `%` have no meaning here.
+Everything after `sqlite:///` is the path, unchanged: `#`, `?` and `%` have no special meaning.
 """
 
 import os
@@ -17,7 +17,7 @@ def is_sqlite(url: str) -> bool:
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite database; None for a database on a server.
 
-    `~` at the beginning is the home folder. Raises `ValueError` for what cannot name a file.
+    `~` at the beginning is the home folder. Raises `ValueError` if the URL does not name a file.
     """
     if not is_sqlite(url):
         return None
@@ -33,7 +33,7 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def address(file: Path, mode: str = "rw") -> str:
-    """The file as SQLite's URI. With the mode `rw` it is never made anew."""
+    """The file as a SQLite URI. Mode `rw` never creates the file."""
     return f"file:{quote(str(file.resolve()))}?mode={mode}"
 
 
@@ -43,14 +43,14 @@ def neighbour(file: Path, suffix: str) -> Path:
 
 
 def give_to_owner(made: Path | int, beside: Path) -> None:
-    """Let a new file belong to whoever owns `beside`, when root made it for a service's user."""
+    """Give a file created by root to the owner of `beside`, such as the service's user."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         owner = beside.stat()
         os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def shown(url: str) -> str:
-    """A database as people are told of it: without a password."""
+    """The database URL as messages show it, without a password."""
     if is_sqlite(url):
         try:
             return str(sqlite_file(url))

@@ -1,9 +1,9 @@
-"""Prepared queries: their text is put together once.
+"""Prepared queries: their SQL text is built once and reused.
 
-Peewee takes three to thirty times longer to write a small query than SQLite to run it; without this
-a turn takes seven times as long to start in the database, and one user's first word comes half as
-late again (`benchmarks/RESULTS.md`). That the text can be kept is nothing Peewee promises, so it is
-tried out with the Peewee that is installed; if it does not work, each query is written anew.
+Peewee takes 3 to 30 times longer to build a small query than SQLite to run it. Without this, the
+database part of starting a turn takes 7 times as long, and the first word of a single user comes
+half as late again (`benchmarks/RESULTS.md`). Peewee does not promise that the text can be reused.
+So this is tested once with the installed Peewee; if the test fails, each query is built every time.
 """
 
 import functools
@@ -23,12 +23,12 @@ log = logging.getLogger("chatbot.storage")
 
 
 class Prepared:
-    """A query for any values: `Prepared(build)(1, "a")` is what `build(1, "a")` gives, run on the
-    current database: the rows of a select (models, or tuples if it says so), the id the database
-    gives to an insert's row, the number of rows that an update changes.
+    """A reusable query. `Prepared(build)(1, "a")` runs the query `build(1, "a")` on the current
+    database. It returns the rows of a select (models, or tuples if the query says so), the id of an
+    inserted row, or the number of updated rows.
 
-    `build` is for one model. It is given a place for each value, so it can compare and hand on
-    what it gets, but not look at it. Values named at the call come to it by these names.
+    `build` makes a query on one model. It gets placeholders: it can compare and pass them on, but
+    not read their values. Keyword arguments keep their names.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Prepared:
         self._fits = fits or peewee_fits
         self._written: dict[tuple[Any, ...], tuple[Any, str, list[Any]]] = {}
         self._read: dict[tuple[Any, ...], Callable[[Any], Any]] = {}
-        """What makes a model or a tuple of a row; Peewee finds out how at the first row."""
+        """Functions that turn a row into a model or tuple; Peewee makes them at the first row."""
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         if not self._fits():
@@ -65,7 +65,7 @@ class Prepared:
         first = (rows.tuples() if query._row_type == peewee.ROW.TUPLE else rows).execute()
         made = list(first)
         if made:
-            # Without the rows themselves, which are kept nowhere.
+            # Do not keep the rows themselves.
             first.row_cache = []
             self._read[key] = first.process_row
         return made
@@ -78,21 +78,21 @@ class Prepared:
 
 
 prepared = Prepared
-"""The same, to stand above the function that builds the query."""
+"""`Prepared` as a decorator for the function that builds the query."""
 
 
 def _run(query: Any) -> Any:
-    """What a query gives, by Peewee alone."""
+    """Run a query with Peewee alone."""
     if isinstance(query, Insert | Update):
         return query.execute()
     rows = list(query)
-    # What is read of a joined table as well, beside the model's own.
+    # Include the columns of joined tables.
     return list(query.clone().objects()) if rows and isinstance(rows[0], Model) else rows
 
 
 @functools.cache
 def peewee_fits() -> bool:
-    """Whether prepared queries give what Peewee gives; if not, the log says so."""
+    """Whether prepared queries return what Peewee returns; logs a warning if not."""
     try:
         why = _differs()
     except Exception as error:
@@ -103,7 +103,7 @@ def peewee_fits() -> bool:
 
 
 def _differs() -> str:
-    """What is different between prepared queries and Peewee's own; empty if nothing is."""
+    """The difference between prepared queries and Peewee's own; empty if there is none."""
     tried = peewee.SqliteDatabase(":memory:")
     with using(tried, lambda: datetime.now().astimezone()), tried.connection_context():
         tried.create_tables([_Tried])
@@ -122,7 +122,7 @@ def _differs() -> str:
             return "the ids of new rows"
         if [change(name, name="c") for name in ("b", "none")] != [1, 0]:
             return "how many rows were changed"
-        # Twice: how a row is read is kept from the first time.
+        # Twice, because the second run reuses the row reader of the first.
         for _ in range(2):
             for name in ("a", "c", "none"):
                 own = _Tried.select().where(_Tried.name == name)
@@ -138,7 +138,7 @@ def _yes() -> bool:
 
 
 class _Tried(Model):
-    """A table in memory to try out prepared queries with."""
+    """A table in memory to test prepared queries."""
 
     name = peewee.CharField()
     at = InstantField()
@@ -148,7 +148,7 @@ class _Tried(Model):
 
 
 class _Place(Node):
-    """Where a value will stand."""
+    """A placeholder for a value in the query."""
 
     def __init__(self, number: int) -> None:
         self._mark = _Mark(number)
@@ -158,14 +158,14 @@ class _Place(Node):
 
 
 class _Mark:
-    """Stands for a value among a query's parameters."""
+    """The mark of a placeholder among the query's parameters."""
 
     def __init__(self, number: int) -> None:
         self.number = number
 
 
 def _plain(value: Any) -> Any:
-    """A value as the database takes it, by its type alone: no field says what it is for."""
+    """A value converted for the database by its type alone, because its field is not known."""
     if isinstance(value, datetime):
         return stored_instant(value)
     return value.hex if isinstance(value, uuid.UUID) else value

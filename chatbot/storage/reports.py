@@ -1,7 +1,7 @@
-"""Reports over all people: who used what, days, errors. For admins.
+"""Reports about all users, for admins: usage, days, errors.
 
-Read-only, each in a fixed number of queries. When a day begins is for the caller to say: time
-zones are known to Python, not to every database.
+Read-only, each with a fixed number of queries. The caller says when a day begins, because not
+every database knows time zones.
 """
 
 import math
@@ -15,14 +15,14 @@ from peewee import JOIN, SQL, Case, fn
 from chatbot.storage.tables import Login, Turn, User
 from chatbot.views import DayRow, ErrorRow, PersonRow
 
-# As a literal: only then does a database see that the small index of turns with an error fits.
+# A literal, not a parameter: only then can a database use the partial index of turns with an error.
 WITH_ERROR = Turn.error != SQL("''")
 SAMPLES = 50_000
-"""Most first tokens that percentiles are taken from, the newest ones."""
+"""Most first-token times used for percentiles; the newest count."""
 
 
 def people(day: datetime, month: datetime) -> list[PersonRow]:
-    """All accounts, oldest first, in three queries; the turns are read from `month` on."""
+    """All accounts, oldest first. Three queries; reads the turns since `month`."""
     today = Case(None, [(Turn.started_at >= day, Turn.prompt_tokens + Turn.completion_tokens)], 0)
     used: Any = (
         Turn.select(Turn.user, fn.SUM(today), fn.SUM(Turn.micro_yuan), fn.MAX(Turn.started_at))
@@ -55,7 +55,7 @@ def people(day: datetime, month: datetime) -> list[PersonRow]:
 
 
 def days(starts: Sequence[datetime]) -> list[DayRow]:
-    """The days that begin at these moments, the last one up to now; unused ones included.
+    """One row for each day that begins at these times, the last one up to now.
 
     Two queries over the turns of those days, by index.
     """
@@ -109,7 +109,7 @@ def days(starts: Sequence[datetime]) -> list[DayRow]:
 def errors(limit: int) -> list[ErrorRow]:
     """The newest replies that an error ended early, newest first.
 
-    Costs as much as are asked for, by the index of turns with an error.
+    The cost depends on `limit` only: it uses the index of turns with an error.
     """
     at = fn.COALESCE(Turn.finished_at, Turn.started_at)
     rows: Any = (
@@ -124,7 +124,7 @@ def errors(limit: int) -> list[ErrorRow]:
 
 
 def error_counts(since: datetime) -> dict[str, int]:
-    """How often each error ended a reply since then, the most frequent first."""
+    """How often each error ended a reply since `since`, most frequent first."""
     count = fn.COUNT(Turn.id)
     rows: Any = (
         Turn.select(Turn.error, count)
@@ -135,12 +135,12 @@ def error_counts(since: datetime) -> dict[str, int]:
     )
     counts: Counter[str] = Counter()
     for reason, times in rows:
-        # Behind a colon stands what the sentence needs, such as seconds.
+        # A value for the message, such as seconds, follows the colon.
         counts[reason.partition(":")[0]] += times
     return dict(counts.most_common())
 
 
 def _percentile(values: Sequence[int], percent: int) -> int | None:
-    """The smallest value that so many percent of all do not exceed."""
+    """The smallest value that at least `percent` of the values do not exceed."""
     ranked = sorted(values)
     return ranked[math.ceil(len(ranked) * percent / 100) - 1] if ranked else None

@@ -1,7 +1,7 @@
-"""Puts a copy of a SQLite database in the place of the present one, which is kept aside.
+"""Replaces a SQLite database with a backup copy, and keeps the old one under another name.
 
-The app must not run: SQLite would write the log of one database into the other. Nothing is changed
-before the copy has been read as a whole.
+The app must not run: SQLite would write the log of one database into the other. Nothing changes
+before the whole copy has been read.
 """
 
 import os
@@ -31,17 +31,17 @@ class Restored:
     """What was done."""
 
     rows: dict[str, int]
-    """How many rows each table of the copy has."""
+    """The number of rows of each table in the copy."""
     kept: Path | None
-    """Where the database now is that was there; None if there was none."""
+    """The new path of the old database; None if there was none."""
 
 
 def restore(copy: Path, target: Path, now: datetime) -> Restored:
-    """Have `target` hold what `copy` holds.
+    """Replace the database at `target` with `copy`.
 
-    Ark's memories of the conversations are forgotten, because Ark may have heard more since: they
-    are built anew from the messages. Raises `NotRestored`, `InUse` while another process uses
-    `target`, `OSError`, or `sqlite3.Error`; `target` is then as it was.
+    Ark may hold newer messages than the copy, so its memories are dropped and later rebuilt from
+    the messages. Raises `NotRestored`, `InUse` while another process uses `target`, `OSError`, or
+    `sqlite3.Error`; `target` is then unchanged.
     """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def restore(copy: Path, target: Path, now: datetime) -> Restored:
 
 
 def _prepare(copy: Path, part: Path, target: Path) -> dict[str, int]:
-    """Make the file that will be the database; raises `NotRestored` when it cannot be."""
+    """Make the new database file `part`; returns its row counts. Raises `NotRestored`."""
     with copy.open("rb") as opened:
         start = opened.read(len(MAGIC))
     if start != MAGIC:
@@ -72,7 +72,7 @@ def _prepare(copy: Path, part: Path, target: Path) -> dict[str, int]:
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     give_to_owner(part, target if target.exists() else target.parent)
     shutil.copyfile(copy, part)
-    # Whoever copied the files of a running app has the newest messages in the second one.
+    # If somebody copied the files of a running app, the newest messages are in the log.
     for suffix in ("-wal", "-journal"):
         with suppress(FileNotFoundError):
             shutil.copyfile(neighbour(copy, suffix), neighbour(part, suffix))
@@ -104,10 +104,10 @@ def _check(opened: sqlite3.Connection, copy: Path) -> dict[str, int]:
 
 
 def _set_aside(target: Path, name: str) -> Path | None:
-    """Move the present database away, with what its log holds; its new place."""
+    """Move the current database away, including its log; returns the new path."""
     if not target.exists():
         for suffix in NEIGHBOURS:
-            # Of a database that is gone; SQLite would take it for the new one's.
+            # Left over from a deleted database; SQLite would use it for the new one.
             if neighbour(target, suffix).exists():
                 neighbour(target, suffix).rename(neighbour(target, f".{name}{suffix}"))
         return None
@@ -116,18 +116,18 @@ def _set_aside(target: Path, name: str) -> Path | None:
         raise NotRestored(f"{kept} exists already")
     try:
         with closing(_connect(target)) as opened:
-            # Takes in the log and removes it; refused while anybody else has the file open.
+            # Merges and removes the log; fails while another process has the file open.
             opened.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise InUse() from None
     except sqlite3.DatabaseError:
-        # Damaged, so its parts are kept as they are.
+        # The database is damaged: keep its files as they are.
         pass
     left = [suffix for suffix in NEIGHBOURS if neighbour(target, suffix).exists()]
     if not left:
         with suppress(OSError):
-            # A second name, so that at no moment there is no database.
+            # Add a second name, so that `target` always exists.
             os.link(target, kept)
             return kept
     target.rename(kept)
@@ -141,7 +141,7 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _sync(folder: Path) -> None:
-    # So that the new name, too, survives a power cut. Windows has nothing of the kind.
+    # Sync the folder, so that the new name survives a power cut. Windows cannot do this.
     with suppress(OSError):
         opened = os.open(folder, os.O_RDONLY)
         try:

@@ -1,8 +1,8 @@
-"""What a search looks for: words in titles and messages, in any capitals and widths of letters.
+"""Searches for words in titles and messages, ignoring case and width of letters.
 
-SQLite folds ASCII only. Where a word has other letters with two forms, a pattern names both of
-each; that takes about as long. Full-width Latin letters and digits are rare, so an index holds the
-messages that have some (migration 0007), and a search for common ones costs nothing more.
+SQLite ignores case for ASCII only. For other letters with two forms, the pattern names both forms;
+that is about as fast. Full-width Latin letters and digits are rare: an index lists the messages
+that have some (migration 0007), so a search for normal-width words costs nothing more.
 """
 
 import functools
@@ -20,9 +20,9 @@ from chatbot.storage.tables import Conversation, Message
 
 MOST_WORDS = 8
 MOST_CHARACTERS = 100
-"""Of a whole search; what is beyond is not looked for."""
+"""Of a whole search; the rest is ignored."""
 WIDE = 0xFEE0
-"""How far the full-width forms of ASCII are from it (Unicode's block FF00)."""
+"""Offset from ASCII to its full-width forms (Unicode block FF00)."""
 WIDE_SQLITE = "*[Ａ-Ｚａ-ｚ０-９]*"
 WIDE_POSTGRES = "[Ａ-Ｚａ-ｚ０-９]"
 ALSO = {"σ": "ς", "s": "ſ", "k": "\u212a", "å": "\u212b", "ß": "ẞ"}
@@ -30,21 +30,21 @@ ALSO = {"σ": "ς", "s": "ſ", "k": "\u212a", "å": "\u212b", "ß": "ẞ"}
 
 
 def words_of(search: str) -> list[str]:
-    """The words to look for, as they were typed."""
+    """The words to search for, as typed."""
     return search[:MOST_CHARACTERS].split()[:MOST_WORDS]
 
 
 def conversations(
     user_id: int, limit: int, search: str, *, titles_only: bool = False
 ) -> list[Listed]:
-    """What a list shows of the user's conversations that have all words, newest first."""
+    """The user's conversations that contain all words, newest first."""
     conditions = [_found(word, titles_only) for word in words_of(search)]
     return newest(user_id, limit, conditions)
 
 
 def hit(user_id: int, conversation_id: str, search: str, reach: int) -> tuple[int | None, int]:
-    """The message of the visible branch, within `reach` of its end, that has the most of the words,
-    the newest of several; and how many messages come after it. None where no message has any.
+    """The message with the most of the words, and how many messages follow it; None if no message
+    has any. Looks at the last `reach` messages of the visible branch; the newest message wins.
 
     Raises `ConversationNotFound`.
     """
@@ -64,10 +64,10 @@ def _folded(text: str) -> str:
 
 
 def _found(word: str, titles_only: bool) -> Any:
-    """The condition that a conversation has this word."""
+    """The SQL condition that a conversation contains this word."""
     spelled = _spelled(word)
     found = [_holds(Conversation.title, one) for one in spelled]
-    # What was typed in full width is looked for in both widths anyway.
+    # A word typed in full width is searched in both widths anyway.
     wide = word.isascii() and any(map(str.isalnum, word))
     if wide:
         found.append(_holds_wide(Conversation.title, word))
@@ -79,13 +79,13 @@ def _found(word: str, titles_only: bool) -> Any:
 
 
 def _said(condition: Any) -> Any:
-    # Conversation by conversation: other people's messages are not gone through.
+    # Per conversation, so that other users' messages are not scanned.
     mine = (Message.conversation == Conversation.id) & condition
     return fn.EXISTS(Message.select(SQL("1")).where(mine))
 
 
 def _spelled(word: str) -> list[str]:
-    """The word as it was typed, and with its accents composed, as nearly all text has them."""
+    """The word as typed, and in NFC, the form that nearly all text has."""
     return list(dict.fromkeys([word, unicodedata.normalize("NFC", word)]))
 
 
@@ -95,8 +95,8 @@ def _holds(text: Any, word: str) -> Any:
 
 
 def _holds_wide(text: Any, word: str) -> Any:
-    """The condition that the text has this ASCII word with its first letter or digit in full
-    width, or, where the word begins with another sign, the one after it."""
+    """The SQL condition that the text has this ASCII word with its first letter or digit in full
+    width; if the word begins with another sign, the character after it."""
     return _matches(text, word, wide_only=True)
 
 
@@ -106,7 +106,7 @@ def _matches(text: Any, word: str, *, wide_only: bool = False) -> Any:
         first = next(place for place, form in enumerate(forms) if len(form) > 1)
         forms[first] = [form for form in forms[first] if not form.isascii()]
     if is_sqlite():
-        # A pattern that begins with one letter is looked for several times as fast.
+        # A pattern that begins with a fixed letter is several times faster.
         rest = "".join(map(_glob, forms[1:]))
         patterns = [f"*{_glob([form])}{rest}*" for form in forms[0]]
         return functools.reduce(
@@ -116,13 +116,13 @@ def _matches(text: Any, word: str, *, wide_only: bool = False) -> Any:
 
 
 def _is_wide() -> Any:
-    # Written as in the index, for the database to see that it fits.
+    # Must equal the condition of the index, or the database does not use the index.
     pattern, op = (WIDE_SQLITE, "GLOB") if is_sqlite() else (WIDE_POSTGRES, "~")
     return Expression(Message.content, op, SQL(f"'{pattern}'"))
 
 
 def _forms(character: str) -> list[str]:
-    """All that is taken for this character, itself first."""
+    """All characters that match this one, itself first."""
     narrow = _narrow(character)
     forms = [character, narrow]
     for one in (narrow.lower(), narrow.upper(), narrow.title(), ALSO.get(narrow.lower(), "")):

@@ -1,4 +1,4 @@
-"""Switches that an admin sets while the app runs, and keys that are made once for a database."""
+"""Switches that an admin sets while the app runs, and secret keys created once per database."""
 
 import secrets
 from typing import Any
@@ -19,8 +19,8 @@ def turn(name: str, on: bool) -> None:
 
 
 def secret(name: str) -> str:
-    """The key of this name; made now if there is none. Runs in a transaction that writes."""
-    # Of two processes that make it at once, one takes the other's.
+    """The secret key with this name, created if missing. Runs in a write transaction."""
+    # If two processes create it at once, the second uses the key of the first.
     Secret.insert(name=name, value=secrets.token_hex(32)).on_conflict_ignore().execute()
     return str(Secret.get_by_id(name).value)
 

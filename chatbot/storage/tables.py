@@ -1,6 +1,6 @@
-"""The tables. What is asked of them stands in the file of each noun.
+"""The tables. Their queries are in the other files of this package.
 
-`migrations/` makes them; a test compares the two.
+`migrations/` creates the tables; a test compares both.
 """
 
 import uuid
@@ -30,14 +30,14 @@ class Role(StrEnum):
 
 
 class State(StrEnum):
-    """Where a turn is."""
+    """The state of a turn."""
 
     STREAMING = "streaming"
     COMPLETE = "complete"
     STOPPED = "stopped"
     """The user stopped it; the text so far is kept."""
     INTERRUPTED = "interrupted"
-    """The process died, the provider broke off, or nobody watched; the text so far is kept."""
+    """The process died, the stream broke, or nobody watched; the text so far is kept."""
     FAILED = "failed"
     """No text came."""
     FILTERED = "filtered"
@@ -56,20 +56,20 @@ class User(Table):
     id = AutoField()
     name = CharField(max_length=64)
     name_key = CharField(max_length=128, unique=True)
-    """NFKC casefold of the name; what makes it unique."""
+    """The name in NFKC and casefold; two users cannot have the same."""
     password_hash = CharField(max_length=80)
     is_admin = BooleanField(default=False)
     daily_tokens = IntegerField(null=True)
-    """Tokens this person may use in a day; null for the common limit."""
+    """Tokens this user may use per day; null for the common limit."""
     disabled_at = InstantField(null=True)
     created_at = InstantField(default=now)
     network = CharField(max_length=64, default="")
-    """Where the account was made, as a hash with a key of this database; empty for who came
-    with an invitation."""
+    """Keyed hash of the network where the account was registered; empty if the user came with
+    an invitation."""
 
 
 class Login(Table):
-    """One browser that is logged in. The cookie's token is known only by its hash."""
+    """One browser that is logged in. Only the hash of the cookie's token is stored."""
 
     id = AutoField()
     user = ForeignKeyField(User, backref="logins", on_delete="CASCADE")
@@ -78,7 +78,7 @@ class Login(Table):
     seen_at = InstantField(default=now)
     expires_at = InstantField(index=True)
     agent = CharField(max_length=200, default="")
-    """What the browser calls itself, so that people know their own logins."""
+    """The browser's User-Agent, so that people recognize their own logins."""
 
 
 class Invitation(Table):
@@ -88,12 +88,12 @@ class Invitation(Table):
     expires_at = InstantField()
     uses_left = IntegerField()
     daily_tokens = IntegerField(null=True)
-    """What becomes `User.daily_tokens` of who comes with it."""
+    """`User.daily_tokens` for users who register with this invitation."""
     revoked_at = InstantField(null=True)
 
 
 class Attempt(Table):
-    """A recent failure, for throttling by account and by address; `subject` is either."""
+    """A recent failed attempt, for throttling; `subject` is an account or an address."""
 
     id = BigAutoField()
     subject = CharField(max_length=200)
@@ -120,11 +120,11 @@ class Conversation(Table):
     """Ark's context id or response id."""
     memory_expires_at = InstantField(null=True)
     memory_upto = BigIntegerField(null=True)
-    """The last message this memory is known to contain; null when nobody can say."""
+    """The last message this memory contains; null if unknown."""
     memory_tokens = IntegerField(null=True)
-    """The most tokens that Ark can count for what it holds."""
+    """The most tokens that Ark can count for this memory."""
     prompt_hash = CharField(max_length=16, default="")
-    """Of the system prompt that the memory was made with."""
+    """Hash of the system prompt in this memory."""
 
     class Meta:
         indexes = ((("user", "updated_at"), False),)
@@ -132,9 +132,9 @@ class Conversation(Table):
 
 class Message(Table):
     """One entry of a conversation. `parent` is the message before it, so a conversation is a
-    tree, and what the user sees is the branch that ends in `Conversation.head_id`.
+    tree. The user sees the branch that ends in `Conversation.head_id`.
 
-    How a reply came about is in its turns.
+    The outcome of a reply is stored in its turns.
     """
 
     id = BigAutoField()
@@ -145,26 +145,26 @@ class Message(Table):
     thought = TextField(default="")
     """The model's chain of thought, where it shows one."""
     notes = CharField(max_length=80, default="")
-    """Codes of quiet remarks to show with it, such as `memory_rebuilt`, separated by spaces."""
+    """Codes of notes to show with it, such as `memory_rebuilt`, separated by spaces."""
     created_at = InstantField(default=now)
 
     class Meta:
         indexes = ((("conversation", "id"), False),)
 
 
-# Only of messages with full-width letters, which each database says in its own words: the whole
-# condition is in migration 0007.
+# Covers only messages with full-width letters. The condition differs by database, see
+# migration 0007.
 Message.add_index(
     Message.index(Message.conversation, where=Message.content != "", name="message_wide")
 )
 
 
 class Turn(Table):
-    """One time that the model is asked: lock, ledger and outcome in one row.
+    """One question and its answer: the lock, the usage and the outcome in one row.
 
-    While it is STREAMING it holds its conversation, and its numbers are the most it can use, which
-    is set aside for it. Once it has ended they are what it used. To continue a reply is a second
-    turn on it. A turn is never deleted: it outlives its conversation and its user.
+    While it is STREAMING it locks its conversation, and its numbers are reserved: the most it can
+    use. After it has ended they are what it used. Continuing a reply is another turn on the same
+    reply. A turn is never deleted, not even with its conversation or user.
     """
 
     id = UUIDField(primary_key=True, default=uuid.uuid4)
@@ -175,34 +175,34 @@ class Turn(Table):
     model = CharField(max_length=120, default="")
     memory_kind = CharField(max_length=16, default="")
     prompt_hash = CharField(max_length=16, default="")
-    """Of the system prompt that the model was given."""
+    """Hash of the system prompt that the model got."""
     state = CharField(max_length=16, default=State.STREAMING)
     stop_requested = BooleanField(default=False)
     worker = CharField(max_length=120, default="")
     """The process that runs it (`turns/worker.py`)."""
     lease_until = InstantField(null=True)
-    """When others may take its process for dead; renewed while it runs."""
+    """After this time its process counts as dead; renewed while the turn runs."""
     followed_until = InstantField(null=True)
-    """Up to when somebody watches it from another process."""
+    """Until when somebody follows it through another process."""
     prompt_tokens = IntegerField(default=0)
     cached_tokens = IntegerField(default=0)
-    """Of the prompt's."""
+    """Part of `prompt_tokens`."""
     completion_tokens = IntegerField(default=0)
     reasoning_tokens = IntegerField(default=0)
-    """Of the completion's."""
+    """Part of `completion_tokens`."""
     micro_yuan = IntegerField(default=0)
-    """Millionths of a yuan."""
+    """Cost in millionths of a yuan."""
     saved_micro_yuan = IntegerField(default=0)
-    """What the cached tokens would have cost more without the cache."""
+    """Extra cost of the cached tokens if there were no cache."""
     first_token_ms = IntegerField(null=True)
     error = CharField(max_length=40, default="")
-    """The code of what ended it early (`errors.py`)."""
+    """The code of the error that ended it early (`errors.py`)."""
     request_id = CharField(max_length=80, default="")
-    """Ark's request id of the error that ended it."""
+    """Ark's request id of that error."""
     refs = TextField(default="")
-    """The responses that Ark stores of it and can delete, separated by spaces."""
+    """Ids of the responses that Ark stores and can delete, separated by spaces."""
     network = CharField(max_length=64, default="")
-    """`User.network` of an account that was deleted since."""
+    """`User.network`, if the account has been deleted."""
     started_at = InstantField(default=now)
     finished_at = InstantField(null=True)
 
@@ -210,7 +210,7 @@ class Turn(Table):
         indexes = ((("user", "started_at"), False), (("started_at", "micro_yuan"), False))
 
 
-# One running turn in a conversation: the database refuses a second one.
+# At most one running turn per conversation: the database refuses a second one.
 Turn.add_index(
     Turn.index(
         Turn.conversation, unique=True, where=Turn.state == State.STREAMING, name="turn_running"
@@ -223,14 +223,14 @@ Turn.add_index(Turn.index(Turn.started_at, where=Turn.error != "", name="turn_er
 
 
 class Switch(Table):
-    """What an admin can switch while the app runs, in every process."""
+    """A switch that an admin sets while the app runs, for all processes."""
 
     name = CharField(max_length=40, primary_key=True)
     on = BooleanField()
 
 
 class Secret(Table):
-    """A key that is made once for this database."""
+    """A secret key that is created once for this database."""
 
     name = CharField(max_length=40, primary_key=True)
     value = CharField(max_length=64)

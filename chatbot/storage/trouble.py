@@ -1,5 +1,5 @@
-"""What an error of the database means: a disk or a server in trouble, a damaged file, or a fault
-of this app."""
+"""Translates database errors: the disk or server has a problem, the file is damaged, or this app
+has a bug."""
 
 import sqlite3
 import traceback
@@ -39,10 +39,10 @@ TROUBLE_STATES = ("08", "25P02", "25006", "40", "53", "55", "57", "58", "XX")
 
 
 def meaning(error: BaseException) -> ChatbotError:
-    """The error to tell people instead of one of `OF_THE_DATABASE`.
+    """The error to show instead of one of `OF_THE_DATABASE`.
 
-    A full disk ends the transaction, and its rollback then fails in another way: of all that went
-    wrong on the way, damage counts first, then trouble.
+    A full disk ends the transaction, and then the rollback fails with another error. In the chain
+    of errors, damage counts first, then a slow search, then an unavailable database.
     """
     kinds = {_kind(one) for one in _chain(error)}
     for kind in (StorageDamaged, SearchTooLong, StorageUnavailable):
@@ -63,7 +63,7 @@ def _kind(error: BaseException) -> type[ChatbotError]:
         return StorageFault
     state: str | None = error.sqlstate
     if state is None:
-        # The server was not reached, or went away. A misuse has another class.
+        # The server was not reached or disconnected. Wrong usage has another class.
         gone = type(error).__name__ in ("OperationalError", "InterfaceError")
         return StorageUnavailable if gone else StorageFault
     if state == CANCELED:
@@ -81,7 +81,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def described(error: BaseException) -> str:
-    """For the log: what failed and where in this app, without what the statement held."""
+    """For the log: what failed and where in this app, without the values of the statement."""
     driver = getattr(error, "orig", None)
     code = getattr(driver, "sqlite_errorname", None) or getattr(driver, "sqlstate", None)
     places = [
@@ -93,6 +93,6 @@ def described(error: BaseException) -> str:
 
 
 def first(error: BaseException) -> BaseException:
-    """What went wrong first."""
+    """The first error in the chain."""
     *_, deepest = _chain(error)
     return deepest

@@ -1,7 +1,7 @@
-"""Turns: start one, save it as it grows, end it, end those whose process has died.
+"""Turns: start, save while it grows, end, and recover after a dead process.
 
-Each public function belongs in one transaction that writes (`Storage.write`). Who may start a turn
-is decided here, where two processes on one database cannot both be right.
+Call each public function in one write transaction (`Storage.write`). Whether a turn may start is
+decided here, so that only one of two processes on one database succeeds.
 """
 
 import uuid
@@ -22,10 +22,10 @@ TITLE_CHARS = 60
 PROCESS_DIED = "process_died"
 NOT_SAVED = "not_saved"
 EXPIRY_MARGIN = timedelta(seconds=10)
-"""A memory that expires within this is taken as expired."""
+"""A memory that expires within this time counts as expired."""
 
 IsGone = Callable[[str], bool]
-"""Whether the process of a turn is known to have ended; its lease then counts for nothing."""
+"""Whether the process of a turn is known to have ended; then its lease is ignored."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Edit:
-    """Another version of an earlier question; the branch of the old one is kept."""
+    """A new version of an earlier question; the old branch is kept."""
 
     question_id: int
     text: str
@@ -45,7 +45,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Regenerate:
-    """Another reply to the question of the newest reply, which is kept."""
+    """A new reply to the last question; the old reply is kept."""
 
     reply_id: int
 
@@ -58,7 +58,7 @@ class Continue:
 
 
 TurnRequest = Send | Edit | Regenerate | Continue
-"""What a person can start a turn with."""
+"""The ways to start a turn."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class TurnOptions:
     model: str
     memory_kind: str
     prompt_hash: str
-    """Of the system prompt, which a memory holds as well."""
+    """Hash of the system prompt, which is part of a memory."""
     worker: str
     """The process that runs it."""
     lease_seconds: float
@@ -77,27 +77,27 @@ class TurnOptions:
 
 @dataclass(frozen=True)
 class StartedTurn:
-    """A turn that holds its conversation and has its row."""
+    """A turn that is stored and has locked its conversation."""
 
     id: uuid.UUID
     user_id: int
     conversation_id: uuid.UUID
     before_id: int | None
-    """The message the question follows; None at the start of a conversation."""
+    """The message before the question; None at the start of a conversation."""
     question: str
     reply_id: int
     prefix: str
     """The text of the reply so far, when it is continued."""
     prefix_thought: str
     ref: str | None
-    """What Ark holds, if that is exactly the branch up to `before_id`."""
+    """Ark's memory id, if that memory equals the branch up to `before_id`."""
     held_tokens: int | None
-    """The most tokens that Ark holds under `ref`, as far as anybody knows."""
+    """The most tokens that Ark holds under `ref`, if known."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is stored of a reply while it grows; without text, only that it still does."""
+    """The text of a running turn; with None, only the lease is renewed."""
 
     turn_id: uuid.UUID
     reply_id: int
@@ -107,7 +107,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Sign:
-    """What others have left in the row of a running turn."""
+    """What other processes have written into the row of a running turn."""
 
     stop_requested: bool
     followed_until: datetime | None
@@ -115,7 +115,7 @@ class Sign:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a turn ended. `ref` is None unless Ark now holds exactly the visible branch."""
+    """How a turn ended. `ref` is None unless Ark's memory now equals the visible branch."""
 
     state: State
     content: str
@@ -137,7 +137,7 @@ class Outcome:
 def start(
     user_id: int, conversation_id: str, request: TurnRequest, options: TurnOptions, is_gone: IsGone
 ) -> StartedTurn:
-    """Store what was asked, an empty reply, and the turn, which holds the conversation from now on.
+    """Store the question, an empty reply, and the turn. The turn locks the conversation.
 
     Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`.
     """
@@ -159,14 +159,14 @@ def start(
     continued = isinstance(request, Continue)
     if not continued:
         reply = messages.add(conversation.id, question, Role.ASSISTANT)
-    # A context cannot be asked to go on from the middle of a reply: it is built anew.
+    # A context cannot continue from the middle of a reply: build a new one.
     ref = None if continued else _usable_ref(conversation, before, options)
     conversations.change(
         conversation.id,
         head_id=reply.id,
         title=conversation.title or title_of(question.content),
         updated_at=now(),
-        # From here until the turn has ended well nobody can say what Ark holds.
+        # Until the turn has ended well, what Ark holds is unknown.
         memory_upto=None,
         prompt_hash=options.prompt_hash,
     )
@@ -201,17 +201,16 @@ def start(
 
 
 def reserve(turn_id: uuid.UUID, most: Numbers) -> None:
-    """Set aside the most that a running turn can use. Raises `ChangedElsewhere` when it has ended:
-    somebody has taken its process for dead."""
+    """Reserve the most that a running turn can use. Raises `ChangedElsewhere` if another process
+    has ended it because its lease ran out."""
     if not _change_running(turn_id, **vars(most)):
         raise ChangedElsewhere()
 
 
 def save(worker: str, lease_seconds: float, running: Iterable[Progress]) -> dict[uuid.UUID, Sign]:
-    """Renew the leases of these turns and store what has grown; what the turns have to know.
+    """Renew the leases of these turns and store their text; returns the signs by turn id.
 
-    A turn that is not in the answer is no longer this worker's: it was ended while the process
-    slept through its lease.
+    A turn missing from the result has been ended by another process because its lease ran out.
     """
     until = now() + timedelta(seconds=lease_seconds)
     renewed = set()
@@ -222,7 +221,7 @@ def save(worker: str, lease_seconds: float, running: Iterable[Progress]) -> dict
         if turn.content is not None:
             messages.change(turn.reply_id, content=turn.content, thought=turn.thought)
     return {
-        # Nobody wants a reply in a conversation that was deleted.
+        # Stop the reply if its conversation was deleted.
         turn_id: Sign(bool(stop_requested or conversation_id is None), followed_until)
         for turn_id, conversation_id, stop_requested, followed_until in _signs(worker)
         if turn_id in renewed
@@ -230,10 +229,10 @@ def save(worker: str, lease_seconds: float, running: Iterable[Progress]) -> dict
 
 
 def finish(turn: StartedTurn, outcome: Outcome, used: Numbers) -> None:
-    """Store how a turn ended and what it used; its conversation is free again.
+    """Store how a turn ended and what it used, and free its conversation.
 
-    When somebody had taken its process for dead and has gone on since, the text becomes another
-    version of the reply: neither the visible branch nor what is known of the memory changes.
+    If its lease ran out and the conversation has moved on since, the text becomes another version
+    of the reply; the visible branch and the memory do not change.
     """
     values = {
         "state": outcome.state,
@@ -259,20 +258,20 @@ def finish(turn: StartedTurn, outcome: Outcome, used: Numbers) -> None:
         conversations.change(turn.conversation_id, **memory)
         return
     conversations.hold_user(turn.user_id)
-    # Its numbers are its own in any case.
+    # Store its usage in any case.
     _change(turn.id, **vars(used))
     if _nobody_went_on(turn):
         _change(turn.id, **values)
         messages.change(turn.reply_id, **text)
-        # What Ark holds by now is not known.
+        # What Ark holds now is unknown.
         conversations.change(turn.conversation_id, **memory | {"memory_upto": None})
     else:
         _keep_as_version(turn, outcome, values, text)
 
 
 def give_up(turn: StartedTurn, used: Numbers | None) -> None:
-    """End a turn whose text cannot be stored: what was stored of it while it grew stays. Without
-    `used` it has used what was set aside for it."""
+    """End a turn whose final text cannot be stored; the text stored so far stays. Without `used`,
+    the reserved numbers stay as its usage."""
     numbers = vars(used) if used else {}
     state = _state_by_text(turn.reply_id)
     ended = _change_running(turn.id, state=state, error=NOT_SAVED, finished_at=now(), **numbers)
@@ -282,8 +281,8 @@ def give_up(turn: StartedTurn, used: Numbers | None) -> None:
 
 
 def recover(is_gone: IsGone) -> int:
-    """End the turns whose process has died: their text stays, and they have used what was set
-    aside for them. Returns how many."""
+    """End the turns whose process has died; returns how many. Their text stays, and the reserved
+    numbers stay as their usage."""
     running = Turn.select(Turn.id, Turn.reply_id, Turn.worker, Turn.lease_until).where(STREAMING)
     dead = [turn for turn in running if _is_dead(turn.worker, turn.lease_until, is_gone)]
     for turn in dead:
@@ -292,7 +291,7 @@ def recover(is_gone: IsGone) -> int:
 
 
 def request_stop(user_id: int, conversation_id: str) -> uuid.UUID | None:
-    """Have the running turn of a conversation stopped by whoever runs it; its id, or None."""
+    """Ask the process that runs the conversation's turn to stop it; returns the turn id or None."""
     conversation = conversations.find(user_id, conversation_id)
     running = Turn.get_or_none(Turn.conversation == conversation.id, STREAMING)
     if running is None:
@@ -303,15 +302,15 @@ def request_stop(user_id: int, conversation_id: str) -> uuid.UUID | None:
 
 
 def follow(user_id: int, conversation_id: str, seconds: float) -> None:
-    """Say that the running turn of a conversation is watched for so long from now on, by somebody
-    in another process."""
+    """Record that somebody follows the conversation's running turn for the next `seconds` through
+    another process."""
     conversation = conversations.find(user_id, conversation_id)
     mine = (Turn.conversation == conversation.id) & STREAMING
     Turn.update(followed_until=now() + timedelta(seconds=seconds)).where(mine).execute()
 
 
 def running_in(user_id: int) -> list[str]:
-    """The ids of the user's conversations in which a turn runs."""
+    """The ids of the user's conversations with a running turn."""
     rows = _running(user_id)
     return [str(turn.conversation_id) for turn in rows if runs(turn.lease_until)]
 
@@ -333,10 +332,10 @@ _NOTHING_YET: dict[str, Any] = {
 
 
 def _make_room(user_id: int, conversation_id: uuid.UUID, most: int, is_gone: IsGone) -> None:
-    """End the turns of this user's whose process has died, so that they are in nobody's way.
+    """End this user's turns whose process has died.
 
-    Raises `TurnRunning` when another one runs in the conversation, `TooManyTurns` when as many run
-    as the user may have.
+    Raises `TurnRunning` if another turn runs in the conversation, `TooManyTurns` if the user has
+    `most` running turns.
     """
     alive = []
     for turn in _running(user_id):
@@ -360,13 +359,13 @@ def _bury(turn_id: uuid.UUID, reply_id: int | None) -> None:
 
 
 def _state_by_text(reply_id: int | None) -> State:
-    """How a turn ended of which no more will be stored."""
+    """The final state of a turn that gets no more text."""
     reply = messages.at(reply_id)
     return State.INTERRUPTED if reply is None or reply.content else State.FAILED
 
 
 def _nobody_went_on(turn: StartedTurn) -> bool:
-    """Whether the turn was ended as one of a dead process, and nothing has come after it."""
+    """Whether the turn was ended as dead, and no newer turn or branch has followed."""
     newest = Turn.select(Turn.id, Turn.error).where(Turn.conversation == turn.conversation_id)
     last = newest.order_by(Turn.started_at.desc()).first()
     at_head = Conversation.select().where(
@@ -384,7 +383,7 @@ def _keep_as_version(
     version = Message.create(
         conversation=reply.conversation_id, parent=reply.parent_id, role=Role.ASSISTANT, **text
     )
-    # The first reply keeps what its turn used; this one only says how it ended.
+    # The usage stays with the first turn; this one only stores the outcome.
     Turn.create(
         user=turn.user_id,
         conversation=reply.conversation_id,
@@ -397,7 +396,7 @@ def _keep_as_version(
 
 
 def _last_answered(conversation: Any) -> Any:
-    """The end of the visible branch; a turn that got no text at all gives up its place."""
+    """The last message of the visible branch, skipping turns that got no text."""
     reply = messages.at(conversation.head_id)
     while reply is not None and not reply.content:
         question = messages.at(reply.parent_id)
@@ -406,7 +405,7 @@ def _last_answered(conversation: Any) -> Any:
 
 
 def _usable_ref(conversation: Any, before: Any, options: TurnOptions) -> str | None:
-    """What Ark holds, if it has not expired and holds exactly the branch up to `before`."""
+    """Ark's memory id, if it has not expired and equals the branch up to `before`; else None."""
     expires_at = conversation.memory_expires_at
     usable = (
         before is not None

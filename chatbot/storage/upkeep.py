@@ -1,7 +1,7 @@
-"""Looks at a database and copies it, without opening it for the app.
+"""Checks and copies a database without opening it for the app.
 
-Nothing here makes a database or changes its schema, so it is safe beside a running server, also
-one of another version.
+Nothing here creates a database or changes its schema. So it is safe beside a running server, even
+of another version.
 """
 
 import errno
@@ -22,7 +22,7 @@ from chatbot.storage.place import address, shown, sqlite_file
 
 
 def pending_migrations(url: str) -> list[str] | None:
-    """What the next start will apply; None when it will make the database first.
+    """The migrations that the next start will apply; None if it will create the database.
 
     Raises `BadSettings` when the database cannot be used.
     """
@@ -49,28 +49,27 @@ def pending_migrations(url: str) -> list[str] | None:
             status = Runner(opened, str(MIGRATIONS)).status()
         return [migration.name for migration in status if not migration.applied]
     except (peewee.PeeweeException, OSError, ValueError) as error:
-        # What is wrong with the URL is told without it: it may hold a password.
+        # Do not quote the URL: it may hold a password.
         why = "" if isinstance(error, ValueError) else f": {error}".rstrip()
         raise BadSettings([f"DATABASE_URL: {shown(url)} cannot be used{why}"]) from None
 
 
 def copy_sqlite(source: Path, target: Path) -> dict[str, int]:
-    """A complete and consistent copy, as of one moment, while others read and write; how many rows
-    each of its tables has.
+    """Make a complete, consistent copy while others read and write; returns the rows per table.
 
-    The copy is read again before it gets its name. Raises `OSError` or `sqlite3.Error`; `target`
-    is then not there.
+    The copy is checked before it gets its name. Raises `OSError` or `sqlite3.Error`; then `target`
+    does not exist.
     """
     with (
         whole_file(target) as part,
         closing(_connect(source)) as opened,
     ):
-        # One read transaction: with WAL, writers do not wait for it.
+        # One read transaction; with WAL, writers do not wait for it.
         opened.execute("BEGIN")
         rows = row_counts(opened)
         with closing(_connect(part)) as copy:
             opened.backup(copy)
-            # Without the pages that are free, which may hold what was deleted long ago.
+            # Remove free pages: they may hold text that was deleted long ago.
             copy.execute("PRAGMA journal_mode = DELETE")
             copy.execute("VACUUM")
         with closing(_connect(part)) as copy:
@@ -81,14 +80,14 @@ def copy_sqlite(source: Path, target: Path) -> dict[str, int]:
 
 
 def check_sound(opened: sqlite3.Connection) -> None:
-    """Read the whole database; raises `sqlite3.DatabaseError` when anything in it is damaged."""
+    """Read the whole database. Raises `sqlite3.DatabaseError` if anything is damaged."""
     [(found,)] = opened.execute("PRAGMA integrity_check(1)").fetchall()
     if found != "ok":
         raise sqlite3.DatabaseError(found)
 
 
 def row_counts(opened: sqlite3.Connection) -> dict[str, int]:
-    """How many rows each table has."""
+    """The number of rows of each table."""
     tables = opened.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     ).fetchall()
@@ -104,7 +103,7 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """A new file that gets its name once it is complete and on the disk; only its owner's."""
+    """A new file, private to its owner, that gets its name once it is complete and on disk."""
     if target.exists():
         raise FileExistsError(errno.EEXIST, "exists already", str(target))
     part = target.with_name(f"{target.name}.{os.getpid()}.part")

@@ -1,4 +1,4 @@
-"""The accounts of people: their rows, by id and by name."""
+"""User accounts: their rows, by id and by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +12,14 @@ from chatbot.storage.tables import Login, User
 
 
 def by_name_key(name_key: str) -> Any:
-    """The row of a name in whatever capitals; None when nobody has it."""
+    """The row of the account with this name key; None if there is none."""
     return User.get_or_none(User.name_key == name_key)
 
 
 def create(
     name: str, name_key: str, password_hash: str, looks_like_it: Callable[[str], bool], **more: Any
 ) -> Any:
-    """A new account. Raises `NameTaken` when somebody has this name, or one that looks like it."""
+    """Create an account. Raises `NameTaken` if this name, or one that looks like it, exists."""
     others: Any = User.select(User.name).tuples()
     if any(looks_like_it(other) for (other,) in others):
         raise NameTaken()
@@ -30,30 +30,31 @@ def create(
 
 
 def change(user_id: int, **values: Any) -> Any:
-    """Give an account other values; its row. Raises `BadInput` when there is none such."""
+    """Set columns of an account; returns its row. Raises `BadInput` if it does not exist."""
     if not is_id(user_id) or not User.update(**values).where(User.id == user_id).execute():
         raise BadInput()
     return User.get_by_id(user_id)
 
 
 def change_unless_changed(user: Any, **values: Any) -> bool:
-    """Give an account other values if it still has the password it had; whether it has."""
+    """Set columns of an account unless its password has changed since `user` was read; returns
+    whether they were set."""
     same = (User.id == user.id) & (User.password_hash == user.password_hash)
     return bool(User.update(**values).where(same).execute())
 
 
 def may_still_log_in(user: Any) -> bool:
-    """Whether the account was neither disabled nor given another password since it was read; nobody
-    else can do so before this transaction ends."""
+    """Whether the account is enabled and its password unchanged since `user` was read. Locks the
+    row until this transaction ends."""
     same = (User.id == user.id) & (User.password_hash == user.password_hash)
-    # An update, because it keeps others waiting.
+    # An update, because it locks the row.
     unchanged = User.update(name=User.name).where(same, User.disabled_at.is_null())
     return bool(unchanged.execute())
 
 
 def set_disabled(user_id: int, disabled: bool) -> None:
-    """Let somebody in no more and end their logins; or let them in. Raises `BadInput`."""
-    # Before the logins: a login that is being finished waits for this row, and then finds it out.
+    """Disable an account and end its logins, or enable it again. Raises `BadInput`."""
+    # Before the logins: a login in progress waits for this row, then sees that it is disabled.
     change(user_id, disabled_at=now() if disabled else None)
     if disabled:
         Login.delete().where(Login.user == user_id).execute()

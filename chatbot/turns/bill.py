@@ -1,6 +1,6 @@
-"""What a turn used: the sum over its calls to Ark, by what the server told and else by estimate.
+"""Counts the tokens a turn used, call by call: as the server reported them, else estimated.
 
-Never below what Ark may have counted. Knows no database, no prices and no network.
+The count is never below what Ark may have counted. No database, prices or network here.
 """
 
 from collections.abc import Sequence
@@ -11,33 +11,33 @@ from chatbot.ark.tokens import estimate_tokens
 from chatbot.usage import Used
 
 FEWEST = 64
-"""A told number below a 64th of the estimate is not believed. An estimate is up to four times the
-real count for ordinary text, and some fifty times for a run of blanks."""
+"""A reported number below 1/64 of the estimate is ignored. An estimate is up to 4 times the real
+count for ordinary text, and about 50 times for a run of blanks."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One call to Ark: the most it can use, and what came of it."""
+    """One call to Ark: the most tokens it can use, and what it returned."""
 
     starts: CallStarts
     told: Tokens | None = None
     said: list[str] = field(default_factory=list)
-    """Text and thoughts that came."""
+    """Text and thoughts received."""
     whole: bool = False
-    """Whether what was told last is of the whole answer, not of what there was by then."""
+    """Whether the last reported count covers the whole answer, not only a part of it."""
     applied: bool = True
-    """Whether Ark may have counted it."""
+    """Whether Ark may have counted this call."""
     wrote: bool = True
-    """Whether Ark may have begun to answer, seen or unseen."""
+    """Whether Ark may have generated tokens, even if none arrived."""
 
     def used(self) -> Used:
-        """The told numbers where they can be true, else the most that Ark may have counted."""
+        """The reported numbers if they are plausible, else the most that Ark may have counted."""
         told = self.told or Tokens()
         if not (self.applied or self.said or self.told):
             return Used()
         prompt, cached = counted(told.prompt), 0
         if prompt and prompt * FEWEST >= self.starts.prompt_tokens:
-            # More cached tokens than tokens cannot be; then all count in full.
+            # More cached tokens than prompt tokens is impossible: then count none as cached.
             cached = counted(told.cached) or 0
             cached = cached if cached <= prompt else 0
         else:
@@ -45,26 +45,26 @@ class Call:
         completion = counted(told.completion)
         reasoning = counted(told.reasoning) or 0
         if completion is not None and reasoning > completion:
-            # Some servers tell the thoughts beside the answer, not within it.
+            # Some servers do not include the reasoning tokens in the completion tokens.
             completion = min(completion + reasoning, MOST_TOKENS)
         if completion is None or not self.whole or self._said_more(completion):
             completion = max(completion or 0, self._unseen())
         return Used(prompt, cached, completion, min(reasoning, completion))
 
     def _said_more(self, completion: int) -> bool:
-        """Whether so few tokens cannot be what came."""
-        # In characters first: most are far from it, and they are counted faster.
+        """Whether this token count is too small for the text received."""
+        # Compare characters first: that is faster, and mostly enough.
         characters = sum(map(len, self.said))
         few = completion * FEWEST < 4 * characters
         return few and completion * FEWEST < estimate_tokens("".join(self.said))
 
     def _unseen(self) -> int:
-        """The most completion tokens there can be, by what came."""
+        """The most completion tokens this call can have used, given the text received."""
         limit = self.starts.completion_tokens
         if not (self.wrote and limit):
             return 0
         said = estimate_tokens("".join(self.said)) if self.said else 0
-        # Nobody can say how much a silent model has thought, up to its limit.
+        # A model that shows no thoughts may have used tokens up to its limit.
         silent = not self.said or self.starts.hides_thoughts
         return max(said, limit) if silent else said
 
@@ -76,29 +76,29 @@ class Calls:
         self._calls: list[Call] = []
 
     def start(self, call: CallStarts) -> None:
-        """A call is about to be made."""
+        """Add a call that is about to be made."""
         self._calls.append(Call(call))
 
     def take(self, chunk: Chunk) -> None:
-        """Something came of the last call."""
+        """Add a chunk of the last call."""
         call = self._calls[-1]
         said = [piece for piece in (chunk.thought, chunk.text) if piece]
         call.said += said
         call.told = _larger(call.told, chunk.tokens)
-        # Some servers count with every piece; the last count comes with none.
+        # Some servers report a count with every piece; the final count comes without text.
         call.whole = bool(chunk.finish) or (not said and (call.whole or chunk.tokens is not None))
 
     def fail(self, applied: bool, wrote: bool) -> None:
-        """The last call ended with an error."""
+        """Record that the last call ended with an error."""
         if self._calls:
             self._calls[-1].applied, self._calls[-1].wrote = applied, wrote
 
     def used(self) -> list[Used]:
-        """What each call has used."""
+        """The tokens each call has used."""
         return [call.used() for call in self._calls]
 
     def most(self, following: Sequence[CallStarts] = ()) -> list[Used]:
-        """The most that the calls so far, and those that follow, can use."""
+        """The most tokens that the calls so far, and the `following` ones, can use."""
         return [*self.used(), *map(most_of, following)]
 
     def held(self) -> int:
@@ -107,7 +107,7 @@ class Calls:
 
 
 def _larger(told: Tokens | None, again: Tokens | None) -> Tokens | None:
-    """What was told of a call, twice: the larger numbers count."""
+    """Merge two reports about the same call: the larger numbers count."""
     if told is None or again is None:
         return again or told
     prompt, completion = (
@@ -119,5 +119,5 @@ def _larger(told: Tokens | None, again: Tokens | None) -> Tokens | None:
 
 
 def most_of(call: CallStarts) -> Used:
-    """What a call uses at most. Nothing is cached for certain before the server says so."""
+    """The most tokens a call can use. Only the server's report can show that some were cached."""
     return Used(prompt=call.prompt_tokens, completion=call.completion_tokens)

@@ -1,5 +1,5 @@
-"""Stores how a turn ended, whatever the database says to it: a reply is not lost to a full disk, a
-locked file, a text that the database does not take, or a mistake of ours."""
+"""Stores how a turn ended. A reply is not lost to a full disk, a locked file, a text that the
+database refuses, or a bug in this app."""
 
 import asyncio
 import itertools
@@ -23,23 +23,23 @@ log = logging.getLogger("chatbot.turns")
 CLOSING_TRIES = 2
 LONGEST_PAUSE = 15
 TRIES = 2
-"""How often each way to save is tried where the database is there and yet does not take it."""
+"""How often each way to save is tried when the database works but refuses the data."""
 
 Save = Callable[[RunningTurn, Outcome], None]
 
 
 class FinalSave:
-    """The last transaction of each turn of one process."""
+    """Makes the last transaction of each turn of this process."""
 
     def __init__(self, storage: Storage, purse: Purse) -> None:
         self._storage = storage
         self._purse = purse
 
     async def make(self, turn: RunningTurn, outcome: Outcome, closing: asyncio.Event) -> None:
-        """Settle what the turn used, store how it ended and free its conversation.
+        """Store what the turn used and how it ended, and free its conversation.
 
-        Returns when that is done; or, when the process is `closing` or nothing at all can be
-        stored, with the text in a file.
+        Returns when that is done. If the process is `closing`, or the database takes nothing, the
+        text is written to a file instead.
         """
         ways: list[Save] = [self._whole, self._plain, self._without_text, self._as_reserved]
         failed = 0
@@ -49,10 +49,10 @@ class FinalSave:
                 await self._storage.write(way, turn, outcome)
                 break
             except StorageUnavailable:
-                # Told in the log already, and it passes.
+                # Already logged. Retry: this error is temporary.
                 unsaved = closing.is_set() and attempt >= CLOSING_TRIES
             except Exception as error:
-                # Whatever it is, the reply has to end and its conversation to be freed.
+                # Whatever the error is, end the reply and free its conversation.
                 log.error("turn %s: the final save failed: %s", turn.id, traced(error))
                 failed += 1
                 unsaved = failed == TRIES * len(ways)
@@ -70,7 +70,7 @@ class FinalSave:
         turns.finish(turn.started, outcome, self._used(turn))
 
     def _plain(self, turn: RunningTurn, outcome: Outcome) -> None:
-        """Without what may be wrong: odd characters, and all that the server named."""
+        """Save without odd characters and without ids from the server: either may be the cause."""
         simple = replace(
             outcome,
             content=plain(outcome.content),
@@ -82,7 +82,7 @@ class FinalSave:
         self._whole(turn, simple)
 
     def _without_text(self, turn: RunningTurn, _: Outcome) -> None:
-        """What was stored of the text while it grew stays."""
+        """Keep the text as it was last stored while it grew."""
         turns.give_up(turn.started, self._used(turn))
 
     def _as_reserved(self, turn: RunningTurn, _: Outcome) -> None:
@@ -108,5 +108,5 @@ class FinalSave:
 
 
 def _simple(outcome: Outcome) -> bool:
-    """Whether a plain text is the whole one."""
+    """Whether `_plain` saves the text unchanged."""
     return all(plain(text) == text for text in (outcome.content, outcome.thought))

@@ -1,5 +1,5 @@
-"""Keeps the running turns of a process saved, text and leases, once a second; ends the turns of
-processes that have died, and those that nobody watches."""
+"""Once a second, saves the text and renews the leases of the running turns of this process. Ends
+turns whose process has died, and turns that nobody watches."""
 
 import asyncio
 import itertools
@@ -21,14 +21,14 @@ log = logging.getLogger("chatbot.turns")
 SAVE_SECONDS = 1.0
 RECOVER_TICKS = 5
 LEASE_SECONDS = 10.0
-"""How long a dead process can keep a conversation to itself, where nobody sees that it is dead."""
+"""How long a conversation stays locked after its process died unnoticed."""
 
 LONGEST_WATCH = 60
-"""Seconds that somebody in another process can say to watch; a clock may have been set back."""
+"""Most seconds that another process can announce a follower for: its clock may be wrong."""
 
 
 class Keeper:
-    """Saves what `running` gives, under the name of this worker, until `close`."""
+    """Saves the turns that `running` returns, under this worker's name, until `close`."""
 
     def __init__(
         self,
@@ -58,22 +58,22 @@ class Keeper:
                 if tick % RECOVER_TICKS == 0:
                     await self._storage.write(turns.recover, is_gone)
             except StorageUnavailable:
-                # Told in the log already; the next tick tries again.
+                # Already logged; the next tick tries again.
                 pass
             except Exception as error:
-                # Without this task leases run out and nothing is saved: it must outlive a bug.
+                # This task must survive a bug: without it leases run out and nothing is saved.
                 log.error("keeping turns saved: %s", traced(error))
             await asyncio.sleep(SAVE_SECONDS)
 
     async def _save(self) -> None:
-        """In one transaction for all turns: save what grew, renew leases, hear of stops."""
+        """In one transaction for all turns: save new text, renew leases, read stop requests."""
         running = list(self._running())
         try:
             signs = await self._saved(running)
         except StorageUnavailable:
             raise
         except Exception as error:
-            # Perhaps for one text that the database does not take: the others are not to blame.
+            # The database may refuse the text of one turn only: save each turn alone.
             log.error("saving all running replies: %s", traced(error))
             signs = {}
             for turn in running:
@@ -99,7 +99,7 @@ class Keeper:
         return await self._storage.write(turns.save, self._worker, LEASE_SECONDS, grown)
 
     async def _saved_alone(self, turn: RunningTurn) -> dict[UUID, Sign]:
-        """Save one turn, at least its lease: without it, others would take it for dead."""
+        """Save one turn, or at least renew its lease, so that nobody takes it for dead."""
         try:
             return await self._saved([turn])
         except StorageUnavailable:

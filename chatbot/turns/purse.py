@@ -1,7 +1,7 @@
-"""Sets aside what a turn can use at most, before Ark is asked, and says what it has used.
+"""Reserves the most that a turn can use before Ark is called, and computes what it has used.
 
-Its functions run inside transactions that write, so a limit holds for turns that start at once, in
-several processes, too.
+The functions run inside write transactions. So a limit also holds for turns that start at the same
+time, even in several processes.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ NOTHING = AppUsage(0, 0)
 
 
 class Purse:
-    """What people and the app may use, over the database."""
+    """Checks the budgets of people and of the app against the database."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -28,10 +28,10 @@ class Purse:
     def set_aside(
         self, turn: StartedTurn, calls: Sequence[Used], before: Sequence[Used] = ()
     ) -> None:
-        """Set aside what these calls can use, in the place of what was set aside `before`.
+        """Reserve what these calls can use; this replaces what was reserved `before`.
 
-        Raises `Paused`, `BudgetUsedUp` and its kinds, or `ChangedElsewhere` when the turn was ended
-        meanwhile by another process; nothing is changed then.
+        Raises `Paused`, `BudgetUsedUp` or a subclass, or `ChangedElsewhere` if another process has
+        ended the turn meanwhile. Then nothing is changed.
         """
         usage.hold()
         if self.is_paused():
@@ -43,15 +43,15 @@ class Purse:
         turns.reserve(turn.id, most)
 
     def used(self, calls: Sequence[Used]) -> Numbers:
-        """What these calls have used, with its price."""
+        """The tokens these calls have used, and their price."""
         return self.budget.numbers(calls)
 
     def today(self, user_id: int) -> Today:
-        """What a person has used and set aside since the day began."""
+        """What a person has used and reserved since the day began."""
         return self.budget.today(usage.of_person(user_id, self.budget.day(now())))
 
     def is_paused(self) -> bool:
-        """Whether nothing may be spent: by the setting, or by the switch of an admin."""
+        """Whether the setting or an admin's switch has paused all spending."""
         return self.budget.paused or switches.is_on(PAUSE)
 
     def _check(self, user_id: int, tokens: int, micro_yuan: int) -> None:

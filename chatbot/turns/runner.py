@@ -1,7 +1,7 @@
-"""Runs turns. A turn belongs to the server: closing a tab, reloading or a second tab changes
-nothing, any number of followers can join, and its text is saved while it grows.
+"""Runs turns. A turn belongs to the server: it does not end when a tab closes or reloads. Many
+followers can join, and the text is saved while it grows.
 
-Knows nothing of who may start one; that is decided with the rows (`storage/turns.py`).
+Who may start a turn is decided in `storage/turns.py`.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ T = TypeVar("T")
 
 KEEPALIVE_SECONDS = 0.25
 FIRST_WORD_SECONDS = 0.003
-"""A first word that comes in this time needs no frame of its own."""
+"""How long the first frame waits for the first word, to show it at once."""
 FRAME_COST_SECONDS = 0.004
-"""Twice what a frame takes of a processor, so that all people together leave half of it."""
+"""Twice the processor time of one frame, so that frames for all people use at most half."""
 HISTORY_LIMIT = 2_000
-"""Most messages read to rebuild a memory; HISTORY_TOKENS is what really limits it."""
+"""Most messages read to rebuild a memory. HISTORY_TOKENS is usually the lower limit."""
 FORGET_SECONDS = 2
-"""Patience with deletions at Ark when the process ends."""
+"""How long the end of the process waits for deletions at Ark."""
 CONTINUE = (
     "请从你中断的地方直接往下写，不要重复已经写过的内容，也不要加任何开场白。"
     "(Continue exactly where you stopped: repeat nothing, add no introduction.)"
@@ -52,7 +52,7 @@ CONTINUE = (
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds and counts of `Settings`, as far as turns heed them."""
+    """The part of `Settings` that turns use."""
 
     model: str
     system_prompt: str
@@ -75,7 +75,7 @@ class Runner:
         self._purse = purse
         self._turns: dict[UUID, RunningTurn] = {}
         self._starting = 0
-        """How many turns are being stored, which are not among `_turns` yet."""
+        """Number of turns that are being stored and are not yet in `_turns`."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deletions: set[asyncio.Task[None]] = set()
         self._followers: Counter[int] = Counter()
@@ -87,27 +87,27 @@ class Runner:
         self._final = FinalSave(storage, purse)
 
     def open(self) -> None:
-        """Begin to keep the turns saved, and to end those whose process has died."""
+        """Start to save turns regularly, and to end those whose process has died."""
         self._keeper.open()
 
     async def start(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
-        """Store what was asked and let the model answer it.
+        """Store the question and start the model call.
 
         Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`,
         `Paused`, `BudgetUsedUp`, `StorageUnavailable`; nothing is stored then.
         """
-        # What is stored is answered, even if the caller leaves while it is being stored.
+        # A stored question is answered, even if the caller is cancelled during the save.
         work = self._start(user_id, conversation_id, request)
         return await asyncio.shield(_kept(self._tasks, work))
 
     async def _start(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
-        # Counted before anything is waited for: many may start at once.
+        # Count turns before the first await: many may start at once.
         if self._closing.is_set() or len(self._turns) + self._starting >= self.limits.max_turns:
             raise TooManyTurns()
         self._starting += 1
         try:
             if self._runs_in(conversation_id):
-                # Its lease may have run out: a clock that jumps, a disk that was full for long.
+                # The database may not know: the lease can run out (clock jump, full disk).
                 await self._storage.read(conversations.find, user_id, conversation_id)
                 raise TurnRunning()
             turn = await self._storage.write(self._stored, user_id, conversation_id, request)
@@ -120,7 +120,7 @@ class Runner:
         return turn
 
     def _stored(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
-        """Store the turn and set aside what it can use. In a transaction."""
+        """Store the turn and reserve what it can use. Runs in a transaction."""
         options = TurnOptions(
             model=self.limits.model,
             memory_kind=self._memories.kind_for(self.limits.model),
@@ -131,7 +131,7 @@ class Runner:
         )
         started = turns.start(user_id, conversation_id, request, options, is_gone)
         if started.ref is not None and started.held_tokens is None:
-            # Nobody told what it holds, but it is made of this.
+            # Ark did not report its size, but it was built from this history.
             started = replace(started, held_tokens=self._history_estimate(started))
         calls = [most_of(call) for call in self._first_calls(started)]
         self._purse.set_aside(started, calls)
@@ -149,11 +149,11 @@ class Runner:
         return None
 
     async def follow(self, turn: RunningTurn, frame_seconds: float) -> AsyncGenerator[Snapshot]:
-        """The reply as it grows: at once when it changes, at most once per `frame_seconds`, and
-        less often when many follow, so that the server does not fall behind.
+        """Yield the reply as it grows: when it changes, but at most once per `frame_seconds`, and
+        less often when many people follow, so that the server does not fall behind.
 
-        In silence it repeats itself, so that a follower can look whether it is still wanted.
-        The last snapshot is `done`.
+        Without changes it repeats the last snapshot, so that a follower can check whether it is
+        still needed. The last snapshot is `done`.
         """
         turn.followers += 1
         person = turn.started.user_id
@@ -169,7 +169,7 @@ class Runner:
                     return
                 await turn.changed(version, KEEPALIVE_SECONDS)
                 if snapshot.text:
-                    # As much for each person; who watches in many tabs shares it among them.
+                    # Each person gets the same share and divides it among all their tabs.
                     share = len(self._followers) * self._followers[person]
                     pace = max(frame_seconds, share * FRAME_COST_SECONDS)
                     await turn.ended(shown_at + pace - time.monotonic())
@@ -181,12 +181,12 @@ class Runner:
             turn.watched_until = time.monotonic()
 
     def forget(self, refs: Sequence[str]) -> None:
-        """Have Ark delete what it stores under these ids; nobody waits for it."""
+        """Delete what Ark stores under these ids, in the background."""
         if refs:
             _kept(self._deletions, self._memories.forget(refs))
 
     async def close(self) -> None:
-        """Stop every turn and save what there is; for the end of the process."""
+        """Stop every turn and save its text. For the end of the process."""
         self._closing.set()
         for turn in list(self._turns.values()):
             turn.stop(State.INTERRUPTED, "server_stopped")
@@ -210,7 +210,7 @@ class Runner:
         return conversation_id in running
 
     def _first_calls(self, started: StartedTurn) -> list[CallStarts]:
-        """The calls of a turn in which nothing goes wrong."""
+        """The calls of this turn if nothing goes wrong."""
         held = started.held_tokens
         asked = (started.prefix, CONTINUE) if started.prefix else (started.question,)
         return self._memories.first_calls(
@@ -222,7 +222,7 @@ class Runner:
         )
 
     def _history_estimate(self, started: StartedTurn) -> int:
-        """The most tokens of system prompt and history that a memory is built from."""
+        """The most tokens of system prompt and history that go into a new memory."""
         rows = remembered(started.before_id, HISTORY_LIMIT)
         history = sum(estimate_tokens(row.content) for row in rows)
         so_far = estimate_tokens(started.question) + estimate_tokens(started.prefix)
@@ -275,13 +275,13 @@ class Runner:
                     await self._authorize(running, event)
                 running.take(event)
                 if running.turn.overflows:
-                    # A server that heeds no limit. To leave the loop ends the request.
+                    # The server ignores the limit. Leaving the loop ends the request.
                     running.turn.break_off(None)
                     running.turn.end(State.LENGTH)
                     return
 
     async def _authorize(self, running: RunningTurn, call: CallStarts) -> None:
-        """Have set aside what the turn can use with this call, too.
+        """Reserve what the turn can use including this call.
 
         Raises `BudgetUsedUp`, `Paused`, `ChangedElsewhere` or `StorageUnavailable`.
         """
@@ -293,7 +293,7 @@ class Runner:
 
 
 def _note_end(running: RunningTurn, reader: asyncio.Task[None]) -> None:
-    """Tell the turn how its reader ended, and the log why if it was an error."""
+    """Record in the turn how its reader ended, and log the error if there was one."""
     error = None if reader.cancelled() else reader.exception()
     if reader.cancelled() or error is not None:
         running.turn.break_off(error)
@@ -309,7 +309,7 @@ def _note_end(running: RunningTurn, reader: asyncio.Task[None]) -> None:
 
 
 def _kept(tasks: set[asyncio.Task[T]], work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Start a task and keep it until it ends: the loop keeps only weak references."""
+    """Start a task and hold it until it ends: the loop keeps only weak references."""
     task = asyncio.create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)

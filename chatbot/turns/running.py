@@ -1,4 +1,4 @@
-"""A turn that runs in this process, for those who watch it and those who stop it."""
+"""A turn that runs in this process: its task, its followers and its stop."""
 
 import asyncio
 import time
@@ -14,18 +14,18 @@ from chatbot.views import Snapshot
 
 
 class RunningTurn:
-    """One turn with its task. Lives in one event loop."""
+    """One turn with its task. Belongs to one event loop."""
 
     def __init__(self, started: StartedTurn, reserved: list[Used], max_output_tokens: int) -> None:
         self.started = started
         self.reserved = reserved
-        """The calls that are paid for."""
+        """The calls for which budget is reserved."""
         self.turn = Turn(max_output_tokens, started.prefix, started.prefix_thought)
         self.done = False
         self.followers = 0
         self.started_at = time.monotonic()
         self.watched_until = self.started_at
-        """Up to when somebody has watched it, by the monotonic clock."""
+        """When somebody last watched it, by the monotonic clock."""
         self.version = 0
         self.reader: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
@@ -40,7 +40,7 @@ class RunningTurn:
         return self.turn.text
 
     def take(self, event: Event) -> None:
-        """Take what came of the model call, and tell the followers."""
+        """Apply an event of the model call and notify the followers."""
         after_ms = round((time.monotonic() - self.started_at) * 1000)
         if self.turn.take(event, after_ms):
             self._tell()
@@ -48,25 +48,25 @@ class RunningTurn:
             self._ended.set()
 
     def stop(self, state: State, error: str = "") -> None:
-        """End the turn now, and with it the HTTP request to Ark."""
+        """End the turn and its HTTP request to Ark now."""
         self.turn.end(state, error)
         self._ended.set()
         if self.reader is not None:
             self.reader.cancel()
 
     def finish(self) -> None:
-        """Tell the followers that the reply is stored as it is."""
+        """Notify the followers that the reply is stored."""
         self.done = True
         self._ended.set()
         self._tell()
 
     def covers(self, calls: list[Used]) -> bool:
-        """Whether what is paid for pays for these calls, whatever their prices."""
-        set_aside, needed = sum(self.reserved, Used()), sum(calls, Used())
+        """Whether the reserved budget is enough for these calls, at any price."""
+        reserved, needed = sum(self.reserved, Used()), sum(calls, Used())
         longest = max((call.prompt for call in self.reserved), default=0)
         return (
-            needed.prompt <= set_aside.prompt
-            and needed.completion <= set_aside.completion
+            needed.prompt <= reserved.prompt
+            and needed.completion <= reserved.completion
             # A longer request may have a higher price.
             and all(call.prompt <= longest for call in calls)
         )
@@ -76,17 +76,17 @@ class RunningTurn:
         return Snapshot(turn.text, turn.thought, tuple(turn.notes), self.done)
 
     async def changed(self, since: int, seconds: float) -> None:
-        """Return when the turn has changed since that version, or after some seconds."""
+        """Wait until the turn has changed since version `since`, at most `seconds`."""
         if self.version == since:
             await _happened(self._changed, seconds)
 
     async def ended(self, seconds: float) -> None:
-        """Return when no more text will come, or after some seconds."""
+        """Wait until no more text will come, at most `seconds`."""
         if seconds > 0:
             await _happened(self._ended, seconds)
 
     def is_orphan(self, seconds: float) -> bool:
-        """Whether nobody has watched it for so long."""
+        """Whether nobody has watched it for this many seconds."""
         return not self.followers and time.monotonic() - self.watched_until > seconds
 
     def _tell(self) -> None:

@@ -1,5 +1,5 @@
-"""The state of one turn: takes the events of a model call, tells the text so far, the outcome and
-what was used. Pure: knows no database, no network and no clock.
+"""The state of one turn: takes the events of a model call; gives the text so far, the outcome and
+the tokens used. Pure: no database, no network, no clock.
 """
 
 from dataclasses import dataclass, field
@@ -13,20 +13,20 @@ from chatbot.storage.turns import Outcome
 from chatbot.turns.bill import Calls
 
 CHARACTERS_PER_TOKEN = 16
-"""More than a token stands for in any text; only long runs of one character come near."""
+"""More than one token has in any real text; only long runs of one character come close."""
 SHORTEST_LIMIT = 1_000
-"""Characters that a reply may have however few its tokens."""
+"""Characters that every reply may have, even with a small token limit."""
 LONGEST_REF = 200
 MOST_REFS = 8
 """Ids that one turn may be stored under: one for each call that began to answer."""
 
 FINISHED = {"length": State.LENGTH, "content_filter": State.FILTERED}
-"""States by Ark's finish_reason; any other reason is a complete reply."""
+"""States by Ark's finish_reason; any other reason means a complete reply."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """One reply in the making."""
+    """One reply while it is generated."""
 
     max_output_tokens: int
     prefix: str = ""
@@ -39,7 +39,7 @@ class Turn:
     notes: list[str] = field(default_factory=list)
     _request_id: str = ""
     _saved: MemorySaved | None = None
-    """What Ark holds; None unless its stream ended by itself."""
+    """What Ark holds; None unless the stream ended normally."""
     _refs: list[str] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
     _thought: list[str] = field(default_factory=list)
@@ -61,16 +61,16 @@ class Turn:
 
     @property
     def got_nothing(self) -> bool:
-        """Whether not one word of an answer came."""
+        """Whether this turn has received no answer text."""
         return self.text == self.prefix
 
     @property
     def overflows(self) -> bool:
-        """Whether more has come than `max_output_tokens` can be; the rest was left out."""
+        """Whether more text came than `max_output_tokens` allows; the rest was dropped."""
         return self._room_for_text < 0 or self._room_for_thought < 0
 
     def take(self, event: Event, after_ms: int) -> bool:
-        """Take what came so long after the turn's start; whether a reader sees any of it."""
+        """Apply an event that came `after_ms` after the start; returns whether users see it."""
         match event:
             case MemorySaved():
                 self._saved = event
@@ -104,13 +104,13 @@ class Turn:
             self.end(FINISHED.get(chunk.finish, State.COMPLETE))
 
     def end(self, state: State, error: str = "") -> None:
-        """Settle how the turn ends; the first to say so is right."""
+        """Set how the turn ends. Only the first call counts."""
         if self.state is State.STREAMING:
             self.state, self.error = state, error
 
     def break_off(self, error: BaseException | None) -> None:
-        """Settle that the stream did not end by itself: by this error, or because somebody has
-        stopped it. What Ark holds is not known then."""
+        """Set how the turn ends when its stream was cut: by this error, or, with None, by a stop.
+        What Ark holds is then unknown."""
         self._saved = None
         match error:
             case None:
@@ -128,14 +128,14 @@ class Turn:
                 self.end(State.INTERRUPTED, ChatbotError.code)
 
     def outcome(self, model: str, memory_kind: str) -> Outcome:
-        """How the turn ended; `memory_kind` is the one in use where Ark holds nothing."""
+        """How the turn ended; `memory_kind` is stored if Ark holds nothing."""
         state, error = self.state, self.error
         if not self.text and state in (State.COMPLETE, State.INTERRUPTED, State.LENGTH):
             thought = self.thought or any(call.reasoning for call in self.calls.used())
             only_thought = thought and state is State.LENGTH
             error = error or ("only_thought" if only_thought else "empty_reply")
             state = State.FAILED
-        # A continued reply was asked for in words that are no part of the conversation.
+        # To continue a reply, Ark got a prompt that is not part of the conversation.
         in_step = state in (State.COMPLETE, State.LENGTH) and not self.prefix
         saved = self._saved if in_step else None
         if saved is not None and saved.ref is not None and not _is_usable(saved.ref):
@@ -158,12 +158,12 @@ class Turn:
 
 
 def _is_usable(ref: str) -> bool:
-    """Whether an id that a server told can be stored, in a list that is separated by spaces."""
+    """Whether an id from a server can be stored in a list separated by spaces."""
     return 0 < len(ref) <= LONGEST_REF and ref.isprintable() and " " not in ref
 
 
 def _joined(pieces: list[str]) -> str:
-    """The whole text; halves of a character that have no other half (yet) are replaced."""
+    """The whole text; halves of a character that lack their other half (yet) are replaced."""
     if len(pieces) > 1:
         pieces[:] = ["".join(pieces)]
     return storable(pieces[0])

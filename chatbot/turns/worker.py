@@ -1,8 +1,8 @@
-"""Which process runs a turn, and whether that process still lives.
+"""Which process runs a turn, and whether that process still runs.
 
-On Linux a process is known by its number and the moment it started, as long as the machine and the
-space of process numbers (a container has its own) are the same. Elsewhere nobody can say, and a
-dead process keeps its conversations for as long as its leases last.
+On Linux the process id and the start time identify a process, within one boot of the machine and
+one PID namespace (a container has its own). On other systems this cannot be checked; there, a dead
+process keeps its conversations locked until its leases run out.
 """
 
 import os
@@ -11,17 +11,17 @@ from pathlib import Path
 
 PROC = Path("/proc")
 START_FIELD = 19
-"""Of what follows the name in /proc/PID/stat: the moment of the start (proc_pid_stat(5))."""
+"""Index of the start time among the fields after the name in /proc/PID/stat (proc_pid_stat(5))."""
 
 
 def new_worker() -> str:
-    """A name for this process: `<place>:<pid>:<start>:<random>`; no two runners have the same."""
+    """A unique name for a runner of this process: `<place>:<pid>:<start>:<random>`."""
     pid = os.getpid()
     return f"{_place()}:{pid}:{_started(pid) or ''}:{secrets.token_hex(8)}"
 
 
 def is_gone(worker: str) -> bool:
-    """Whether the process of this name is known to have ended; False where nobody can say."""
+    """Whether the process of this name is known to have ended; False if it cannot be checked."""
     place, _, rest = worker.partition(":")
     pid, _, rest = rest.partition(":")
     started, _, _ = rest.partition(":")
@@ -31,7 +31,7 @@ def is_gone(worker: str) -> bool:
 
 
 def _place() -> str:
-    """This start of this machine, and the space of process numbers in it; empty where unknown."""
+    """The boot id of this machine and its PID namespace; empty if unknown."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text("ascii").strip()
         space = os.readlink(PROC / "self/ns/pid")
@@ -41,12 +41,12 @@ def _place() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in ticks since the machine did; None when there is none such."""
+    """When a process started, in clock ticks since boot; None if there is no such process."""
     try:
         told = (PROC / str(pid) / "stat").read_text("utf-8", "replace")
     except OSError:
         return None
-    # The name stands in brackets and may hold anything.
+    # The name is in brackets and may contain any character.
     fields = told.rpartition(")")[2].split()
-    # A process that has ended and that nobody has waited for is still listed.
+    # Z and X are processes that have ended but are still listed.
     return None if fields[0] in "ZX" else fields[START_FIELD]

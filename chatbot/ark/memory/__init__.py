@@ -1,4 +1,4 @@
-"""The three ways in which a model remembers a conversation, behind one interface."""
+"""The three kinds of memory that a model can have of a conversation, behind one interface."""
 
 from chatbot.ark.memory.choose import Memories, memories_for
 from chatbot.ark.memory.request import Event, MemoryRequest

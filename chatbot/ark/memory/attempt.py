@@ -1,6 +1,6 @@
-"""One question on its way to Ark: how it is asked now, and how it is asked after a refusal.
+"""One question to Ark: how it is sent now, and how it changes after an error.
 
-No word of the answer has come yet. Pure: nothing here calls Ark; `Memories` does.
+This ends with the first word of the answer. Pure: `Memories` makes the calls.
 """
 
 import random
@@ -14,33 +14,33 @@ from chatbot.errors import ArkError, BusyFor, ContextLost, FieldRefused, PromptT
 
 RETRIES = 2
 LONGEST_WAIT = 20
-"""Seconds that a person is kept waiting when Ark asks for a pause."""
+"""Most seconds that a user waits when Ark asks for a pause."""
 MOST_REWORDINGS = 4
 OF_CHAINS = ("thinking", "caching", "instructions", "text", "tools")
-"""Fields that a response may have to agree in with the one it goes on from."""
+"""Fields that may have to be the same in a response and the one it continues."""
 
 
 @dataclass
 class Attempt:
-    """How the question is asked at the moment, and what has been tried before."""
+    """How the question is sent now, and what has been tried before."""
 
     ground: RemoteContext
     dialect: Dialect
     history_tokens: int
     step: int
-    """Which kind of memory is used, counted from the best."""
+    """The index of the kind of memory in use; 0 is the best."""
     last_step: int
     proven: bool = True
-    """Whether every kind that was stepped down from was refused by Ark itself."""
+    """Whether Ark itself refused every better kind, not a proxy."""
     rebuilt: bool = False
     shortened: bool = False
     rewordings: int = field(default=0, init=False)
     retries: int = field(default=0, init=False)
 
     def rebuild(self, error: ArkError) -> bool:
-        """Ask on a memory built anew, when the one that was named is of no use any more."""
+        """Build the memory again if the present one is lost or does not fit; whether it does."""
         lost = isinstance(error, ContextLost)
-        # A chain may have begun with other settings than are asked for now.
+        # The chain may have begun with other settings than now.
         unfit = isinstance(error, FieldRefused) and error.field in OF_CHAINS and not error.by_model
         if not (lost or unfit) or self.ground.ref is None or self.rebuilt:
             return False
@@ -48,7 +48,7 @@ class Attempt:
         return True
 
     def reword(self, error: ArkError) -> bool:
-        """Ask without the field that the model does not take, or with a smaller number."""
+        """Leave out the refused field, or lower its number; whether that helps."""
         if not isinstance(error, FieldRefused) or self.rewordings == MOST_REWORDINGS:
             return False
         dialect = self.dialect.after(error)
@@ -65,7 +65,7 @@ class Attempt:
         history: Sequence[PromptMessage],
         max_tokens: int,
     ) -> bool:
-        """Ask with less of the history, once. `fixed` is what cannot be left out."""
+        """Send less history, once; whether that is possible. `fixed` is never left out."""
         if not isinstance(error, PromptTooLong) or self.shortened:
             return False
         sent = min(estimate_lines(history), self.history_tokens)
@@ -82,8 +82,8 @@ class Attempt:
         return True
 
     def step_down(self, error: ArkError) -> bool:
-        """Ask by the next kind of memory, when that one may be served."""
-        # A context that is made anew cannot have been lost.
+        """Use the next kind of memory if it may work; whether it may."""
+        # A new context cannot be lost: so the model lacks contexts.
         unserved = isinstance(error, ContextLost) and self.ground.ref is None and not self.rebuilt
         if not (error.curable or unserved) or self.step == self.last_step:
             return False
@@ -93,10 +93,10 @@ class Attempt:
         return True
 
     def retry_after(self, error: ArkError, usual: float) -> float | None:
-        """Seconds to wait before the same is asked again, None when it is not worth it.
+        """Seconds to wait before the same request is repeated; None if a retry is useless.
 
-        `usual` seconds is the first pause; each is random, and twice as long as the one before.
-        Raises `BusyFor` when Ark asks for a longer wait than a person is kept waiting.
+        `usual` is the first pause in seconds; each pause is random and about twice as long as the
+        one before. Raises `BusyFor` if Ark asks for more than `LONGEST_WAIT`.
         """
         if not error.retryable:
             return None
@@ -107,12 +107,12 @@ class Attempt:
             return None
         self.retries += 1
         if error.applied:
-            # It may hold the question already.
+            # The memory may already contain the question.
             self.ground = RemoteContext()
         pause = usual * error.patience * 2**self.retries * random.uniform(0.5, 1)
         return max(pause, asked_for)
 
 
 def estimate_lines(lines: Iterable[PromptMessage]) -> int:
-    """The most prompt tokens that these messages can count."""
+    """The most prompt tokens that these messages can take."""
     return sum(estimate_tokens(line.content) for line in lines)

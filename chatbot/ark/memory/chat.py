@@ -1,4 +1,4 @@
-"""Plain chat: nothing is kept at Ark's, the history travels with every question."""
+"""Plain chat: Ark stores nothing; the history is sent with every question."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -10,9 +10,9 @@ from chatbot.ark.memory.request import Event, MemoryRequest, history_of
 
 
 class ChatMemory:
-    """No memory there: the history travels with every question (docs/82379/1494384).
+    """No memory at Ark: the history is sent with every question (docs/82379/1494384).
 
-    What every model and every OpenAI-compatible server can do.
+    Works with every model and every OpenAI-compatible server.
     """
 
     kind = "chat"

@@ -1,8 +1,7 @@
-"""Which kind of memory a model is asked by, and what is done after a refusal.
+"""Chooses the kind of memory for a model, and what to do after an error.
 
-The database is the conversation; what Ark holds is a cache of it. A memory is told what it should
-contain (`MemoryRequest`) and answers; whether its content equals the visible branch is decided by
-the caller, by `memory_upto`.
+The database is the conversation; Ark's memory is a cache of it. `MemoryRequest` says what the
+memory should contain. The caller decides, by `memory_upto`, whether it equals the visible branch.
 """
 
 import asyncio
@@ -25,18 +24,18 @@ from chatbot.errors import ArkError, PromptTooLong
 
 log = logging.getLogger("chatbot.memory")
 pause = asyncio.sleep
-"""How a wait between two calls is spent."""
+"""The wait between two calls."""
 
 RESPONSE_PREFIX = "resp_"
 RETRY_SECONDS = 0.5
 LEARNED_SECONDS = 86_400
-"""How long a kind of memory that a model lacks is not tried again."""
+"""How long a kind of memory that a model refused is not tried again."""
 
 
 class Memories:
-    """The ways to remember, from the best down; steps down where a model lacks one.
+    """The kinds of memory, best first; uses the next one if a model refuses one.
 
-    What is learned of a model is kept for a day, in this process.
+    What it learns about a model is kept for a day, in this process.
     """
 
     def __init__(self, client: ArkClient, kinds: Sequence[Memory]) -> None:
@@ -47,16 +46,16 @@ class Memories:
         self._rooms: dict[str, int] = {}
 
     def kind_for(self, model: str) -> str:
-        """The name of the way in use for this model."""
+        """The kind of memory in use for this model."""
         return self._memory(model).kind
 
     def first_calls(
         self, model: str, held: int | None, history: int, new: int, max_tokens: int
     ) -> list[CallStarts]:
-        """The calls of a turn in which nothing goes wrong, with the most tokens they can use.
+        """The calls of a turn if nothing goes wrong, with the most tokens they can use.
 
-        `held`: what Ark holds; None when a memory has to be built, from `history`. `new`: what
-        is asked. Each call is told again, counted exactly, before it is made.
+        `held`: tokens that Ark holds; None if a memory must be built from `history` tokens.
+        `new`: tokens of the question. `answer` reports each call again with its exact estimate.
         """
         return self._memory(model).first_calls(held, history, new, max_tokens)
 
@@ -70,7 +69,7 @@ class Memories:
     async def forget(self, refs: Sequence[str]) -> None:
         """Delete what Ark stores under these ids, as far as its API can; failures are logged.
 
-        Contexts cannot be deleted: they end with their time to live (docs/82379/1396491).
+        Contexts cannot be deleted: they expire (docs/82379/1396491).
         """
         for ref in refs:
             if ref.startswith(RESPONSE_PREFIX):
@@ -80,16 +79,15 @@ class Memories:
                     log.warning("response not deleted: %s", error.for_log())
 
     async def answer(self, ask: MemoryRequest) -> AsyncIterator[Event]:
-        """The reply, with everything that can be made good made good before its first word.
+        """Yield the events of the reply; errors before its first word are repaired if possible.
 
-        A lost memory is rebuilt once and the turn replayed once. A field that the model does not
-        take is left out, a history that is too long is shortened once, and a kind of memory that
-        is refused gives way to the next one. What passes by itself is retried, with growing,
-        random pauses; a memory that may have taken the turn although no answer came is never used
-        again. After the first word nothing is repeated.
+        A lost memory is rebuilt once. A refused field is left out, a history that is too long is
+        shortened once, and a refused kind of memory is replaced by the next one. Temporary errors
+        are retried with growing, random pauses. A memory that may contain the turn although no
+        answer came is never used again. After the first word nothing is repeated.
 
-        Each call is told as `CallStarts` before it is made, and as `CallFailed` when another one
-        takes its place; whoever takes the events decides so whether the next call is made.
+        `CallStarts` comes before each call, `CallFailed` if another call replaces it. The consumer
+        can stop at `CallStarts` to prevent the call.
         """
         attempt = self._begin(ask)
         while True:
@@ -132,7 +130,7 @@ class Memories:
     async def _cure(
         self, error: ArkError, attempt: Attempt, ask: MemoryRequest
     ) -> tuple[str, float]:
-        """What is done about a refusal, in words for the log, and the seconds to wait before."""
+        """Change the attempt after an error; returns a text for the log and the seconds to wait."""
         if attempt.rebuild(error):
             return "rebuilding memory", 0
         if attempt.reword(error):
@@ -155,14 +153,14 @@ class Memories:
         return self._dialects.get((model, self._kinds[step].kind), PLAIN)
 
     def _learn(self, model: str, attempt: Attempt) -> None:
-        """Keep what has led to an answer."""
+        """Remember what has led to an answer."""
         kind = self._kinds[attempt.step].kind
         if attempt.dialect != self._dialect(model, attempt.step):
             left_out = ", ".join(sorted(attempt.dialect.refused)) or "nothing"
             most = attempt.dialect.most_output or "any"
             log.info("%s by %r: leaves out %s, output limit %s", model, kind, left_out, most)
             self._dialects[model, kind] = attempt.dialect
-        # Two turns may find out at once.
+        # Another turn may have learned it at the same time.
         if attempt.proven and attempt.step > self._step(model):
             self._steps[model] = (attempt.step, time.monotonic())
             log.warning("%s: from now on %r", model, kind)
@@ -179,10 +177,10 @@ def _says_something(event: Event) -> bool:
 
 
 def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories:
-    """The ways to remember for a setting of ARK_MEMORY.
+    """The kinds of memory for the setting ARK_MEMORY.
 
-    `auto` begins with what the model is known to be served by, an unknown model with the best kind
-    of all, and steps down when that is refused; other servers than Ark's get the plain history.
+    `auto` begins with the best kind that the model is known to have, for an unknown model with the
+    best of all, and uses the next one if that is refused. Other servers than Ark get `chat`.
     """
     context, responses, chat = (
         ContextMemory(client, ttl),

@@ -12,7 +12,7 @@ from chatbot.clock import now
 
 
 class ContextMemory:
-    """Ark's session context (docs/82379/1396491): Ark adds the history, we send the new turn."""
+    """Ark's session context (docs/82379/1396491): Ark has the history, we send the new turn."""
 
     kind = "context"
 
@@ -34,8 +34,8 @@ class ContextMemory:
             history, cut = await history_of(ask)
             if cut:
                 yield Note("history_cut")
-            # A context must not be created with an assistant message at its end, so the last
-            # reply travels with the new question.
+            # A new context must not end with an assistant message, so the last reply is sent with
+            # the new question.
             last = [history.pop()] if history and history[-1].role == "assistant" else []
             lines = [PromptMessage("system", ask.system), *history]
             most = estimate_lines(lines)
@@ -46,7 +46,7 @@ class ContextMemory:
             yield Chunk(tokens=told)
             ground = RemoteContext(ref, most, tuple(last))
             yield ground
-        # Each use renews the idle timer; counted from before the call, so never too late.
+        # Each use renews the idle timer. Count from before the call, so it is never too late.
         yield MemorySaved("context", ground.ref, now() + timedelta(seconds=self._ttl))
         new = [*ground.lacking, PromptMessage("user", ask.question)]
         yield CallStarts(ground.tokens + estimate_lines(new), ask.output_tokens)

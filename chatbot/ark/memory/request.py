@@ -1,4 +1,4 @@
-"""One question to a model, and the history that goes with it."""
+"""One question to a model, with its history."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ Event = CallStarts | CallFailed | Chunk | MemorySaved | Note
 
 @dataclass(frozen=True)
 class MemoryRequest:
-    """One question, and where the model finds what came before it."""
+    """One question, and the memory or history before it."""
 
     model: str
     system: str
     question: str
     ref: str | None
-    """What Ark holds, if it holds exactly the visible branch; None to build it anew."""
+    """Ark's id of the memory, if that equals the visible branch; None to build a new one."""
     held_tokens: int
-    """The most tokens that Ark can count for what it holds under `ref`."""
+    """The most tokens that Ark can count for the memory `ref`."""
     load_history: Callable[[], Awaitable[Sequence[PromptMessage]]]
-    """The remembered messages of the visible branch before the question, oldest first."""
+    """Returns the messages before the question that a model gets, oldest first."""
     begun: tuple[PromptMessage, ...]
-    """Question and answer so far when the answer is continued; they are never left out."""
+    """Question and answer so far, if the answer is continued; they are never left out."""
     history_tokens: int
     max_tokens: int
     dialect: Dialect = PLAIN
@@ -47,30 +47,29 @@ class MemoryRequest:
 
 
 class Memory(Protocol):
-    """One way to keep a conversation at Ark's side."""
+    """One kind of memory."""
 
     kind: str
 
     def first_calls(
         self, held: int | None, history: int, new: int, max_tokens: int
     ) -> list[CallStarts]:
-        """The calls of a turn in which nothing goes wrong: see `Memories.first_calls`."""
+        """The calls of a turn if nothing goes wrong: see `Memories.first_calls`."""
         ...
 
     def stream_reply(
         self, ask: MemoryRequest, ground: RemoteContext
     ) -> AsyncIterator[Event | RemoteContext]:
-        """The reply, on what Ark holds or else on a memory built from the history.
+        """Yield the events of the reply, with the memory at Ark or one built from the history.
 
-        A memory that has been built is told as a new `RemoteContext`, before it is asked anything.
-        Each call to Ark is told as `CallStarts` before it is made.
+        A newly built memory is yielded as a `RemoteContext` before the question is sent.
+        `CallStarts` comes before each call to Ark.
         """
         ...
 
 
 async def history_of(ask: MemoryRequest) -> tuple[list[PromptMessage], bool]:
-    """What stands before the question in a memory that is built, and whether anything of it
-    was left out."""
+    """The messages before the question for a new memory, and whether some were left out."""
     room = ask.history_tokens - estimate_lines(ask.begun)
     kept, cut = newest_that_fit(await ask.load_history(), room)
     return [*kept, *ask.begun], cut
@@ -85,7 +84,7 @@ def newest_that_fit(
         used += estimate_tokens(history[index].content)
         if used > budget:
             break
-        # A turn begins with its question; half a turn would put words into nobody's mouth.
+        # A turn begins with its question: keep only whole turns.
         if history[index].role == "user":
             start = index
     return list(history[start:]), start > 0

@@ -1,4 +1,4 @@
-"""The Responses API: each reply is stored at Ark's and can be gone on from."""
+"""The Responses API: Ark stores each reply, and the next one can continue it."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -12,9 +12,8 @@ from chatbot.clock import now
 
 
 class ResponsesMemory:
-    """Ark's Responses API (docs/82379/1569618): each reply is stored there and can be gone on
-    from by its id, until its own `expire_at`; use does not renew it, but the next reply has its
-    own."""
+    """Ark's Responses API (docs/82379/1569618): Ark stores each reply until its `expire_at`, and
+    the next question continues it by its id. Use does not renew it; the next reply has its own."""
 
     kind = "responses"
 

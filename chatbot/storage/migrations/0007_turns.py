@@ -1,21 +1,20 @@
-"""One row per turn, which is lock, ledger and outcome in one.
+"""Adds the table `turn`: one row per turn holds its lock, its usage and its outcome.
 
-What stood in `usage`, in the columns of a reply that say how it came about, and in the lease of a
-conversation, becomes a turn; to continue a reply was a second row of the ledger and is a second
-turn. SQLite gives no id a second time any more. A frozen copy: the tables move on, this does not.
+A turn is made from the row in `usage` (the ledger), the outcome columns of the reply, and the lease
+of the conversation. A continued reply had a second usage row; it gets a second turn. From now on
+SQLite never reuses an id. This is a frozen copy: later changes of the tables do not change it.
 
-Every sum is that of the ledger. This changes what some rows say:
+All sums stay those of the ledger. Some rows change:
 
-- Up to 0004 a reply had the numbers that Ark told of its newest turn; now it has those of all its
-  turns in the ledger, which were estimated where Ark told none.
-- Up to 0002 the ledger named no reply. What was used before a reply was continued counts for its
-  conversation only, since nobody can say which reply it was.
-- A reply that the ledger does not know has used nothing; its numbers, if any, are counted with
-  another reply.
-- What was set aside for a reply that has ended counts as used, as the next start would have said.
+- Up to 0004 a reply had the numbers that Ark reported for its newest turn. Now it has those of all
+  its turns in the ledger, estimated where Ark reported none.
+- Up to 0002 the ledger named no reply. Usage from before a reply was continued counts for its
+  conversation only, because the reply is unknown.
+- A reply without a ledger row has used nothing; its numbers, if any, count with another reply.
+- What was reserved for a reply that has ended counts as used, as at the next start before.
 - Turns of deleted conversations name neither conversation nor reply: on SQLite the id of a deleted
-  reply may be somebody else's by now.
-- The time to the first token of a continued reply counts once, not once for each turn.
+  reply may have been reused.
+- The time to the first token of a continued reply counts once, not once per turn.
 """
 
 from peewee import SqliteDatabase
@@ -27,11 +26,11 @@ WIDE = "[Ａ-Ｚａ-ｚ０-９]"
 def up(migrator, db):
     sqlite = isinstance(db, SqliteDatabase)
     if sqlite and db.execute_sql("PRAGMA foreign_keys").fetchone()[0]:
-        # To drop a table would delete what refers to it.
+        # Dropping a table would delete the rows that refer to it.
         raise RuntimeError("this migration needs foreign_keys to be off")
     words = SQLITE if sqlite else POSTGRES
     if not sqlite:
-        # What others write meanwhile would be lost. SQLite has one writer at a time.
+        # Concurrent writes would be lost. SQLite has only one writer at a time.
         db.execute_sql("LOCK TABLE conversation, message, usage IN ACCESS EXCLUSIVE MODE")
     for statement in (TURN, *PAIRED, LEDGER, *INDEXES, WITHOUT_LEDGER):
         db.execute_sql(statement.format(**words))
@@ -56,7 +55,7 @@ def drop(db, table, columns):
 
 
 def give_no_id_twice(db, table):
-    """SQLite gives the id of a deleted row to a new one, unless the table says otherwise."""
+    """Add AUTOINCREMENT: without it SQLite reuses the ids of deleted rows."""
     [[made]] = db.execute_sql(
         "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
     ).fetchall()
@@ -64,7 +63,7 @@ def give_no_id_twice(db, table):
 
 
 def write_anew(db, table, made):
-    """Give a table of SQLite another form, with the rows and indexes of the columns it keeps."""
+    """Replace a SQLite table by a new form, with the rows and indexes of the remaining columns."""
     indexes = db.execute_sql(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql <> ''",
         (table,),
@@ -73,7 +72,7 @@ def write_anew(db, table, made):
     columns = ", ".join(f'"{column.name}"' for column in db.get_columns(f"new_{table}"))
     db.execute_sql(f'INSERT INTO "new_{table}" ({columns}) SELECT {columns} FROM "{table}"')
     db.execute_sql(f'DROP TABLE "{table}"')
-    # What refers to the table does so by its name, which it gets back.
+    # References use the table's name, which stays the same.
     db.execute_sql(f'ALTER TABLE "new_{table}" RENAME TO "{table}"')
     for name, index in indexes:
         if name not in GONE:
@@ -87,7 +86,7 @@ MOVED = (
 
 LEASE = ("turn_owner", "turn_until")
 GONE = ("message_state", "message_wide")
-"""Indexes of columns that are no more, and one that is made anew."""
+"""Indexes of removed columns, and one that is created again."""
 
 SQLITE = {
     "uuid": "lower(hex(randomblob(16)))",
@@ -181,9 +180,9 @@ ON reply.conversation_id = ledger.conversation_id AND reply.place = ledger.place
     "CREATE INDEX paired_usage_id ON paired (usage_id)",
 )
 
-# Each row of the ledger is a turn. The newest one of a reply has its outcome; of those before, it
-# is only known that somebody went on. Streaming is what the ledger has set aside and a reply or
-# nothing at all belongs to: whoever starts next ends it.
+# Each row of the ledger becomes a turn. The newest turn of a reply gets the reply's outcome; the
+# earlier ones were interrupted and continued. An unsettled row is streaming if its reply is, or if
+# it has no reply; the next start ends it.
 LEDGER = """
 INSERT INTO turn
 SELECT {uuid}, person.id, talk.id, reply.parent_id, reply.id, ledger.model,
@@ -234,9 +233,9 @@ LEFT JOIN conversation AS talk
 LEFT JOIN "user" AS person ON person.id = ledger.user_id
 """
 
-# Replies that the ledger knows nothing of: in the first two schemas no text came, or the process
-# died; later, a process had lost its lease and kept its text as another version. What they used is
-# counted elsewhere or nobody knows it. One that is being written goes on to hold its conversation.
+# Replies without a ledger row. In the first two schemas: no text came, or the process died. Later:
+# a process had lost its lease and kept its text as another version. Their usage is counted
+# elsewhere or unknown. A reply that is still streaming keeps its conversation locked.
 WITHOUT_LEDGER = """
 INSERT INTO turn
 SELECT {uuid}, talk.user_id, talk.id, reply.parent_id, reply.id, reply.model, talk.memory_kind, '',
