@@ -18,7 +18,7 @@ from chatbot.storage.database import Storage
 from chatbot.storage.search import conversations as search_words
 from chatbot.storage.search import hit
 from chatbot.storage.tables import State
-from chatbot.storage.turns import Continue, Edit, Regenerate, Send, TurnRequest
+from chatbot.storage.turn_values import Continue, Edit, Regenerate, Send, TurnRequest
 from chatbot.turns.purse import Purse
 from chatbot.turns.runner import Runner
 from chatbot.views import Entry, Snapshot, StartedReply, Thread, Totals

@@ -25,7 +25,7 @@ from chatbot.service import ChatService
 from chatbot.storage import users
 from chatbot.storage.database import Storage, open_storage
 from chatbot.storage.tables import State, Turn, User
-from chatbot.storage.turns import Continue, Edit, Regenerate, Send, TurnRequest
+from chatbot.storage.turn_values import Continue, Edit, Regenerate, Send, TurnRequest
 from chatbot.turns.purse import Purse
 from chatbot.turns.runner import Limits, Runner
 from chatbot.turns.running import RunningTurn

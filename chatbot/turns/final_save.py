@@ -13,7 +13,7 @@ from chatbot.errors import StorageUnavailable, traced
 from chatbot.storage import turns
 from chatbot.storage.database import Storage
 from chatbot.storage.kept import keep_aside
-from chatbot.storage.turns import Outcome
+from chatbot.storage.turn_values import Outcome
 from chatbot.turns.purse import Purse
 from chatbot.turns.running import RunningTurn
 from chatbot.usage import Numbers

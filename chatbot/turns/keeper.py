@@ -12,7 +12,7 @@ from chatbot.errors import StorageUnavailable, traced
 from chatbot.storage import turns
 from chatbot.storage.database import Storage
 from chatbot.storage.tables import State
-from chatbot.storage.turns import Progress, Sign
+from chatbot.storage.turn_values import Progress, Sign
 from chatbot.turns.running import RunningTurn
 from chatbot.turns.worker import is_gone
 

@@ -11,7 +11,7 @@ from chatbot.budget import Budget
 from chatbot.errors import Paused
 from chatbot.storage import switches, turns, usage
 from chatbot.storage.current import now
-from chatbot.storage.turns import StartedTurn
+from chatbot.storage.turn_values import StartedTurn
 from chatbot.usage import AppUsage, Numbers, Used
 from chatbot.views import Today
 

@@ -23,7 +23,7 @@ from chatbot.storage import conversations, turns
 from chatbot.storage.database import Storage
 from chatbot.storage.messages import remembered
 from chatbot.storage.tables import State
-from chatbot.storage.turns import StartedTurn, TurnOptions, TurnRequest
+from chatbot.storage.turn_values import StartedTurn, TurnOptions, TurnRequest
 from chatbot.turns import keeper
 from chatbot.turns.bill import most_of
 from chatbot.turns.final_save import FinalSave

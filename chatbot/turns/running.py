@@ -7,7 +7,7 @@ from uuid import UUID
 
 from chatbot.ark.memory import Event
 from chatbot.storage.tables import State
-from chatbot.storage.turns import StartedTurn
+from chatbot.storage.turn_values import StartedTurn
 from chatbot.turns.turn import Turn
 from chatbot.usage import Used
 from chatbot.views import Snapshot

@@ -9,7 +9,7 @@ from chatbot.ark.memory import Event
 from chatbot.characters import storable
 from chatbot.errors import ArkError, ChatbotError, Moderated
 from chatbot.storage.tables import State
-from chatbot.storage.turns import Outcome
+from chatbot.storage.turn_values import Outcome
 from chatbot.turns.bill import Calls
 
 CHARACTERS_PER_TOKEN = 16

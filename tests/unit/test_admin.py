@@ -27,7 +27,7 @@ from chatbot.errors import (
 from chatbot.storage import conversations, turns
 from chatbot.storage.database import Storage
 from chatbot.storage.tables import Conversation, Invitation, Login, State, Turn, User
-from chatbot.storage.turns import Send, TurnOptions
+from chatbot.storage.turn_values import Send, TurnOptions
 from chatbot.turns.purse import Purse
 from chatbot.usage import Used
 from tests.conftest import NO_LIMITS

@@ -36,7 +36,7 @@ from chatbot.storage import (
 from chatbot.storage.database import MIGRATIONS, open_storage
 from chatbot.storage.prepared import peewee_fits, prepared
 from chatbot.storage.tables import TABLES, Conversation, Login, Message, Turn, User
-from chatbot.storage.turns import Continue, Edit, Regenerate, Send, TurnOptions
+from chatbot.storage.turn_values import Continue, Edit, Regenerate, Send, TurnOptions
 
 pytestmark = pytest.mark.anyio
 

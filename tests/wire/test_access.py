@@ -19,7 +19,7 @@ from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.self_service import SelfService
 from chatbot.storage.tables import Login, User
-from chatbot.storage.turns import Send
+from chatbot.storage.turn_values import Send
 from chatbot.turns.runner import Runner
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.cookies import NAME as COOKIE

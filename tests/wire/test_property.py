@@ -35,7 +35,7 @@ from chatbot.service import ChatService
 from chatbot.storage import messages, turns, users
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Conversation, Message, Turn, User
-from chatbot.storage.turns import Continue, Edit, Regenerate, Send
+from chatbot.storage.turn_values import Continue, Edit, Progress, Regenerate, Send
 from chatbot.turns.purse import Purse
 from chatbot.turns.runner import CONTINUE, Runner
 from chatbot.turns.worker import is_gone
@@ -946,7 +946,7 @@ async def test_a_save_that_comes_too_late_changes_nothing(chat, ark):
     # The same process holds the conversation again by then.
     turn = await chat.send(one, "count 9")
     (ended, _) = await stored_turns(chat)
-    late = [turns.Progress(ended.id, reply.id, "o", "")]
+    late = [Progress(ended.id, reply.id, "o", "")]
     await chat.storage.write(turns.save, chat.runner.worker, 10, late)
     assert (await chat.messages(one))[1].content == "one"
     await chat.service.stop(chat.user_id, one)
