@@ -304,6 +304,7 @@ def _open_file(url: str, clock: Clock) -> Storage:
                 lock.share(UPGRADE_SECONDS)
                 continue
             _upgrade(opened)
+            _compact(opened)
             lock.share()
         return Storage(opened, file=DatabaseFile(path), lock=lock, clock=clock)
     except BaseException:
@@ -344,6 +345,17 @@ def _open_server(url: str, clock: Clock, may_upgrade: bool) -> Storage:
         )
     _upgrade(opened)
     return Storage(opened, clock=clock)
+
+
+def _compact(opened: Any) -> None:
+    """Give back what the upgrade used of a SQLite file and its log."""
+    try:
+        with opened.connection_context():
+            opened.execute_sql("VACUUM")
+            opened.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    except peewee.OperationalError as error:
+        # A disk with too little room for a second copy of it.
+        log.warning("database: the file stays as large as it became: %s", error)
 
 
 def _pending(opened: Any) -> list[str]:

@@ -8,15 +8,17 @@ import ssl
 import tracemalloc
 import zlib
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from chatbot.ark import body, memory
+from chatbot.ark import body
 from chatbot.ark.chunks import PromptMessage
 from chatbot.ark.client import ArkClient
+from chatbot.clock import now
 from chatbot.errors import ArkError, ArkSilent, BadRequest, ReplyTooLong, StreamBroken
 from tests.wire.serving import serving
 
@@ -71,7 +73,7 @@ async def asked(server, kind="chat", max_tokens=100, **more):
         if kind == "chat":
             stream = made.stream_chat("m", lines, max_tokens)
         else:
-            expires = memory.now() + memory.timedelta(hours=1)
+            expires = now() + timedelta(hours=1)
             stream = made.stream_response("m", None, lines, max_tokens, expires)
         finish = ""
         try:
