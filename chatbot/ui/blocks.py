@@ -1,4 +1,4 @@
-"""Puts the page together; every event of the app is wired here."""
+"""Builds the page from its parts and wires every event of the app."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ SCRIPTS = [
     ),
     "account.js",
 ]  # fmt: skip
-"""In this order: each builds on `window.chatbot` as those before it have left it."""
+"""The order matters: each script extends `window.chatbot` from the scripts before it."""
 STYLES = ["style.css", "sidebar.css", "messages.css"]
 I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
 
@@ -46,7 +46,7 @@ JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
 def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr.Blocks:
-    """The whole page with all its events; `notices` are labels to show on top."""
+    """Build the whole page with all events; `notices` are labels to show on top."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
         login = login_panel(I18N, TITLE, notices)
         with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
@@ -68,9 +68,8 @@ def _wire(
     side: Sidebar,
     chat: ChatPanel,
 ) -> None:
-    # Without `preprocess`, which takes a thread for each input, and which compares a session with
-    # those that this page was sent: after a restart none was, and an idle page could not go on.
-    # Whether a session can be had is for the service to say.
+    # Without `preprocess`: it takes a thread per input, and it accepts only sessions that it has
+    # sent to this page, so an open page would fail after a restart. The service checks sessions.
     quiet: dict[str, Any] = {
         "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
         "preprocess": False,
@@ -78,7 +77,7 @@ def _wire(
     many: dict[str, Any] = {**quiet, "trigger_mode": "multiple"}
     page_only: dict[str, Any] = {"fn": None, "api_visibility": "private"}
 
-    # The page's own: how many messages it shows.
+    # Owned by the page: how many messages it shows.
     window = gr.Number(WINDOW, visible=False)
     wanted = gr.Textbox(visible=False)
     chosen = side.conversations
@@ -105,10 +104,10 @@ def _wire(
         **quiet,
     }
 
-    # Coming and going
+    # Login and logout
     demo.load(**view)
     demo.load(**page_only, js="() => chatbot.arrived()", outputs=[login.invitation, login.error])
-    # Enter clicks, too: `scripts/forms.js`.
+    # Enter clicks this button, too: `scripts/forms.js`.
     login.log_in.click(
         **page_only,
         js=JS_LOG_IN,
@@ -123,8 +122,8 @@ def _wire(
     ).then(**view)
 
     # Sessions
-    # Of several events of one kind Gradio begins the next when the one before has ended, its
-    # frames included: what the page does alone comes first.
+    # Gradio starts the next listener of an event only after the one before has sent all its
+    # frames, so listeners that run in the page alone come first.
     rows = [side.rename_row, side.delete_row]
     start: list[Any] = [side.start.click, side.start_on_phone.click]
     gr.on(
@@ -162,7 +161,7 @@ def _wire(
     gr.on(start, handle.new_session, None, [chosen, side.search, side.recent], **quiet).then(
         **follow
     )
-    # `input` is told by key presses only: not by an input method, by pasting or deleting.
+    # Gradio sends `input` for key presses only, not for input methods, pasting or deleting.
     sessions: dict[str, Any] = {
         "fn": handle.sessions,
         "inputs": [side.search, chosen, side.listed],
@@ -223,7 +222,7 @@ def _wire(
         inputs=[chat.signal, chosen, side.search],
         outputs=[chosen, side.recent],
     )
-    # Once at a time: a double click on an example asks once.
+    # Ignore a second click while the first event runs.
     chat.chatbot.example_select(
         handle.send_example,
         place,
@@ -242,7 +241,7 @@ def _wire(
         "inputs": [*place, chat.shown],
         **turn,
     }
-    # What was refused because another tab has gone on is shown as it is now.
+    # Refused because another tab has changed the session: show its current state.
     chat.chatbot.retry(handle.regenerate, **with_shown).failure(**follow)
     chat.chatbot.undo(handle.undo, **with_shown).failure(**follow)
     chat.chatbot.option_select(handle.choose_option, **with_shown).failure(**follow)
@@ -339,7 +338,7 @@ def _wire_admin(handle: AdminHandlers, chat_view: gr.Row, side: Sidebar, page: A
 
 
 def head() -> str:
-    """The script for the page's head, with the texts it needs."""
+    """The scripts for the page's head, with the texts they need."""
     keys = (
         "no_connection", "cookies_blocked", "cookies_off", "open_in_tab", "send_label",
         "stop_label", "password_changed", "wrong_password", "login_this", "login_since",
@@ -351,12 +350,12 @@ def head() -> str:
     )  # fmt: skip
     languages: tuple[texts.Language, ...] = ("en", "zh")
     table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}
-    # Its places are filled in the browser.
+    # The browser fills in the numbers.
     table["hits_count"] = {
         lang: texts.text("hits_count", lang, now="{now}", all="{all}") for lang in languages
     }
     table["app"] = dict.fromkeys(languages, TITLE)
     page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    # `<` cannot appear: the script would end at a `</script>` inside a string.
+    # Escape `<`, because a `</script>` inside a string would end the script.
     spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")
     return f"<script>{page.replace('/*TEXTS*/ {}', spelled)}{''.join(more)}</script>"
