@@ -28,9 +28,9 @@ def main() -> int:
         settings = Settings.from_env(**_flags())
         hide_from_gradio()
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-        # For our own words only: what libraries say below WARNING holds messages and hashes.
+        # Only for our own logger: libraries log messages and hashes below WARNING.
         logging.getLogger("chatbot").setLevel(settings.log_level)
-        # Imported here, so that a bad setting is told before Gradio has been loaded.
+        # Imported here, so that a bad setting is reported before Gradio loads.
         from chatbot.bootstrap import create_app
 
         app = create_app(settings)
@@ -43,7 +43,7 @@ def main() -> int:
         print(f"Cannot start: {error}", file=sys.stderr)
         return 2
     except (OSError, ValueError) as error:
-        # What Gradio tells in several lines, such as a proxy that this machine is asked through.
+        # Gradio's errors can have several lines, such as the one about a proxy for localhost.
         print(f"Cannot start: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     else:
@@ -71,7 +71,7 @@ def _flags() -> dict[str, Any]:
 
 
 def _welcome(app: "App", url: str) -> None:
-    """Say where the app is and what testers need, on standard output."""
+    """Print the app's address and what testers need."""
     settings = app.settings
     print(f"\nOpen {url.replace('[::]', '[::1]')}")
     if settings.offline:

@@ -15,7 +15,7 @@ def main() -> None:
     except BadSettings as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    # A command tells its errors itself, in one sentence.
+    # Each command prints its own errors, as one sentence.
     logging.basicConfig(level=logging.CRITICAL)
     from chatbot.cli import app
 

@@ -1,10 +1,10 @@
-"""Which addresses of the network count as one."""
+"""Decides which network addresses count as one."""
 
 import ipaddress
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: for IPv6 the /64 that a single customer gets."""
+    """The network that counts as one address: for IPv6 the /64 of one customer."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

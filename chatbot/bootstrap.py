@@ -1,6 +1,6 @@
-"""Puts the app together from its settings, and runs it.
+"""Builds the app from its settings and runs it.
 
-`create_app` connects to nothing but the database; `App.serve` starts the web server.
+`create_app` connects only to the database; `App.serve` starts the web server.
 """
 
 import asyncio
@@ -61,20 +61,20 @@ STOP_SECONDS = 10
 QUEUE_SIZE = 500
 STARTS = 3
 EVENTS = 1000
-"""Gradio events at once. A tab that follows a reply holds one, so not the default of 40."""
+"""Concurrent Gradio events. Each tab that follows a reply uses one, so 40 (default) is too few."""
 ANONYMOUS_PACE = partial(Pace, burst=200, per_second=5)
-"""Events of one address without a login: a page that is opened asks two, so a class of a hundred
-may open the login page together."""
+"""Events of one address without a login. Opening the page takes two, so a class of 100 can open
+the login page together."""
 PERSON_PACE = partial(Pace, burst=120, per_second=20)
 """Events of one person, in all their tabs."""
 SPARE = 100
-"""Sessions of tabs that are over and are being freed."""
+"""Room for the sessions of closed tabs that are still being freed."""
 INVITATION_USES, INVITATION_DAYS = 20, 7
 
 
 @dataclass
 class App:
-    """The app, put together. `serve` runs it until `stopped` is set."""
+    """The complete app. `serve` runs it until `stopped` is set."""
 
     settings: Settings
     storage: Storage
@@ -123,7 +123,7 @@ class App:
     def launch(self, **more: Any) -> str:
         """Start serving in the background; returns the local address.
 
-        `more` goes to Gradio's `launch`. Raises `BadSettings` when host or port cannot be had.
+        `more` goes to Gradio's `launch`. Raises `BadSettings` if host or port is not available.
         """
         self.demo.queue(
             default_concurrency_limit=None,
@@ -136,8 +136,7 @@ class App:
                 url = self._launch(free, **more)
                 break
             except OSError as error:
-                # Somebody else was faster. What is no longer free is told by the next look; who
-                # took it may have gone again.
+                # Another program took the port. The next attempt checks again: it may be free.
                 if attempt == STARTS:
                     told = f"the web server did not start at port {free}, tried {STARTS} times"
                     raise BadSettings([told]) from error
@@ -153,7 +152,7 @@ class App:
             prevent_thread_lock=True,
             quiet=True,
             ssr_mode=False,
-            # On by default: stores inputs in the browser, and figures for everybody to read.
+            # On by default: would store inputs in the browser and publish usage figures.
             run_history=False,
             enable_monitoring=False,
             show_error=False,
@@ -191,7 +190,7 @@ class App:
                 outer_names=self._outer_names,
             ),
             inputs=EventInputs(handlers, max_input_chars=settings.max_input_chars),
-            # Whoever may have many replies written may watch them, too.
+            # A user who may have many running replies may also follow them.
             tabs=Tabs(
                 self.sessions.free,
                 self.sessions.begin,
@@ -203,18 +202,18 @@ class App:
         )
 
     def _outer_names(self) -> dict[str, str]:
-        """Hosts by which this app is known to be reached, and their schemes."""
+        """Known public hosts of this app, and their schemes."""
         urls = (self.demo.share_url, self.demo.root_path, f"https://{self.settings.space_host}")
         parts = (urlsplit(url or "") for url in urls)
         return {part.netloc.lower(): part.scheme for part in parts if part.netloc}
 
     def invite(self) -> str:
-        """The code of a fresh invitation; only while serving."""
+        """Create an invitation and return its code. Works only while serving."""
         made = self.accounts.invite(uses=INVITATION_USES, days=INVITATION_DAYS)
         return self._in_loop(made, STOP_SECONDS)
 
     def close(self) -> None:
-        """Save the running turns and end everything, within seconds."""
+        """Save the running turns and stop everything, within seconds."""
         if self.loop is not None:
             self._in_loop(self._stop(), STOP_SECONDS)
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -235,9 +234,9 @@ class App:
 
 
 def create_app(settings: Settings, *, pace: float | None = None) -> App:
-    """The app for these settings, ready to serve; without a key it brings its own local Ark.
+    """The app for these settings, ready to serve. Without a key it starts its own local Ark.
 
-    `pace` is that Ark's speed, seconds per chunk; by default a person's reading speed.
+    `pace`: seconds per chunk of the local Ark; by default reading speed.
     """
     storage = open_storage(settings.database_url)
     offline_ark = OfflineArk(pace=pace).start() if settings.offline else None

@@ -1,4 +1,4 @@
-"""Every setting: its variable, default and meaning, read once at the start.
+"""All settings: variable, default and meaning. They are read once at the start.
 
 The only file that reads the environment (and `.env`). Nothing here connects to anything.
 """
@@ -20,32 +20,32 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def prepare_environment() -> None:
-    """What has to be set before Gradio and httpx are imported: no telemetry, no proxy to here,
-    and no trust of uvicorn's own in forwarded addresses (that is TRUSTED_PROXIES).
+    """Set variables before Gradio and httpx are imported: no telemetry, no proxy for local
+    addresses, and uvicorn does not trust forwarded addresses (TRUSTED_PROXIES does that).
 
-    Raises `BadSettings` for variables of Gradio's and httpx's that would end in a traceback.
+    Raises `BadSettings` for variables of Gradio and httpx that would cause a traceback.
     """
     problems = [*_tidy_gradio(), *proxies.tidy(os.environ), *_certificates()]
     if problems:
         raise BadSettings(problems)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ["FORWARDED_ALLOW_IPS"] = ""
-    # A summary of the last 10,000 events, which Gradio would make with pandas at the end of each.
+    # Gradio would summarize the last 10,000 events with pandas after each event.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
 
 
 def take_from_service() -> None:
-    """Have the admins' commands use the settings of the app's systemd service, if it runs from
-    this folder; a variable that is set already wins. Raises `BadSettings`."""
+    """Load the settings of the app's systemd service for the admins' commands, if the service runs
+    from this folder. A variable that is already set wins. Raises `BadSettings`."""
     for name, value in service_unit.variables(ROOT).items():
         if name.lower() in Settings.model_fields:
             os.environ.setdefault(name, value)
 
 
 def hide_from_gradio() -> None:
-    """Take away the variables that Gradio would read, too, and in another way: the app itself says
-    where to listen. Call it once the settings are read and before Gradio is imported."""
+    """Remove variables that Gradio would read in another way: the app itself decides where to
+    listen. Call it after the settings are read and before Gradio is imported."""
     for name in Settings.model_fields:
         if name.startswith("gradio_"):
             os.environ.pop(name.upper(), None)
@@ -59,11 +59,11 @@ GRADIO_NUMBERS = {
     "GRADIO_NUM_PORTS": range(1, 65536),
     "GRADIO_NUM_WORKERS": range(2),
 }
-"""Variables that Gradio reads as whole numbers. More workers than one would not share turns."""
+"""Variables that Gradio reads as integers. Only one worker: several would not share turns."""
 
 
 def _tidy_gradio() -> list[str]:
-    """Trim Gradio's variables, take away blank ones; what is wrong with the others."""
+    """Trim Gradio's variables and remove blank ones; returns the problems of the others."""
     problems = []
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         os.environ[name] = os.environ[name].strip()
@@ -92,7 +92,7 @@ def _root_path() -> str:
 
 
 def _certificates() -> list[str]:
-    """What is wrong with the variables that say which certificates are believed."""
+    """The problems of the variables that name the trusted certificates."""
     problems = []
     for name, fits in (("SSL_CERT_FILE", os.path.isfile), ("SSL_CERT_DIR", os.path.isdir)):
         value = os.environ.get(name, "").strip()
@@ -104,7 +104,7 @@ def _certificates() -> list[str]:
 
 
 def _read(form: Callable[[str], str]) -> BeforeValidator:
-    """A validator for what comes as text; other kinds are Pydantic's to judge."""
+    """A validator for text values; Pydantic checks other types."""
 
     def read(value: Any) -> Any:
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -133,14 +133,14 @@ Registration = Annotated[Literal["auto", "open", "invite", "closed"], _read(_low
 
 
 class Settings(BaseSettings):
-    """The app's settings; `Settings.from_env()` is how the app gets them.
+    """The app's settings; the app reads them with `Settings.from_env()`.
 
     Variables are the field names in capitals. An empty variable counts as unset.
     """
 
     model_config = SettingsConfigDict(
         env_file=ROOT / ".env",
-        # With the mark that editors of Windows put first, or without.
+        # With or without a byte order mark, which Windows editors add.
         env_file_encoding="utf-8-sig",
         env_ignore_empty=True,
         extra="ignore",
@@ -266,7 +266,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_env(cls, **overrides: object) -> "Settings":
-        """The settings of this environment; `BadSettings` names every one that is wrong."""
+        """Read the settings from the environment. Raises `BadSettings`, naming every wrong one."""
         file = cls.model_config.get("env_file")
         unread = _Unread()
         reader = logging.getLogger("dotenv.main")
@@ -292,7 +292,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_blank(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Blank counts as unset, as empty does."""
+        """A blank value counts as unset, like an empty one."""
         return {
             name: value
             for name, value in given.items()
@@ -314,7 +314,7 @@ class Settings(BaseSettings):
 
     @property
     def is_public(self) -> bool:
-        """True when others than the people at this machine can reach the app."""
+        """True when the app can be reached from other machines."""
         return (
             self.gradio_share
             or bool(self.space_id or self.trusted_proxies)
@@ -323,12 +323,12 @@ class Settings(BaseSettings):
 
     @property
     def is_on_loopback(self) -> bool:
-        """True when it listens for programs on this machine only, be it a tunnel or a proxy."""
+        """True when it listens for local programs only, such as a tunnel or a proxy."""
         return self.gradio_server_name in ("127.0.0.1", "localhost", "[::1]")
 
     @property
     def hosted_without_disk(self) -> bool:
-        """True on a hosted demo whose database a restart wipes (Spaces keep only `/data`)."""
+        """True on a hosted demo that loses its database at a restart (Spaces keep only `/data`)."""
         return (
             bool(self.space_id)
             and self.database_url.startswith("sqlite:///")
@@ -337,7 +337,7 @@ class Settings(BaseSettings):
 
 
 class _Unread(logging.Filter):
-    """Notes the lines of `.env` that its reader passes over with a warning."""
+    """Collects the lines of `.env` that the reader skips with a warning."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -349,7 +349,7 @@ class _Unread(logging.Filter):
 
 
 def _check_file(file: Path) -> None:
-    """Raise `BadSettings` unless the file is text that can be read, or not there at all."""
+    """Raise `BadSettings` if the file exists but is not readable text."""
     if not os.path.lexists(file):
         return
     try:
@@ -366,5 +366,5 @@ def _check_file(file: Path) -> None:
 
 
 def _variable(place: tuple[int | str, ...]) -> str:
-    # Below the variable stands which of several types did not fit.
+    # The parts after the first name the type that did not match.
     return str(place[0]).upper() if place else "SETTINGS"

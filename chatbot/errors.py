@@ -1,4 +1,4 @@
-"""Every error a person can meet.
+"""Every error that a user can see.
 
     ChatbotError
     ├── BadSettings
@@ -78,7 +78,7 @@ from pathlib import Path
 
 
 class ChatbotError(Exception):
-    """Something went wrong in a way that can be told to the person at the screen."""
+    """An error with a message for the user."""
 
     code = "error"
     sentence = "Something went wrong. Please try again."
@@ -100,7 +100,7 @@ class BadSettings(ChatbotError):
 
 
 class BadInput(ChatbotError):
-    """What was typed cannot be taken as it is."""
+    """The input is not valid."""
 
     code = "bad_input"
     sentence = "That request could not be understood."
@@ -135,14 +135,14 @@ class MixedScripts(BadName):
 
 
 class BadPassword(BadInput):
-    """The password is too short, too long, or among the commonest."""
+    """The password is too short, too long, or one of the most common."""
 
     code = "bad_password"
     sentence = "A password has 8 to 128 characters and is not one of the commonest."
 
 
 class BodyTooLarge(BadInput):
-    """The body of a request is longer than any that this app's page sends."""
+    """The body of a request is longer than the page ever sends."""
 
     code = "body_too_large"
     sentence = "That is more text than this app takes at once."
@@ -150,7 +150,7 @@ class BodyTooLarge(BadInput):
 
 
 class NoSuchAddress(ChatbotError):
-    """The request is for something that the page does not need, so it is not served."""
+    """The page does not need this address, so it is not served."""
 
     code = "no_such_address"
     sentence = "There is nothing at this address."
@@ -158,7 +158,7 @@ class NoSuchAddress(ChatbotError):
 
 
 class UnknownHost(ChatbotError):
-    """The request names a host that this app does not go by; see ALLOWED_HOSTS."""
+    """The request names a host that is not this app's; see ALLOWED_HOSTS."""
 
     code = "unknown_host"
     sentence = "This app does not go by that name. Its owner can add it to ALLOWED_HOSTS."
@@ -166,7 +166,7 @@ class UnknownHost(ChatbotError):
 
 
 class CrossSite(ChatbotError):
-    """Another site's page tried to act in the name of whoever is logged in here."""
+    """A page of another site tried to act with the user's login."""
 
     code = "cross_site"
     sentence = "This request came from another site and was refused."
@@ -174,7 +174,7 @@ class CrossSite(ChatbotError):
 
 
 class TabLost(ChatbotError):
-    """The tab that is named belongs to another login, or to nobody any more."""
+    """The tab belongs to another login, or no longer exists."""
 
     code = "tab_lost"
     sentence = "This page belongs to another login. Load it again."
@@ -182,7 +182,7 @@ class TabLost(ChatbotError):
 
 
 class TooManyRequests(ChatbotError):
-    """The person, or everybody at this address, has too many tabs, events or streams open."""
+    """The user, or all visitors of this address, have too many tabs, events or streams open."""
 
     code = "too_many_requests"
     sentence = "Too many requests at once. Try again in {seconds} seconds."
@@ -190,7 +190,7 @@ class TooManyRequests(ChatbotError):
 
 
 class NotLoggedIn(ChatbotError):
-    """There is no login behind the request, or it has ended."""
+    """The request has no login, or the login has ended."""
 
     code = "not_logged_in"
     sentence = "Please log in first."
@@ -206,7 +206,7 @@ class AdminsOnly(ChatbotError):
 
 
 class LoginRefused(ChatbotError):
-    """Name and password do not belong together; which of the two is wrong is not told."""
+    """Name or password is wrong; the error does not say which."""
 
     code = "login_refused"
     sentence = "Name or password is wrong."
@@ -214,7 +214,7 @@ class LoginRefused(ChatbotError):
 
 
 class NameTaken(ChatbotError):
-    """Somebody else has this name, possibly in other capitals."""
+    """Somebody else has this name, possibly with other capitals."""
 
     code = "name_taken"
     sentence = "This name is taken. Choose another one."
@@ -222,7 +222,7 @@ class NameTaken(ChatbotError):
 
 
 class RegistrationClosed(ChatbotError):
-    """No new accounts are made here."""
+    """Registration is closed."""
 
     code = "registration_closed"
     sentence = "New accounts are not open here. Ask the owner of this demo."
@@ -238,7 +238,7 @@ class InvitationRefused(ChatbotError):
 
 
 class TooManyAttempts(ChatbotError):
-    """Too many tries from this address or for this account; it passes by itself."""
+    """Too many attempts from this address or for this account; the user has to wait."""
 
     code = "too_many_attempts"
     sentence = "Too many attempts. Try again in {seconds} seconds."
@@ -294,7 +294,7 @@ class Paused(ChatbotError):
 
 
 class BudgetUsedUp(ChatbotError):
-    """The turn could cross what this person may use today."""
+    """The turn could exceed what this user may use today."""
 
     code = "budget_used_up"
     sentence = "Your tokens for today do not suffice for this. They are renewed at {resets}."
@@ -302,14 +302,14 @@ class BudgetUsedUp(ChatbotError):
 
 
 class AppBudgetUsedUp(BudgetUsedUp):
-    """The turn could cross what the whole app may spend today."""
+    """The turn could exceed what the whole app may spend today."""
 
     code = "app_budget_used_up"
     sentence = "This demo's budget for today is used up. It is renewed at {resets}."
 
 
 class MonthlyBudgetUsedUp(BudgetUsedUp):
-    """The turn could cross what the whole app may spend this month."""
+    """The turn could exceed what the whole app may spend this month."""
 
     code = "monthly_budget_used_up"
     sentence = "This demo's budget for this month is used up. It is renewed at {resets}."
@@ -340,7 +340,7 @@ class StorageMissing(StorageUnavailable):
 
 
 class StorageFault(ChatbotError):
-    """The database refused a statement: a fault of this app, not of the disk or the server."""
+    """The database rejected a statement: a bug in this app, not in the disk or the server."""
 
     code = "storage_fault"
     sentence = "Something went wrong on the server, and it was logged. Your text is kept."
@@ -348,7 +348,7 @@ class StorageFault(ChatbotError):
 
 
 class SearchNotDone(ChatbotError):
-    """A search was ended before it had looked everywhere."""
+    """A search ended before it was complete."""
 
     code = "search_not_done"
     sentence = "This search was not completed."
@@ -373,12 +373,12 @@ class SearchReplaced(SearchNotDone):
 class ArkError(ChatbotError):
     """Ark, or the way to it, refused or failed.
 
-    `retryable`: a retry within seconds makes sense. `patience`: how many times longer than usual
-    to wait before it. `applied`: Ark may have taken the turn into the context although no answer
-    came, and counted it. `wrote`: Ark may have begun to answer. `curable`: another kind of memory
-    may be served where this call was refused. `from_ark`: the answer has Ark's form, so no proxy
-    on the way gave it. `retry_after` is in seconds, None when no wait was asked for. `detail` is
-    what the provider said: it may repeat the question, so it is never logged.
+    `retryable`: a retry within seconds makes sense. `patience`: factor for the wait before it.
+    `applied`: Ark may have added the turn to the context and counted it, although no answer came.
+    `wrote`: Ark may have begun to answer. `curable`: another kind of memory may work. `from_ark`:
+    the response has Ark's form, so it does not come from a proxy. `retry_after`: seconds, None if
+    the server asked for no wait. `detail`: the provider's message; it may repeat the question, so
+    it is never logged.
     """
 
     code = "ark_error"
@@ -414,12 +414,12 @@ class ArkError(ChatbotError):
 
     @property
     def reason(self) -> str:
-        """What is stored with the reply: the code, and behind a colon what its sentence needs."""
+        """Stored with the reply: the code, and after a colon the value that its sentence needs."""
         return self.code
 
     def for_log(self) -> str:
-        """One line an owner can act on: our code, then Ark's status, code, parameter and request
-        id. Not Ark's words, which may be the user's."""
+        """One line for the owner: our code, then Ark's status, code, parameter and request id. Not
+        Ark's message, which may quote the user."""
         return (
             f"{self.code} status={self.ark_status or '-'} ark_code={self.ark_code or '-'} "
             f"param={self.param or '-'} request_id={self.request_id or '-'}"
@@ -427,13 +427,13 @@ class ArkError(ChatbotError):
 
 
 def _visible(told: str, length: int) -> str:
-    """What a server told, short and in visible characters, so that it can be stored and shown."""
+    """A server's text, cut and without invisible characters, so that it can be stored and shown."""
     return "".join(char for char in told if char.isprintable())[:length]
 
 
 def traced(error: BaseException) -> str:
-    """An error for the log: its class and the lines it went through. Not its message: that of a
-    database may hold the row that it did not take."""
+    """An error for the log: its class and traceback lines. Not its message: a database error may
+    quote the row that was refused."""
     frames = traceback.extract_tb(error.__traceback__)
     places = (f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
     return f"{type(error).__name__} in {' > '.join(places)}"
@@ -448,7 +448,7 @@ class ContextLost(ArkError):
 
 
 class ContextBusy(ContextLost):
-    """Ark still works on an earlier request of this context, so the context is given up."""
+    """Ark still works on an earlier request of this context, so the context is dropped."""
 
     code = "context_busy"
 
@@ -530,7 +530,7 @@ class EndpointClosed(ModelNotFound):
 
 
 class WrongAddress(ArkError):
-    """What answers at ARK_BASE_URL knows no such path."""
+    """The server at ARK_BASE_URL does not have this path."""
 
     code = "wrong_address"
     sentence = (
@@ -561,7 +561,7 @@ class NotSupported(ArkError):
 
 
 class BadRequest(ArkError):
-    """Ark found fault with the request itself (400)."""
+    """Ark rejected the request as invalid (400)."""
 
     code = "bad_request"
     sentence = "The model service did not accept this request."
@@ -570,23 +570,23 @@ class BadRequest(ArkError):
 
 
 class FieldRefused(BadRequest):
-    """Ark takes the request without one field, or with a smaller number in it.
+    """Ark rejects one field of the request, or its number is too large.
 
-    `field` is its outermost name; `at_most` the largest number allowed, None when the field is
-    not known at all.
+    `field` is its top-level name; `at_most` is the largest number allowed, None if the field is
+    not supported at all.
     """
 
     field = ""
     at_most: int | None = None
     by_model = False
-    """Whether the model lacks the field, whatever was asked before."""
+    """Whether the model itself lacks the field, also without an earlier response."""
 
 
 class PromptTooLong(ArkError):
     """Question and history do not fit the model's window.
 
-    `window` is its tokens, 0 when that was not told; `counts_reply`: the longest reply has to fit
-    in, too.
+    `window` is its size in tokens, 0 if unknown; `counts_reply`: the longest reply must fit into
+    it, too.
     """
 
     window = 0
@@ -614,7 +614,7 @@ class RateLimited(ArkError):
 
 
 class BusyFor(RateLimited):
-    """Too many requests, and the next is welcome only after longer than anybody waits."""
+    """Too many requests, and Ark asks for a longer wait than users accept."""
 
     code = "busy_for"
     sentence = "The model is very busy right now. Try again in {seconds} seconds."
@@ -641,7 +641,7 @@ class BusyFor(RateLimited):
 
 
 class QuotaUsedUp(ArkError):
-    """A quota is used up (429, a retry is in vain)."""
+    """A quota is used up (429, a retry is useless)."""
 
     code = "quota_used_up"
     sentence = "This demo's quota at the model service is used up. Please tell its owner."
@@ -670,7 +670,7 @@ class LimitReached(QuotaUsedUp):
 
 
 class ArkOverloaded(RateLimited):
-    """Ark sheds load (429)."""
+    """Ark is overloaded (429)."""
 
     code = "ark_overloaded"
     patience = 5
@@ -685,7 +685,7 @@ class ArkUnavailable(ArkError):
 
 
 class AddressUnknown(ArkUnavailable):
-    """No machine has the name in ARK_BASE_URL, or nobody can be asked for it."""
+    """The host name in ARK_BASE_URL cannot be resolved."""
 
     code = "address_unknown"
     sentence = (
@@ -721,7 +721,7 @@ class StreamBroken(ArkError):
 
 
 class ReplyTooLong(StreamBroken):
-    """The service went on and on without a word of an answer."""
+    """The service sent too many events without any answer text."""
 
     code = "reply_too_long"
     sentence = "The model service sent far more than an answer, so it was left."

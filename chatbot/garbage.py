@@ -1,7 +1,7 @@
-"""Python's search for garbage, made rare: it stops every stream for as long as it takes.
+"""Makes Python's garbage collection rare, because it stops every stream while it runs.
 
-It would look again and again through what the start has made, which stays. Both ways of `gc` used
-here are documented, and a Python without them keeps its own.
+Objects from the start stay, so they need no more scans. Both `gc` functions used here are
+documented; a Python without them keeps its defaults.
 """
 
 import gc
@@ -10,11 +10,11 @@ import logging
 log = logging.getLogger("chatbot")
 
 OBJECTS = 10_000
-"""So many new objects until the next search. What an event makes goes with it."""
+"""New objects until the next collection. The objects of an event are freed when it ends."""
 
 
 def search_rarely() -> None:
-    """Leave out what there is by now, and search less often from here on."""
+    """Exclude all present objects, and collect less often from now on."""
     try:
         gc.freeze()
         gc.set_threshold(OBJECTS)

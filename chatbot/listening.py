@@ -1,5 +1,5 @@
-"""Where the app can listen, and under which address others find it. Stands between the settings
-and the web server, which tells a wrong host or port by a traceback."""
+"""Checks where the app can listen, and finds its address for other people. The web server itself
+reports a wrong host or port only with a traceback."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ SOMEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 def port_for(host: str, port: int | None) -> int:
     """The port to listen on: the given one, or the first free one.
 
-    Raises `BadSettings` when there is no such host here, or the port cannot be had.
+    Raises `BadSettings` if this machine does not have the host, or the port is not available.
     """
     family, address = _resolved(host)
     for one in [port] if port else range(FIRST_PORT, FIRST_PORT + PORTS):
@@ -38,7 +38,7 @@ def port_for(host: str, port: int | None) -> int:
 
 
 def address_for_others(host: str, port: int) -> str:
-    """The address to give to other people, who cannot open `0.0.0.0` or `localhost`."""
+    """The address for other people, who cannot open `0.0.0.0` or `localhost`."""
     if host in EVERYWHERE:
         found = _address_of_this_machine()
         host = f"[{found}]" if ":" in found else found
@@ -51,7 +51,7 @@ def _resolved(host: str) -> tuple[socket.AddressFamily, str]:
         found = socket.getaddrinfo(bare, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise BadSettings([f"GRADIO_SERVER_NAME: there is no host {host}"]) from None
-    # As the web server does: IPv4 goes first.
+    # IPv4 first, like the web server.
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     return family, str(address[0])
 

@@ -1,6 +1,6 @@
-"""Proxy variables as other programs write them, made fit for Python's HTTP clients.
+"""Converts proxy variables of other programs to what Python's HTTP clients accept.
 
-The clients are strict: a blank or an address in brackets ends the import of Gradio in a traceback.
+The clients are strict: a blank or an address in brackets makes the import of Gradio fail.
 """
 
 import re
@@ -16,22 +16,22 @@ MOST_ADDRESSES = 16
 
 
 def tidy(environment: MutableMapping[str, str]) -> list[str]:
-    """Trim the proxy variables of an environment and have nothing on this machine go through one;
-    what is wrong with those that no client can use."""
+    """Trim the proxy variables of an environment and exclude this machine from proxies; returns
+    the problems of variables that no client can use."""
     problems = []
     for name in (*NAMES, *map(str.upper, NAMES)):
         if name not in environment:
             continue
         value = environment[name].strip().strip("\"'").strip()
         if not value:
-            # Blank means none. A blank address would be taken for one.
+            # Blank means no proxy, but clients would take it for an address.
             del environment[name]
         elif _is_proxy(value):
             environment[name] = value
         else:
             problems.append(f"{name}: must look like http://host:port or socks5://host:port")
     exempt = _exempt(environment.get(name, "") for name in ("NO_PROXY", "no_proxy"))
-    # Python reads the one in small letters, others the other.
+    # Python reads the lower-case name, other programs the upper-case one.
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = exempt
     return problems
@@ -49,7 +49,7 @@ def _is_proxy(value: str) -> bool:
 
 
 def _exempt(lists: Iterable[str]) -> str:
-    """All hosts of these lists, as the clients understand them."""
+    """All hosts of these lists, in the form that the clients understand."""
     found: dict[str, None] = {}
     for hosts in lists:
         for host in re.split(r"[,;\s]+", hosts.strip("\"' \t")):
@@ -69,7 +69,7 @@ def _spelled(host: str) -> list[str]:
 def _addresses(network: IPv4Network | IPv6Network) -> list[str]:
     if network.num_addresses == 1:
         return [str(network.network_address)]
-    # The clients know no networks; small ones can be written out, and others are left out.
+    # The clients do not support networks: write out small ones, leave out large ones.
     if network.num_addresses <= MOST_ADDRESSES:
         return [str(address) for address in network]
     return [str(network)] if network.version == 4 else []

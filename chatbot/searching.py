@@ -1,4 +1,4 @@
-"""One search at a time for each person: of those that wait, only the newest is still wanted."""
+"""One search at a time per user; of the waiting searches only the newest will run."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,12 +12,12 @@ class Searches:
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[None] | None] = {}
-        """Who searches, and who waits for them to end."""
+        """By user with a running search: the waiting search, if any."""
 
     @asynccontextmanager
     async def turn(self, user_id: int) -> AsyncIterator[None]:
-        """Wait until this person's running search has ended; raises `SearchReplaced` when a newer
-        one comes meanwhile."""
+        """Wait until this user's running search has ended. Raises `SearchReplaced` if a newer one
+        comes meanwhile."""
         if user_id in self._waiting:
             await self._wait(user_id)
         self._waiting[user_id] = None
@@ -28,7 +28,7 @@ class Searches:
             if waiting is None:
                 del self._waiting[user_id]
             else:
-                # Nobody may come in between, so this person goes on searching.
+                # Keep the user's entry, so that no other search starts in between.
                 self._waiting[user_id] = None
                 waiting.set_result(None)
 
@@ -43,6 +43,6 @@ class Searches:
             if self._waiting.get(user_id) is mine:
                 self._waiting[user_id] = None
             elif mine.done() and not mine.cancelled() and mine.exception() is None:
-                # It had just become this one's turn.
+                # Cancelled just after its turn had come.
                 del self._waiting[user_id]
             raise

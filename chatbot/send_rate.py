@@ -1,7 +1,6 @@
-"""How often somebody may send, by account and by address.
+"""Limits how often a user may send, by account and by address.
 
-Counted in memory, because what sends may cost is limited by the budget already: with several
-processes, each lets so many through.
+Counted in memory, so each process has its own count. That is enough: the budget limits the cost.
 """
 
 import math
@@ -13,18 +12,18 @@ from chatbot.errors import SendingTooFast
 
 MINUTE = 60.0
 PEOPLE_PER_ADDRESS = 10
-"""How many people at full speed one address may stand for."""
+"""One address may send as often as this many users at full speed."""
 
 
 class SendRateLimit:
-    """How often people of this process have sent in the last minute. Lives in one event loop."""
+    """Counts the sends of the last minute in this process. Belongs to one event loop."""
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
         self._sent: dict[str, deque[float]] = {}
 
     def take(self, user_id: int, address: str) -> None:
-        """Count one more send; raises `SendingTooFast`, and then it is not counted."""
+        """Count one send. Raises `SendingTooFast`; then it is not counted."""
         if not self._per_minute:
             return
         moment = time.monotonic()

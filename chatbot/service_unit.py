@@ -1,7 +1,7 @@
-"""The settings of the app as a systemd service, for the admins' commands beside it.
+"""Reads the settings of the app's systemd service, for the admins' commands.
 
-A service has its variables from its unit and the file named there, which a shell does not know: a
-command would look after another database than the one the service uses.
+A service gets its variables from its unit and the file named there. A shell does not have them, so
+without this a command would use another database than the service.
 """
 
 import shlex
@@ -14,9 +14,9 @@ UNIT = Path("/etc/systemd/system/chatbot.service")
 
 
 def variables(folder: Path, unit: Path = UNIT) -> dict[str, str]:
-    """What the service that runs in `folder` is given; nothing where there is no such service.
+    """The variables of the service that runs in `folder`; empty if there is no such service.
 
-    Raises `BadSettings` when its file of variables cannot be read, which root alone may do.
+    Raises `BadSettings` if its file of variables cannot be read; often only root may read it.
     """
     try:
         lines = list(_lines(unit))
@@ -30,14 +30,14 @@ def variables(folder: Path, unit: Path = UNIT) -> dict[str, str]:
             pairs = (pair.partition("=") for pair in shlex.split(value))
             found.update((key, text) for key, _, text in pairs)
     for name, value in lines:
-        # What the file sets wins, as in systemd.
+        # The file wins, as in systemd.
         if name == "EnvironmentFile":
             found.update(_file(value))
     return found
 
 
 def _lines(unit: Path) -> Iterator[tuple[str, str]]:
-    """Settings of the unit and of what was added to it (`systemctl edit`)."""
+    """The settings of the unit and of its drop-ins (`systemctl edit`)."""
     for path in (unit, *sorted(unit.with_name(f"{unit.name}.d").glob("*.conf"))):
         for line in path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
             name, _, value = line.partition("=")

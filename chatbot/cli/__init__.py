@@ -1,6 +1,6 @@
-"""The admins' commands: `python -m chatbot …`. Each noun has a file; this one puts them together.
+"""The admins' commands: `python -m chatbot …`. Each noun has its own file.
 
-Everything goes through the database, so it works while the server runs, and when it does not.
+All commands work on the database, so they work with and without a running server.
 Exit codes: 0 done, 1 failed, 2 bad usage or settings.
 """
 
@@ -23,7 +23,7 @@ from chatbot.errors import (
 
 
 class Commands(TyperGroup):
-    """Tells an error as one sentence, once for all commands."""
+    """Prints an error as one sentence, for all commands."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,7 +44,7 @@ class Commands(TyperGroup):
             raise
         except OSError as error:
             code, told = 1, f"{error.filename}: {error.strerror}."
-        # What a database says can have several lines.
+        # Database errors can have several lines.
         typer.echo(" ".join(told.split()), err=True)
         raise typer.Exit(code)
 

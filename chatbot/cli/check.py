@@ -1,4 +1,4 @@
-"""`check`: whether the app can be started like this, and whether Ark takes the key."""
+"""`check`: whether the app can start with these settings, and whether Ark accepts the key."""
 
 import asyncio
 from dataclasses import asdict, dataclass
@@ -25,12 +25,12 @@ WHY = {
 }
 FEW_TOKENS = 16
 MOST_WORDS = 300
-"""Of what the service says about a failure; here it can only repeat our own question."""
+"""Most words of the service's error to print. It can only repeat our own question."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -107,7 +107,7 @@ def _models(settings: Settings, key: str) -> Finding:
     try:
         response = httpx.get(address, headers={"Authorization": f"Bearer {key}"}, timeout=SECONDS)
     except httpx.HTTPError as error:
-        # The error's own words are left out: those about a header would tell the key.
+        # Do not print the error's text: if it quotes a header, it would show the key.
         why = WHY.get(unreachable(error), type(error).__name__)
         return Finding("ark", False, f"{settings.ark_base_url} cannot be reached ({why}).")
     status = response.status_code
@@ -130,8 +130,8 @@ def _nowhere(settings: Settings) -> str:
 
 
 async def _answer(settings: Settings, key: str) -> Finding:
-    """Ask the model as a conversation does: by the configured kind of memory, with what the model
-    refuses left out."""
+    """Call the model as a conversation does: with the configured kind of memory, and without the
+    fields that it refuses."""
 
     async def nothing() -> list[PromptMessage]:
         return []

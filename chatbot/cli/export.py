@@ -1,6 +1,6 @@
-"""`export`: what the app stores about people, as JSON that they can be given.
+"""`export`: all data about users, as JSON to hand out.
 
-Reads one account at a time, so that a large database does not have to fit into memory.
+Reads one account at a time, so that a large database need not fit into memory.
 """
 
 import sys

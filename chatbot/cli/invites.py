@@ -1,4 +1,4 @@
-"""`invites`: invitations, which people need to register where REGISTRATION says so."""
+"""`invites`: invitations, which people need to register if REGISTRATION says so."""
 
 from dataclasses import asdict
 from typing import Annotated

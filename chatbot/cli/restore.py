@@ -1,4 +1,4 @@
-"""`restore`: a copy of the database put back in its place."""
+"""`restore`: replaces the database with a backup."""
 
 from datetime import datetime
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What every command works with: the database opened with the app's settings, and ways to answer.
+"""Shared by all commands: opens the database with the app's settings, and prints results.
 
-Knows no command. Answers are lines and tables for people, or JSON for other programs.
+Results are lines and tables for people, or JSON for programs.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from chatbot.storage.place import shown
 T = TypeVar("T")
 MILLION = 1_000_000
 WIDEST = 10_000
-"""Columns of a terminal that a table never needs."""
+"""A console width that no table reaches."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 Name = Annotated[str, typer.Argument(help="Name of the account, in any capitals.")]
@@ -43,12 +43,12 @@ FromStdin = Annotated[
 
 
 class Failed(Exception):
-    """A command could not do what it was asked; the message is one sentence."""
+    """A command failed; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """What a command works with."""
+    """The services that commands use."""
 
     settings: Settings
     storage: Storage
@@ -59,7 +59,7 @@ class Services:
         return ZoneInfo(self.settings.budget_zone)
 
     async def id_of(self, name: str) -> int:
-        """Whose name this is; raises `Failed` when nobody has it."""
+        """The id of the user with this name. Raises `Failed` if there is none."""
         found = await self.admin.id_of(name)
         if found is None:
             raise Failed(f"There is no account {name!r}.")
@@ -67,9 +67,9 @@ class Services:
 
 
 def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
-    """What `work` returns, done on the database of the settings.
+    """Run `work` on the database of the settings and return its result.
 
-    An older schema is brought up to date only where it is known that no server uses it.
+    An old schema is upgraded only if it is certain that no server uses the database.
     """
 
     async def done() -> T:
@@ -93,8 +93,8 @@ def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
 
 
 def at_database(url: str) -> str:
-    """The database's URL, after people have been told which one it is."""
-    # Not on standard output, which may be read by another program.
+    """Print which database is used, and return its URL."""
+    # Not on standard output, which another program may read.
     typer.echo(f"Database: {shown(url)}", err=True)
     return url
 
@@ -132,14 +132,14 @@ def _plain(value: Any) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns as wide as their cells; numbers stand at the right."""
+    """A table with columns as wide as their cells; numbers are right-aligned."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for place, head in enumerate(heads):
         numeric = all(isinstance(row[place], int | float) for row in rows)
         made.add_column(Text(head), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         made.add_row(*(Text(str(cell)) for cell in row))
-    # As wide as it takes: another program may read it, and a terminal wraps lines itself.
+    # No line breaks: another program may read it, and a terminal wraps lines itself.
     console = Console(width=WIDEST, color_system=None)
     with console.capture() as told:
         console.print(made)
@@ -155,7 +155,7 @@ def yuan(micro_yuan: int) -> str:
 
 
 def limit(daily_tokens: int | None) -> str:
-    """How a person's tokens a day are told."""
+    """A user's daily tokens as text."""
     if daily_tokens is None:
         return "common"
     return str(daily_tokens) if daily_tokens else "none"

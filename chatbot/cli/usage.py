@@ -1,4 +1,4 @@
-"""`usage`: what was used and spent, day by day."""
+"""`usage`: usage and cost, day by day."""
 
 from dataclasses import asdict
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""`users`: people's accounts."""
+"""`users`: user accounts."""
 
 from dataclasses import asdict
 from typing import Annotated

@@ -1,4 +1,4 @@
-// The account page, which is in the page while it is open: opened and closed here, its passwords sent from here, its logins listed here.
+// The account page: opens and closes it, sends the passwords, lists the logins. It is in the page only while it is open.
 window.chatbot.account = (() => {
   const { ask, say, escaped, download } = window.chatbot.page;
   const view = () => document.getElementById("account-view");

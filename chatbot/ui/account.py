@@ -1,7 +1,7 @@
-"""The account page, built by one function and handed out by name. No events here.
+"""Builds the account page and returns its components. No events here.
 
-`account.js` opens and closes it. It is in the page only while it is open: with each frame of a
-reply Gradio copies what it knows of every part of the page that is shown.
+`account.js` opens and closes it. It is in the page only while it is open, because Gradio copies
+the data of every visible component with each frame of a reply.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class AccountPanel:
     view: gr.Column
     close: gr.Button
     log_out: gr.Button
-    """For a phone, where the sidebar has none."""
+    """For phones, where the sidebar has no log-out button."""
     current_password: gr.Textbox
     new_password: gr.Textbox
     change_password: gr.Button
@@ -30,7 +30,7 @@ class AccountPanel:
 
 
 def account_panel(label: Label) -> AccountPanel:
-    """Password, logins, data and the way out, each in a section of its own."""
+    """Build the sections: password, logins, data, log out and delete."""
     with gr.Column(visible=False, elem_id="account-view", scale=1) as view:
         with gr.Row(elem_id="account-head"):
             gr.HTML(label("account"), html_template="<h1>${value}</h1>", elem_id="account-title")
@@ -46,7 +46,7 @@ def account_panel(label: Label) -> AccountPanel:
             )
         with gr.Column(elem_classes="section"):
             _heading(label, "logins", "logins_hint")
-            # Its rows are made by `account.js`.
+            # `account.js` adds the rows.
             gr.HTML('<ul class="logins"></ul>', elem_id="account-logins")
             end_others = gr.Button(label("end_others"), size="sm", elem_id="end-others")
         with gr.Column(elem_classes="section"):

@@ -1,7 +1,7 @@
-"""The routes of the account page: JSON in and out, for whoever is logged in.
+"""The routes of the account page: JSON in and out, for logged-in users.
 
-Routes and not events, because a password never passes through an event of the page. Changing the
-password is among the login routes (`routes.py`).
+Routes, not events, because a password must never pass through an event of the page. The route to
+change the password is in `routes.py`.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class _Handlers:
         return await self._logins(person, token)
 
     async def end_logins(self, request: Request) -> Response:
-        """End one or all others; answers with those that are left."""
+        """End one login or all others; responds with the remaining logins."""
         fields = await fields_of(request)
         person, token = await self._who(request)
         if fields.get("others") is True:
@@ -60,7 +60,7 @@ class _Handlers:
     async def export_all(self, request: Request) -> Response:
         person, _ = await self._who(request)
         data = await self._self_service.export(person.id)
-        # It can be long, and the others should not wait for it.
+        # The text can be long: build it on a thread, so that others do not wait.
         text = await asyncio.to_thread(json.dumps, data, ensure_ascii=False)
         return Response(text.encode("utf-8", "replace"), media_type="application/json")
 

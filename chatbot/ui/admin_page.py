@@ -1,6 +1,6 @@
-"""The admin page: what is used and by whom, invitations, errors, and the pause switch.
+"""The admin page: usage by user, invitations, errors, and the pause switch.
 
-Every handler here is for accounts with the admin flag; nobody else gets a look or an answer.
+Every handler here requires the admin flag.
 """
 
 import html
@@ -27,7 +27,7 @@ ERRORS = 50
 
 @dataclass(frozen=True)
 class AdminPanel:
-    """The components; `shown` are those that `refresh` fills, in their order."""
+    """The components; `shown` lists those that `refresh` fills, in order."""
 
     view: gr.Column
     close: gr.Button
@@ -37,7 +37,7 @@ class AdminPanel:
     people: gr.HTML
     told: gr.HTML
     act: gr.Button
-    """Unseen: a button in a row was pressed. Which, say `what`, `row` and `tokens`."""
+    """Hidden: a button in a row was pressed; `what`, `row` and `tokens` say which."""
     what: gr.Textbox
     row: gr.Number
     tokens: gr.Number
@@ -102,7 +102,7 @@ def _invitations(label: Label, made: dict[str, Any]) -> None:
 
 
 class AdminHandlers:
-    """What happens on the admin page."""
+    """The event handlers of the admin page."""
 
     def __init__(self, admin: Admin, accounts: Accounts) -> None:
         self.admin = admin
@@ -123,10 +123,10 @@ class AdminHandlers:
 
     @for_admin
     async def act(self, visit: Visit, what: str, row: int, tokens: int | None) -> tuple[Any, ...]:
-        """What a button in a row asks for, and all of the page as it is then.
+        """Do what a button in a row says; returns the updated page.
 
-        `row` is the id of an invitation to revoke, else of a person. A new password is shown once.
-        Raises `BadInput` if there is no such button or no such row.
+        `row` is the id of an invitation to revoke, else of a user. A new password is shown once.
+        Raises `BadInput` if there is no such button or row.
         """
         told = ""
         if what == "limit":
@@ -148,7 +148,7 @@ class AdminHandlers:
     async def invite(
         self, visit: Visit, uses: int, days: float, tokens: int | None
     ) -> tuple[Any, ...]:
-        """A new invitation; its code is told once."""
+        """Create an invitation; its code is shown once."""
         code = await self.admin.invite(
             uses=int(uses or 1), days=float(days or 7), daily_tokens=tokens or None
         )
@@ -189,7 +189,7 @@ def _summary(days: list[DayRow], storage: int, visit: Visit) -> str:
 
 
 def _charts(days: list[DayRow], codes: dict[str, int], visit: Visit) -> str:
-    """What was used on each day of the budget, and which errors there were."""
+    """Charts of the usage per day, and of the errors."""
 
     def say(key: str) -> str:
         return text(f"chart_{key}", visit.language)

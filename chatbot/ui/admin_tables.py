@@ -1,5 +1,5 @@
-"""The tables of the admin page as HTML: people, invitations, errors, and what can be done about
-each where it stands. A button names what it asks for and for which row; `admin.js` asks.
+"""The tables of the admin page as HTML: people, invitations, errors, each with buttons in its rows.
+A button names its action and its row; `admin.js` sends the event.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ NOTHING = "–"
 
 
 def people_table(people: Sequence[PersonRow], visit: Visit) -> str:
-    """Everybody; oneself without the buttons that would lock oneself out."""
+    """All users. Admins cannot lock themselves out: their own row lacks those buttons."""
     return _table("admin_people_columns", (_person(person, visit) for person in people), visit)
 
 
@@ -86,7 +86,7 @@ def _error(row: ErrorRow, visit: Visit) -> list[str]:
 
 
 def _button(act: str, row: int, name: str, visit: Visit, *, asks: bool = False) -> str:
-    """`asks`: one click alone does nothing yet."""
+    """`asks`: the button asks for confirmation before it acts."""
     label = text(f"admin_{act}", visit.language)
     return (
         f'<button type="button" data-act="{act}" data-row="{row}"{" data-asks" if asks else ""} '
@@ -95,11 +95,11 @@ def _button(act: str, row: int, name: str, visit: Visit, *, asks: bool = False) 
 
 
 def _table(columns: str, rows: Iterable[list[str]], visit: Visit) -> str:
-    """`columns` is a text with a name for each cell of a row; the first cell names the row."""
+    """`columns` is the key of a text with the column names; the first cell names the row."""
     names = text(columns, visit.language).split("|")
     head = "".join(f'<th scope="col" role="columnheader">{escaped(name)}</th>' for name in names)
     body = "".join(f'<tr role="row">{_cells(names, row)}</tr>' for row in rows)
-    # The roles are those that tables have, unless a small screen shows them as blocks.
+    # Explicit roles, because small screens show the table as blocks and would lose them.
     return (
         f'<table role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{body}</tbody></table>'

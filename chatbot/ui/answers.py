@@ -1,4 +1,4 @@
-"""What a refused request is answered with: every `ChatbotError` as the same JSON."""
+"""Responses for refused requests: every `ChatbotError` as the same JSON."""
 
 import html
 import json
@@ -23,7 +23,7 @@ h1 {{ font-size: 22px; }}
 </style>
 <h1>{title}</h1><p>{hint}</p></html>
 """
-# Gradio's page takes it for a server that has forgotten it, and loads itself again.
+# On this message Gradio's page reloads itself.
 SESSION_NOT_FOUND = {
     "msg": "unexpected_error",
     "event_id": None,
@@ -41,7 +41,7 @@ def refusal(error: ChatbotError, headers: Headers) -> Response:
 
 
 def page_refusal(error: ChatbotError, headers: Headers) -> Response:
-    """The same for who opens the page: a short page, with what the owner can set."""
+    """The same for opening the page: a short page with the setting that the owner can change."""
     if not isinstance(error, UnknownHost):
         return refusal(error, headers)
     language = language_of(headers.get("accept-language"))
@@ -51,14 +51,14 @@ def page_refusal(error: ChatbotError, headers: Headers) -> Response:
 
 
 def event_refusal(error: ChatbotError, headers: Headers) -> Response:
-    """The same for an event of the page, with the message where Gradio's page looks for it."""
+    """The same for an event, with the message in the field that Gradio's page reads."""
     message = error_text(error, language_of(headers.get("accept-language")))
     told = {"error": {"code": error.code, "message": message}, "detail": message}
     return _with_headers(JSONResponse(told, error.status), error)
 
 
 def session_not_found() -> Response:
-    """The whole stream of a tab that is not known (any more)."""
+    """The stream for a tab that is not known (any more)."""
     line = f"data: {json.dumps(SESSION_NOT_FOUND, separators=(',', ':'))}\n\n"
     return Response(line, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -68,6 +68,6 @@ def _with_headers(response: Response, error: ChatbotError) -> Response:
     if isinstance(error, TooManyAttempts | TooManyRequests):
         response.headers["Retry-After"] = str(error.values["seconds"])
     if isinstance(error, BodyTooLarge):
-        # The rest of the body is not read, so the connection is of no further use.
+        # The rest of the body is not read, so the connection cannot be reused.
         response.headers["Connection"] = "close"
     return response

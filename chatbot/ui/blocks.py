@@ -1,4 +1,4 @@
-"""Puts the page together; every event of the app is wired here."""
+"""Builds the page from its parts and wires every event of the app."""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ SCRIPTS = [
     ),
     "account.js",
 ]  # fmt: skip
-"""In this order: each builds on `window.chatbot` as those before it have left it."""
+"""The order matters: each script extends `window.chatbot` from the scripts before it."""
 STYLES = ["style.css", "sidebar.css", "messages.css"]
 I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
 
@@ -46,7 +46,7 @@ JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 
 def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr.Blocks:
-    """The whole page with all its events; `notices` are labels to show on top."""
+    """Build the whole page with all events; `notices` are labels to show on top."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
         login = login_panel(I18N, TITLE, notices)
         with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
@@ -65,9 +65,8 @@ def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr
     return demo
 
 
-# Without `preprocess`, which takes a thread for each input, and which compares a session with those
-# that this page was sent: after a restart none was, and an idle page could not go on. Whether a
-# session can be had is for the service to say.
+# Without `preprocess`: it takes a thread per input, and it accepts only sessions that it has sent to
+# this page, so an open page would fail after a restart. The service checks sessions.
 QUIET: dict[str, Any] = {
     "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
     "preprocess": False,
@@ -81,8 +80,8 @@ PAGE_ONLY: dict[str, Any] = {"fn": None, "api_visibility": "private"}
 class _Wires:
     """The events of the login page and of the chat.
 
-    Of several events of one kind Gradio starts the next when the one before has ended, its frames
-    included: what the page does alone comes first.
+    Gradio starts the next listener of an event only after the one before has sent all its frames,
+    so listeners that run in the page alone come first.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class _Wires:
         self.handle, self.demo, self.login = handle, demo, login
         self.chat_view, self.side, self.chat = chat_view, side, chat
         self.chosen = side.conversations
-        # The page's own: how many messages it shows.
+        # Owned by the page: how many messages it shows.
         self.window = gr.Number(WINDOW, visible=False)
         self.wanted = gr.Textbox(visible=False)
         self.frame = [chat.chatbot, chat.status, chat.signal]
@@ -134,7 +133,7 @@ class _Wires:
         self.demo.load(
             **PAGE_ONLY, js="() => chatbot.arrived()", outputs=[login.invitation, login.error]
         )
-        # Enter clicks, too: `scripts/forms.js`.
+        # Enter clicks this button, too: `scripts/forms.js`.
         login.log_in.click(
             **PAGE_ONLY,
             js=JS_LOG_IN,
@@ -204,7 +203,7 @@ class _Wires:
             **QUIET,
         }
         side.export.click(**PAGE_ONLY, js="(id) => { chatbot.save(id); }", inputs=[chosen])
-        # `input` comes with key presses only: not with an input method, pasting or deleting.
+        # Gradio sends `input` for key presses only, not for input methods, pasting or deleting.
         side.search.change(trigger_mode="always_last", **sessions).then(
             **PAGE_ONLY, js="() => chatbot.sessions.changed()"
         )
@@ -269,7 +268,7 @@ class _Wires:
     def act_on_messages(self) -> None:
         """Regenerate, undo, continue, edit, choose a version, show earlier messages.
 
-        What was refused because another tab has changed the session is shown as it is now.
+        What is refused because another tab has changed the session is shown in its current state.
         """
         handle, chat = self.handle, self.chat
         with_shown: dict[str, Any] = {
@@ -365,7 +364,7 @@ def _wire_admin(handle: AdminHandlers, chat_view: gr.Row, side: Sidebar, page: A
 
 
 def head() -> str:
-    """The script for the page's head, with the texts it needs."""
+    """The scripts for the page's head, with the texts they need."""
     keys = (
         "no_connection", "cookies_blocked", "cookies_off", "open_in_tab", "send_label",
         "stop_label", "password_changed", "wrong_password", "login_this", "login_since",
@@ -377,12 +376,12 @@ def head() -> str:
     )  # fmt: skip
     languages: tuple[texts.Language, ...] = ("en", "zh")
     table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}
-    # Its places are filled in the browser.
+    # The browser fills in the numbers.
     table["hits_count"] = {
         lang: texts.text("hits_count", lang, now="{now}", all="{all}") for lang in languages
     }
     table["app"] = dict.fromkeys(languages, TITLE)
     page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    # `<` cannot appear: the script would end at a `</script>` inside a string.
+    # Escape `<`, because a `</script>` inside a string would end the script.
     spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")
     return f"<script>{page.replace('/*TEXTS*/ {}', spelled)}{''.join(more)}</script>"

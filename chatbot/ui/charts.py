@@ -1,5 +1,5 @@
-"""Charts of the admin page as HTML: a bar a day, or a bar a name. What the bars show stands in
-words in the chart's label, for those who do not see them.
+"""Charts of the admin page as HTML: one bar per day, or one bar per name. The chart's label says
+the same in words, for screen readers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ def day_chart(
     most: float = 0,
     within: bool = False,
 ) -> str:
-    """A bar for each day, of parts that stand on each other, oldest first.
+    """One bar of stacked parts per day, oldest first.
 
-    `within`: each part reaches from the ground and holds those before it. `kinds` names the parts;
-    `most` is what the full height stands for, else the highest bar is it. `nothing` is said instead
-    where all is zero.
+    `within`: each part starts at zero and includes the parts before it. `kinds` names the parts.
+    `most` is the value of the full height, by default that of the highest bar. `nothing` is shown
+    if all values are zero.
     """
     tops = [parts if within else list(accumulate(parts)) for _, parts in days]
     heights = [reached[-1] for reached in tops]
@@ -40,7 +40,7 @@ def day_chart(
             f'<b class="k{kind}" style="height:{100 * (top - below) / most:.1f}%"></b>'
             for kind, (below, top) in enumerate(pairwise([0, *reached]))
         )
-        # Counted from the newest, which is today.
+        # Count from the newest day, which is today.
         is_named = (len(days) - 1 - number) % LABEL_EVERY == 0
         name = f"<small>{day:%m-%d}</small>" if is_named else ""
         bars.append(f'<i title="{escaped(words)}"><span>{pieces}</span>{name}</i>')
@@ -54,7 +54,7 @@ def day_chart(
 
 
 def name_chart(title: str, counts: Mapping[str, int], nothing: str) -> str:
-    """A line with a bar for each name."""
+    """One line with a bar per name."""
     most = max(counts.values(), default=0)
     if not most:
         return CHART.format(title=escaped(title), body=f"<p>{escaped(nothing)}</p>")
@@ -73,5 +73,5 @@ def _words(parts: Sequence[float], kinds: Sequence[str]) -> str:
 
 
 def _number(value: float) -> str:
-    """Whole where it is large, else with as many places as it takes to see it."""
+    """A large number without decimals, a small one with up to four digits."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.4g}"

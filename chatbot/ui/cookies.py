@@ -1,8 +1,7 @@
-"""The login cookie: its name, how it is read, set and taken away.
+"""The login cookie: its name, and how to read, set and remove it.
 
-Cookies of one host are shared by all its ports and paths, so the name says which app it belongs
-to: by the port and path that the browser sees. Over https the name begins with `__Host-`: then no
-sibling of the host can set it.
+All ports and paths of a host share their cookies. So the name contains the port and path that the
+browser sees. Over https it begins with `__Host-`, so that no sibling host can set it.
 """
 
 import re
@@ -25,14 +24,14 @@ def login_cookie_name(request: Request) -> str:
 
 
 def token_of(request: Request) -> str | None:
-    """The login token of a request, which `Accounts.person` turns into a person."""
+    """The login token of a request, or None; `Accounts.person` finds its user."""
     return request.cookies.get(login_cookie_name(request)) or None
 
 
 def set_login_cookie(response: Response, request: Request, value: str, max_age: int) -> None:
-    """Have the browser keep this token; an empty one with an age of 0 has it forget the last."""
-    # By hand: Starlette refuses `partitioned` before Python 3.14. A browser keeps the cookie
-    # inside another site's frame, where hosted demos live, only if it is partitioned.
+    """Set the login cookie for `max_age` seconds. An empty value with age 0 removes it."""
+    # Not `set_cookie`: before Python 3.14 Starlette refuses `partitioned`. Hosted demos run in a
+    # frame of another site, where a browser keeps only partitioned cookies.
     kind = "Secure; SameSite=None; Partitioned" if _is_https(request) else "SameSite=Lax"
     name = login_cookie_name(request)
     response.headers.append(
@@ -41,5 +40,5 @@ def set_login_cookie(response: Response, request: Request, value: str, max_age: 
 
 
 def _is_https(request: Request) -> bool:
-    """Whether the browser sees https; `Proxies` has found it out."""
+    """Whether the browser uses https, as set by `Proxies`."""
     return request.url.scheme == "https"

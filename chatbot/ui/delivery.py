@@ -1,7 +1,7 @@
-"""How answers travel: small where they are text, at once where they are a stream, kept where they
-never change; and what the page's head says of itself.
+"""Compresses text responses, sends streams without delay, sets cache headers, and puts this app's
+metadata into the page's head.
 
-Stands in front of everything as plain ASGI. Gradio sends its page uncompressed, with a head about
+ASGI middleware in front of everything. Gradio sends its page uncompressed, with metadata about
 Gradio.
 """
 
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 WORTH_IT = 1024
 TEXTS = ("text/", "application/json", "application/javascript")
 FOR_GOOD = "public, max-age=31536000, immutable"
-# Gradio's own: texts about itself, a manifest of its own, and a link to an icon if there is one.
+# Gradio's metadata, to be removed.
 GRADIOS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>')
 HEAD_END = b"</head>"
 
@@ -45,7 +45,7 @@ class Delivery:
 
 
 class _Answer:
-    """One answer on its way: its start is held back until it is known what becomes of the body."""
+    """One response. Its start is held back until the body's form is decided."""
 
     def __init__(self, scope: Scope, send: Send, about: tuple[str, str]) -> None:
         self._scope = scope
@@ -69,13 +69,13 @@ class _Answer:
         await self._send(message)
 
     def _mark(self, headers: MutableHeaders, status: int) -> None:
-        """Say how long this may be kept, and of a stream that nobody may hold it up."""
+        """Set the cache headers, and forbid proxies to buffer a stream."""
         path = self._scope["path"]
         if headers.get("content-type", "").startswith("text/event-stream"):
             headers["Cache-Control"] = "no-cache, no-transform"
             headers["X-Accel-Buffering"] = "no"
         elif status == 200 and ("/assets/" in path or path.endswith("/theme.css")):
-            # Their addresses change with what they hold.
+            # Their addresses change with their content.
             headers["Cache-Control"] = FOR_GOOD
         elif "cache-control" not in headers:
             headers["Cache-Control"] = "no-cache"
@@ -112,7 +112,7 @@ def _small(body: bytes) -> bytes:
 
 @lru_cache(maxsize=8)
 def _with_head(body: bytes, title: str, description: str, origin: str, root: str) -> bytes:
-    """Gradio's page with a head of this app's own, and all its parts named at once."""
+    """Gradio's page with this app's metadata, and with links to all its parts."""
     facts = {
         'name="description"': description,
         'property="og:type"': "website",
@@ -121,7 +121,7 @@ def _with_head(body: bytes, title: str, description: str, origin: str, root: str
         'property="og:image"': f"{origin}/preview.png",
         'name="twitter:card"': "summary_large_image",
     }
-    # Gradio gives the page its title by a script, which no preview of a link runs.
+    # Gradio sets the title with a script, which link previews do not run.
     tags = [f"<title>{html.escape(title)}</title>"]
     tags += [f'<meta {name} content="{html.escape(value)}">' for name, value in facts.items()]
     tags += [
@@ -134,7 +134,7 @@ def _with_head(body: bytes, title: str, description: str, origin: str, root: str
 
 
 def about_routes(title: str, description: str) -> list[Route]:
-    """What the head names: an icon, an image for a link's preview, a manifest."""
+    """Routes for the files that the head names: icon, preview image, manifest."""
 
     async def icon(_: Request) -> Response:
         return FileResponse(HERE / "icon.svg", media_type="image/svg+xml")
@@ -143,7 +143,7 @@ def about_routes(title: str, description: str) -> list[Route]:
         return FileResponse(HERE / "preview.png", media_type="image/png")
 
     async def manifest(_: Request) -> Response:
-        # Addresses are relative to that of the manifest.
+        # Addresses are relative to the manifest.
         told: dict[str, Any] = {
             "name": title,
             "short_name": title,

@@ -1,7 +1,7 @@
-"""The list of what the page needs: which method may ask for which address, and nothing else.
+"""The allow-list of requests: methods and addresses that the page needs.
 
-Gradio serves some sixty routes more, and every version adds some. What is not on this list does
-not reach it.
+Gradio serves about sixty more routes, and every version adds some. A request that is not on this
+list does not reach Gradio.
 """
 
 import re
@@ -16,7 +16,7 @@ API = "/gradio_api"
 
 
 class Door(Enum):
-    """What kind of request passes."""
+    """The kinds of request that are allowed."""
 
     PAGE = "the page itself: a link from anywhere may lead to it"
     FILE = "a script, style, font or picture of Gradio's: the same for everybody"
@@ -29,18 +29,18 @@ class Door(Enum):
 
 
 LONGEST_FILE = 200
-"""Characters of a file's address; no file system has names of more than 255."""
+"""Most characters of a file's address; file systems allow names of up to 255."""
 # A segment begins with a letter or digit, so none is `..`.
 FILES = re.compile(r"/(?:assets|static)(?:/[A-Za-z0-9_][A-Za-z0-9_.@~-]*)+")
 HEARTBEAT = re.compile(rf"{API}/heartbeat/([A-Za-z0-9_-]{{1,64}})")
 
 
 class Doors:
-    """The list for an app with these routes of its own."""
+    """The allow-list for an app with these additional routes."""
 
     def __init__(self, own: Iterable[Route]) -> None:
         self.starting = True
-        """Until the app has started; then Gradio has no more to ask itself."""
+        """True until the app has started; until then Gradio sends requests to itself."""
         self._fixed = {
             ("GET", "/"): Door.PAGE,
             ("GET", "/theme.css"): Door.FILE,
@@ -53,7 +53,7 @@ class Doors:
                 self._fixed[method, route.path] = Door.OWN
 
     def find(self, scope: Mapping[str, object]) -> Door:
-        """The door this request goes through. Raises `NoSuchAddress`."""
+        """The kind of this request. Raises `NoSuchAddress` if it is not allowed."""
         method, path = str(scope["method"]), path_of(scope)
         method = "GET" if method == "HEAD" else method
         door = self._fixed.get((method, path))
@@ -69,7 +69,7 @@ class Doors:
 
 
 def path_of(scope: Mapping[str, object]) -> str:
-    """The path below the one that the app is served at (GRADIO_ROOT_PATH)."""
+    """The path without the prefix that the app is served at (GRADIO_ROOT_PATH)."""
     path, root = str(scope["path"]), str(scope.get("root_path") or "")
     below = path.removeprefix(root) if root.startswith("/") else path
     return below if below.startswith("/") else path

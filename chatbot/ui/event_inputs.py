@@ -1,7 +1,7 @@
-"""What each event of the page may bring: its inputs and its event data, by `api_name`.
+"""Checks the inputs and the event data of each event, by `api_name`.
 
-Gradio takes any JSON for an input, and some of it for a file to fetch. Here only what the wiring
-in `blocks.py` sends passes: plain values of bounded length, looked at before Gradio sees anything.
+Gradio accepts any JSON as an input, and treats some of it as a file to fetch. Here only what the
+wiring in `blocks.py` sends passes: plain values of bounded length, checked before Gradio sees them.
 """
 
 import json
@@ -16,27 +16,27 @@ from chatbot.errors import BadInput
 SESSION_HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LARGEST_NUMBER = 2**53
 SHORT = 64
-"""Characters of an id."""
+"""Most characters of an id."""
 LINE = 2_000
-"""Characters of what is typed in one line. Handlers tell better what is too long, up to here."""
-# Possessive, and content with a string that does not end: else hostile bodies take quadratic time.
+"""Most characters of a one-line text. Handlers check lower limits, with a better message."""
+# Possessive, and also matches an unterminated string: else hostile bodies take quadratic time.
 STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 STRUCTURE = 1_000
-"""Bytes of an event without its texts; a deep or wide one has more. An ordinary one has 100."""
+"""Most bytes of an event without its strings; an ordinary event has 100."""
 NESTED = 20
-"""Lists and objects of an event; an ordinary one has 3 to 6."""
+"""Most lists and objects of an event; an ordinary event has 3 to 6."""
 
 Check = Callable[[Any], Any]
-"""Returns the value that is passed on. Raises `BadInput`."""
+"""Returns the value to pass on. Raises `BadInput`."""
 
 
 EVENT = "chatbot.event"
-"""Where in a request's scope the fields of its event are, checked."""
+"""The key of the checked event fields in a request's scope."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event as it came, checked; Gradio is given these fields and no other."""
+    """One checked event; Gradio gets these fields and no others."""
 
     name: str
     session_hash: str
@@ -54,7 +54,7 @@ def text(longest: int) -> Check:
             return None
         if not (isinstance(value, str) and len(value) <= longest):
             raise BadInput()
-        # Half a surrogate pair is JSON, but no database and no log takes it.
+        # JSON may hold a lone surrogate, but no database and no log accepts one.
         return storable(value)
 
     return check
@@ -71,7 +71,7 @@ def flag(value: Any) -> Any:
 
 
 def place(value: Any) -> Any:
-    """A place in the shown list; a pair for a block within a message."""
+    """An index in the shown list; a pair of them for a block within a message."""
     places = value if isinstance(value, list) else [value]
     return _only(
         len(places) <= 2 and all(type(one) is int and abs(one) <= LARGEST_NUMBER for one in places),
@@ -99,8 +99,8 @@ TYPED = text(LINE)
 
 
 def table(longest_question: int) -> dict[str, tuple[list[Check], Check | None]]:
-    """The inputs of every event in their order, and its event data if its handler takes any."""
-    # The service tells best that a question is too long, so it is handed all that fits a body.
+    """The checks for every event: of its inputs in order, and of its event data, if it has any."""
+    # The service has the best message for a long question, so allow all that fits a body.
     question = text(longest_question)
     in_session = [ID, number, TYPED]
     example = _fields(index=place, value=_fields(text=text(LINE)))
@@ -136,14 +136,14 @@ class EventInputs:
 
     def __init__(self, names: Mapping[int, str], *, max_input_chars: int) -> None:
         self._names = names
-        # A character takes up to twelve bytes of JSON, and an edit brings two texts.
+        # A character takes up to 12 bytes of JSON, and an edit has two texts.
         self.longest_body = 4096 + 2 * 12 * max_input_chars
         self._table = table(self.longest_body)
         if unknown := set(names.values()) - set(self._table):
             raise LookupError(f"no inputs are declared for {', '.join(sorted(unknown))}")
 
     def read(self, body: bytes) -> Event:
-        """The event in this JSON. Raises `BadInput`, whatever it is."""
+        """Parse and check the event in this JSON. Raises `BadInput` for everything invalid."""
         sent = _parsed(body)
         index, session_hash = sent.get("fn_index"), sent.get("session_hash")
         data, trigger = sent.get("data"), sent.get("trigger_id")
@@ -170,7 +170,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if len(structure) > STRUCTURE or structure.count(b"[") + structure.count(b"{") > NESTED:
         raise BadInput()
     try:
-        # Only UTF-8: in no other encoding is a quotation mark what `STRING` takes for one.
+        # Only UTF-8: `STRING` looks for quotation marks as UTF-8 bytes.
         fields = json.loads(body.decode())
     # Not JSON or not UTF-8.
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A conversation as a Markdown file that its user can keep."""
+"""Exports a conversation as a Markdown file."""
 
 from datetime import tzinfo
 
@@ -20,7 +20,7 @@ WHOLE = 100_000
 
 
 def export_route(accounts: Accounts, service: ChatService) -> Route:
-    """POST {"session": id}: {"name", "text"} of the file. The id travels in no address."""
+    """POST {"session": id}: {"name", "text"} of the file. POST keeps the id out of addresses."""
 
     async def export(request: Request) -> Response:
         (session,) = await texts_of(request, "session")
@@ -38,7 +38,7 @@ def export_route(accounts: Accounts, service: ChatService) -> Route:
 
 
 def markdown(thread: Thread, language: Language, zone: tzinfo) -> str:
-    """The visible branch, oldest message first, with times and what ended a reply early."""
+    """The visible branch, oldest message first, with times and the errors that ended replies."""
     parts = [f"# {thread.entry.title or text('untitled', language)}"]
     for message in thread.messages:
         who = text("export_you", language) if message.role == "user" else "AI"

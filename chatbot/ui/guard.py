@@ -1,8 +1,8 @@
-"""What stands in front of Gradio: only what the page needs gets in, and only whose turn it is.
+"""Checks every request before Gradio gets it, and limits the rate.
 
-A request goes through the list of doors (`doors.py`), names and origins (`proxies.py`,
-`origins.py`), and, where it is an event or a stream of the page, the tab it names (`tabs.py`) and
-what it brings (`event_inputs.py`). Then it is Gradio's, or a route's of ours.
+The checks: the allow-list (`doors.py`), host names and origins (`proxies.py`, `origins.py`), and
+for events and streams of the page, the tab (`tabs.py`) and the inputs (`event_inputs.py`). Then
+Gradio or one of our routes answers.
 """
 
 import asyncio
@@ -39,31 +39,31 @@ log = logging.getLogger("chatbot.ui")
 FOR_ANYONE = {"view", "follow"}
 """The events of the login page."""
 LONGEST_BODY = 2 * 1024 * 1024
-"""Of a request to a route of ours, which may have a lower limit of its own."""
+"""Most bytes of a request to one of our routes, which may have a lower limit."""
 MOST_FIELDS = 20
-"""In the query of an address."""
+"""Most fields in the query of an address."""
 LONGEST_ANONYMOUS = 4 * 1024
-"""Of an event without a login."""
+"""Most bytes of an event without a login."""
 REFUSED_SECONDS = 0.3
-"""How long, on average, a request over the pace waits for its refusal: a connection that waits
-sends no further request."""
+"""Average delay before a request over the rate limit is refused: a waiting connection sends no
+other request."""
 NOBODY = "nobody"
-"""The lane of all who are not logged in."""
+"""The lane of all visitors without a login."""
 IN_A_ROW = partial(Pace, burst=10, per_second=20)
-"""Events of one person: ten at once, then 20 a second. Opening a page takes three."""
+"""Events of one user: 10 at once, then 20 per second. Opening a page takes three."""
 OF_NOBODY_IN_A_ROW = partial(Pace, burst=10, per_second=50)
-"""Events of all who are not logged in, together."""
+"""Events of all visitors without a login, together."""
 
-# Model output may hold styles, forms and remote images (a leak by image address): what it must
-# not reach is closed here. Gradio itself needs the inline and eval parts.
+# Blocks what model output must not do: forms, remote images (they leak data by their address),
+# foreign styles. Gradio itself needs the inline and eval parts.
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; img-src 'self' data: blob:; "
     "connect-src 'self' data: blob:; form-action 'self'; base-uri 'self'; object-src 'none'; "
     "frame-ancestors {frame_ancestors}"
 )
 
-# nginx and others like it hold a stream back until it ends, to pack or to encrypt it in one piece.
 ANSWERS = {Door.JOIN: event_refusal, Door.PAGE: page_refusal}
+# nginx and similar proxies buffer a stream until it ends, unless these headers forbid it.
 STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache, no-transform"}
 
 Passed = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -71,7 +71,7 @@ Passed = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Rules:
-    """What the guard asks; one set for the whole app."""
+    """What the guard checks with; one set for the whole app."""
 
     accounts: Accounts
     doors: Doors
@@ -86,13 +86,12 @@ class Rules:
     lane_of_nobody: Lanes = field(default_factory=lambda: Lanes(OF_NOBODY_IN_A_ROW()))
 
     async def watch(self) -> None:
-        """For ever: end the tabs of logins that have ended, whoever ended them."""
+        """End the tabs of logins that have ended for any reason. Runs until cancelled."""
         await self.tabs.watch(self.accounts.still_logged_in)
 
 
 class Guard:
-    """ASGI middleware. Plain, because Starlette's `BaseHTTPMiddleware` gets in the way of
-    streamed answers."""
+    """Plain ASGI middleware, because Starlette's `BaseHTTPMiddleware` disturbs streams."""
 
     def __init__(self, app: ASGIApp, rules: Rules, shortcuts: Shortcuts | None = None) -> None:
         self._app = app
@@ -111,7 +110,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
-            # The page opens no web socket.
+            # The page uses no web sockets.
             await send({"type": "websocket.close", "code": 1008})
             return
         scope["chatbot.guarded"] = True
@@ -124,7 +123,7 @@ class Guard:
             passed = await self._admit(door, scope, receive)
         except ChatbotError as error:
             if isinstance(error, TooManyRequests):
-                # Not all at the same moment.
+                # Random, so that they do not all return at the same time.
                 await asyncio.sleep(REFUSED_SECONDS * random.uniform(0.5, 1.5))
             answer = ANSWERS.get(door, refusal) if door else refusal
             await answer(error, Headers(scope=scope))(scope, receive, send)
@@ -147,12 +146,12 @@ class Guard:
         return send_with_headers
 
     async def _admit(self, door: Door, scope: Scope, receive: Receive) -> Passed:
-        """What answers the request. Raises a `ChatbotError` that says why it is refused."""
+        """The app that answers this request. Raises a `ChatbotError` if it is refused."""
         if door is Door.JOIN:
             return await self._join(scope, receive)
         if door is Door.DATA:
             return self._answers(scope, _session_hash(scope))
-        # Gradio's page takes other things from there, such as what `deep_link` has stored.
+        # Gradio's page reads more from the query, such as what `deep_link` has stored.
         scope["query_string"] = b""
         if door is Door.HEARTBEAT:
             return await self._heartbeat(scope, path_of(scope).rpartition("/")[2])
@@ -181,12 +180,12 @@ class Guard:
         )
         event = rules.inputs.read(body)
         if caller.person is None and event.name not in FOR_ANYONE:
-            # Whose login has ended has lost the tab; a page that was nobody's has not.
+            # After the login ended, the tab is lost; a tab without a login stays valid.
             rules.tabs.find(event.session_hash, "", caller.key)
             raise NotLoggedIn()
         running = rules.tabs.join(event.session_hash, caller)
         scope[CALLER], scope[RUNNING], scope[EVENT] = caller, running, event.fields
-        # Of the body as it came, which nobody reads any more.
+        # The length of the original body is wrong for the checked one.
         del MutableHeaders(scope=scope)["content-length"]
         person = caller.person
         lane = rules.lanes.go(person.id) if person else rules.lane_of_nobody.go(NOBODY)
@@ -202,7 +201,7 @@ class Guard:
     async def _heartbeat(self, scope: Scope, session_hash: str) -> Passed:
         tab = self._find(scope, session_hash)
         if tab is None:
-            # The first that a page does, together with its first event.
+            # The first request of a page, together with its first event.
             tab = self._rules.tabs.enter(session_hash, await self._caller(scope))
         return _Streaming(self._app, self._rules.tabs.open(tab, answers=False))
 
@@ -221,11 +220,11 @@ class Guard:
 
 
 def stand_in_front(app: Any, rules: Rules, shortcuts: Shortcuts | None) -> None:
-    """Put the guard before all of a web app that is just starting.
+    """Move the guard to the front of a web app that is just starting.
 
-    Gradio puts its CORS in front of every middleware that is handed to it, so the guard moves once
-    the stack is built. Where that cannot be done it stays where it is: refused is the same, but
-    preflights are answered by Gradio.
+    Gradio puts its CORS middleware in front of all others, so the guard moves after the stack is
+    built. If that fails, the guard stays in place: it refuses the same requests, but Gradio
+    answers preflights.
     """
     if getattr(app, "middleware_stack", None) is None:
         log.warning("the guard stands behind Gradio's CORS: Starlette has changed")
@@ -234,7 +233,7 @@ def stand_in_front(app: Any, rules: Rules, shortcuts: Shortcuts | None) -> None:
 
 
 class _Join:
-    """Gradio's answer to an event, in its turn; the event ends here if Gradio does not take it."""
+    """Passes an event to Gradio in its lane; ends the event if Gradio refuses it."""
 
     def __init__(
         self, app: ASGIApp, event: Event, running: Running, lane: AbstractAsyncContextManager[None]
@@ -287,7 +286,7 @@ class _Streaming:
         try:
             await self._app(scope, receive, send_while_open)
         except (asyncio.CancelledError, Exception):
-            # Gradio may miss by now what has been freed.
+            # Gradio may fail because the tab's data has been freed.
             if not stream.over:
                 raise
         finally:
@@ -297,7 +296,7 @@ class _Streaming:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
-        # The page then loads itself again.
+        # On this message the page reloads itself.
         last = session_not_found()
         if started:
             await send({"type": "http.response.body", "body": last.body, "more_body": False})
@@ -317,7 +316,7 @@ def _check_length(scope: Scope, longest: int) -> None:
 
 
 async def _body(scope: Scope, receive: Receive, longest: int) -> bytes:
-    """The body, read no further than `longest`, whatever length it declares."""
+    """Read the body, at most `longest` bytes, whatever length it declares."""
     _check_length(scope, longest)
     body = bytearray()
     while True:
@@ -332,7 +331,7 @@ async def _body(scope: Scope, receive: Receive, longest: int) -> bytes:
 
 
 def _session_hash(scope: Scope) -> str:
-    """The tab that a stream is for, as its address names it."""
+    """The `session_hash` in the address of a stream."""
     try:
         query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MOST_FIELDS)
     except ValueError:

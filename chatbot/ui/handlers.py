@@ -1,8 +1,8 @@
-"""What happens on each event of the page: values in, values out.
+"""The event handlers of the page: values in, values out.
 
-Handlers know the service and the accounts, never the tables, never Ark. None of them starts work
-of its own: a reply belongs to the server, and the generators here only follow it. Inputs come as
-the browser sent them, so anything may stand in the place of a text.
+Handlers use the service and the accounts, never the tables or Ark. They start no work of their
+own: a reply belongs to the server, and the generators here only follow it. Inputs come from the
+browser and may be wrong.
 """
 
 import html
@@ -29,40 +29,40 @@ from chatbot.ui.visit import Visit, for_anyone, for_user
 from chatbot.views import StartedReply, Thread
 
 WINDOW = 30
-"""Messages shown at first: what a frame costs in the browser grows with the messages on the page.
-How many are shown by now is the page's to say."""
+"""Messages shown at first: the cost of a frame in the browser grows with the messages on the page.
+The page says how many it shows now."""
 MAX_WINDOW = 1_000
 FRAME_SECONDS = 0.05
 
 UNCHANGED = gr.skip()
-"""What a component is sent that is to stay as it is."""
+"""The value for a component that does not change."""
 
 NEW = "new"
-"""Wanted by a page in the place of a session: see `scripts/opening.js`."""
+"""A page requests this instead of a session id: see `scripts/opening.js`."""
 
 Frame = tuple[list[Any] | dict[str, str], str | dict[str, str], str]
-"""Chatbot, status and signal, as plain values. A frame holds no `gr.update` and no `gr.skip`:
-Gradio builds a component anew for each of them, which costs more than the rest of the frame."""
+"""Chatbot, status and signal, as plain values. No `gr.update` and no `gr.skip`: Gradio builds a
+new component for each of them, which costs more than the rest of the frame."""
 Signal = dict[str, Any]
-"""What a frame says to the page beside what it shows; empty for nothing."""
+"""Extra data of a frame for the page's scripts; may be empty."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody has just asked for in this tab."""
+    """A reply that has just been started in this tab."""
 
     reply: StartedReply
     search: str
-    """What stands in the search box of the sessions."""
+    """The text in the search box of the sessions."""
     question: str = ""
-    """What comes back to the prompt if not one word of an answer comes."""
+    """Put back into the prompt if no word of an answer comes."""
 
     def signal(self) -> Signal:
         return {"sent": self.reply.reply_id, "search": self.search}
 
 
 class Handlers:
-    """The page's event handlers, for all people and tabs."""
+    """The page's event handlers, for all users and tabs."""
 
     def __init__(
         self, service: ChatService, accounts: Accounts, sends: SendRateLimit, *, model: str
@@ -76,9 +76,9 @@ class Handlers:
 
     @for_anyone
     async def view(self, visit: Visit, wanted: str | None, window: int) -> AsyncIterator[Any]:
-        """Who is here decides which half of the page is seen; then their session, as `follow` does.
+        """Show the login or the chat page, then the user's session, as `follow` does.
 
-        In one event: on a slow network the second would cost two more ways there and back.
+        One event for both: on a slow network a second event would cost two more round trips.
         """
         login, chat = _visible(visit.person is None), _visible(visit.person is not None)
         if visit.person is None:
@@ -105,7 +105,7 @@ class Handlers:
     async def follow(
         self, visit: Visit, conversation_id: str | None, window: int
     ) -> AsyncIterator[Frame]:
-        """`select_session`, also for somebody who is not logged in any more."""
+        """`select_session`, also for a user who is no longer logged in."""
         if visit.person is None:
             yield [], "", ""
             return
@@ -117,8 +117,8 @@ class Handlers:
     async def sessions(
         self, visit: Visit, search: str, chosen: str | None, many: int
     ) -> AsyncIterator[Any]:
-        """The list again, up to so many, with the open conversation kept in it; of a search, titles
-        first, and how many were found."""
+        """The list of sessions, up to `many`, always with the open one. A search yields hits in
+        titles first, then all hits, each with their number."""
         if visit.person is None:
             yield gr.skip()
             return
@@ -138,14 +138,14 @@ class Handlers:
 
     @for_user
     async def new_session(self, visit: Visit) -> tuple[Any, ...]:
-        """Start a conversation, or take the unused one; the search is cleared."""
+        """Start a conversation, or open the unused one; clear the search."""
         started = await self.service.start_conversation(visit.user_id)
         chosen, listed = await self._opened(visit, started)
         return gr.update(choices=listed.choices, value=chosen), "", listed.plain
 
     @for_user
     async def open_session(self, visit: Visit, wanted: str, window: int) -> AsyncIterator[Any]:
-        """Open the conversation of an address, as `view` does, and show it."""
+        """Open and show the conversation of an address, as `view` does."""
         chosen, listed = await self._opened(visit, str(wanted or ""))
         place: tuple[Any, ...] = (
             {"__type__": "update", "choices": listed.choices, "value": chosen}, "", listed.plain,
@@ -153,7 +153,7 @@ class Handlers:
         async with aclosing(self._frames(visit, chosen, window)) as frames:
             async for frame in frames:
                 if frame[0] is UNCHANGED:
-                    # Another one was asked for meanwhile.
+                    # The user has chosen another session meanwhile.
                     place = (UNCHANGED,) * 3
                 yield *place, *frame
                 place = (UNCHANGED,) * 3
@@ -162,7 +162,7 @@ class Handlers:
     async def select_session(
         self, visit: Visit, conversation_id: str | None, window: int
     ) -> AsyncIterator[Frame]:
-        """Show a conversation and follow the reply that is being written in it, if any."""
+        """Show a conversation and follow its running reply, if any."""
         async with aclosing(self._frames(visit, conversation_id, window)) as frames:
             async for frame in frames:
                 yield frame
@@ -176,10 +176,10 @@ class Handlers:
         search: str,
         question: str | None,
     ) -> AsyncIterator[Any]:
-        """Send the question and follow the reply; None is the second click of a double click.
+        """Send the question and follow the reply. None (second click of a double click) is ignored.
 
-        The box is emptied by the signal, once the question is stored; a refused question stays
-        in it, and one that got no word of an answer comes back.
+        The signal empties the box after the question is stored. A refused question stays in the
+        box; a question without any answer text comes back.
         """
         if question is None:
             yield gr.skip()
@@ -217,10 +217,10 @@ class Handlers:
         question_id: str,
         words: str,
     ) -> AsyncIterator[Frame]:
-        """Ask an earlier question in other words, and follow the reply.
+        """Send a new version of an earlier question and follow the reply.
 
-        Raises `ChangedElsewhere` unless the edit was begun in this conversation, and nothing was
-        asked or taken back in it since it was shown.
+        Raises `ChangedElsewhere` if the edit began in another conversation, or the conversation has
+        changed since it was shown.
         """
         thread = await self.service.open(visit.user_id, conversation_id or "", 1)
         newest = [str(message.id) for message in thread.messages]
@@ -239,7 +239,7 @@ class Handlers:
     async def regenerate(
         self, visit: Visit, conversation_id: str | None, window: int, search: str, shown: str
     ) -> AsyncIterator[Frame]:
-        """Have the newest question answered again, and follow the reply."""
+        """Answer the newest question again and follow the reply."""
         self._sends.take(visit.user_id, visit.address)
         reply = await self.service.regenerate(
             visit.user_id, conversation_id or "", _message_id(shown)
@@ -253,7 +253,7 @@ class Handlers:
     async def undo(
         self, visit: Visit, conversation_id: str | None, window: int, search: str, shown: str
     ) -> AsyncIterator[Frame]:
-        """Take the newest turn back; its question returns to the box."""
+        """Undo the newest turn; its question returns to the box."""
         question = await self.service.undo(visit.user_id, conversation_id or "", _message_id(shown))
         signal = {"undone": shown, "returned": question}
         async with aclosing(self._frames(visit, conversation_id, window, signal=signal)) as frames:
@@ -269,7 +269,7 @@ class Handlers:
         search: str,
         shown: str,
     ) -> AsyncIterator[Frame]:
-        """Go on with the newest reply, which ended early: the only option there is."""
+        """Continue the newest reply, which ended early: the only option so far."""
         self._sends.take(visit.user_id, visit.address)
         reply = await self.service.go_on(visit.user_id, conversation_id or "", _message_id(shown))
         asked = Asked(reply, search)
@@ -286,7 +286,7 @@ class Handlers:
         message_id: str,
         step: str,
     ) -> AsyncIterator[Frame]:
-        """Show the version before or after that of a message, and what followed it."""
+        """Show the previous or next version of a message, with its continuation."""
         await self.service.show_version(
             visit.user_id,
             conversation_id or "",
@@ -299,7 +299,7 @@ class Handlers:
 
     @for_user
     async def stop(self, visit: Visit, conversation_id: str | None) -> None:
-        """Stop the reply; its followers, in every tab, see that it ended."""
+        """Stop the reply; followers in all tabs see that it ended."""
         await self.service.stop(visit.user_id, conversation_id or "")
 
     @for_user
@@ -327,7 +327,7 @@ class Handlers:
 
     @for_user
     async def delete(self, visit: Visit, conversation_id: str | None) -> tuple[Any, ...]:
-        """Delete for good and show the newest conversation that is left."""
+        """Delete the conversation permanently and show the newest remaining one."""
         await self.service.delete(visit.user_id, conversation_id or "")
         chosen, listed = await self._opened(visit, None)
         shown = gr.update(choices=listed.choices, value=chosen)
@@ -348,12 +348,11 @@ class Handlers:
         asked: Asked | None = None,
         signal: Signal | None = None,
     ) -> AsyncGenerator[Frame]:
-        """The frames of a conversation until nothing grows any more, for as long as this tab looks
-        at it; each with the signal.
+        """Yield frames of a conversation while its reply grows and this tab shows it; each with
+        the signal.
 
-        Who has just `asked` is sent the list of sessions as well, at the end, and early on when a
-        session is given its title. An event of its own would take the server a fifth of what the
-        whole turn takes.
+        After a reply started here (`asked`), the signal also updates the list of sessions: at the
+        end, and early when a session gets its title. A separate event would cost 20 % of the turn.
         """
         window = _window(window)
         open_thread = partial(self.service.open, visit.user_id, conversation_id or "", window)
@@ -388,33 +387,33 @@ class Handlers:
             if asked and not view.superseded:
                 signal |= await self._list_after(visit, asked)
             if view.superseded:
-                # Gradio sends the last frame again at the end, and it must not be drawn over what
-                # this tab shows by then.
+                # Gradio repeats the last frame at the end. It must not overwrite what this tab
+                # shows by then.
                 yield UNCHANGED, UNCHANGED, ""
             elif asked:
                 yield shown, status, _json(signal)
 
     async def _drawn(self, visit: Visit, thread: Thread) -> tuple[list[Any], str]:
-        """The messages of a conversation and the line below the prompt, as the page gets them."""
+        """The messages and the status line of a conversation, as the page gets them."""
         shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
         return shown, status_line(thread, visit.language)
 
     async def _list_after(self, visit: Visit, asked: Asked) -> Signal:
-        """The list of sessions as it is now, for a signal; without one it stays as it is."""
+        """The current list of sessions, for a signal; empty if the search was not finished."""
         with suppress(SearchNotDone):
             listed, _ = await self._found(visit, asked.search, asked.reply.conversation_id)
             return {"sessions": listed.choices, "recent": listed.plain}
         return {}
 
     def _name(self, language: Language) -> str:
-        """What the model is called where people are greeted: never the id of an endpoint."""
+        """The model's name for the greeting, never an endpoint id."""
         if self._model == OFFLINE_MODEL:
             return text("offline_model", language)
         return label_of(self._model) or text("unnamed_model", language)
 
     async def _opened(self, visit: Visit, wanted: str | None) -> tuple[str, Listing]:
-        """The conversation to open, and the list. Without a wanted one it is the newest; for one
-        that is not there, or somebody else's, it is a new one."""
+        """The id of the conversation to open, and the list. If none is wanted: the newest. If the
+        wanted one does not exist or belongs to another user: a new one."""
         kept = None
         entries = await self.service.list_conversations(visit.user_id)
         if wanted and all(entry.id != wanted for entry in entries):
@@ -441,7 +440,7 @@ class Handlers:
         titles_only: bool = False,
         limit: int = LIST_LIMIT,
     ) -> tuple[Listing, int]:
-        """What a search finds, with the open conversation in any case; and how many were found."""
+        """The list of search hits plus the open conversation, and the number of hits."""
         search = str(search or "")
         entries = await self.service.list_conversations(
             visit.user_id, search, titles_only=titles_only, limit=limit
@@ -466,7 +465,7 @@ def _json(signal: Signal) -> str:
 
 
 def _found_text(count: int, limit: int, language: Language, *, is_done: bool) -> str:
-    """How many sessions a search has found."""
+    """A text with the number of sessions found."""
     if not count:
         return text("found_none" if is_done else "searching", language)
     if count == 1:
@@ -483,7 +482,7 @@ def _examples(language: Language) -> list[dict[str, str]]:
 
 
 def _window(told: object) -> int:
-    """As many messages as the page wants to show, within bounds."""
+    """The number of messages that the page wants to show, within limits."""
     return min(max(told, 1), MAX_WINDOW) if isinstance(told, int) else WINDOW
 
 

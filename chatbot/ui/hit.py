@@ -1,4 +1,4 @@
-"""Where in a session a search has found its words, for the page that opens it there."""
+"""Finds the message of a session that matches a search, so that the page can open it there."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,7 +12,7 @@ from chatbot.ui.routes import PREFIX, answering, texts_of
 
 
 def hit_route(accounts: Accounts, service: ChatService) -> Route:
-    """POST {"session", "search"}: {"message": id or null, "after"}, if the session is one's own."""
+    """POST {"session", "search"}: {"message": id or null, "after"}, for the user's own session."""
 
     async def hit(request: Request) -> Response:
         session, search = await texts_of(request, "session", "search")

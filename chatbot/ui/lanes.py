@@ -1,4 +1,4 @@
-"""One after the other: what one person sends at once does not come between what others send."""
+"""Handles the concurrent requests of one user one by one, so that they do not delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -8,8 +8,7 @@ from chatbot.ui.pace import Pace
 
 
 class Lanes:
-    """A lane for each subject, in which one request goes at a time, in the order they came, and
-    beyond a burst only as fast as `pace` lets them."""
+    """A queue per subject: one request at a time, in order of arrival, limited by `pace`."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
@@ -20,7 +19,7 @@ class Lanes:
 
     @asynccontextmanager
     async def go(self, subject: Hashable) -> AsyncIterator[None]:
-        """Wait until whoever came before in this lane has left it, and the pace allows the next."""
+        """Wait for the earlier requests in this lane, and until the pace allows the next."""
         lane, users = self._lanes.get(subject) or (asyncio.Lock(), 0)
         self._lanes[subject] = lane, users + 1
         try:

@@ -1,6 +1,5 @@
-"""The list of sessions as the page shows it: the choices of the dropdown, and the newest of them as
-a plain list of links. What the choices have besides their titles travels with the list, for
-`scripts/recent.js`.
+"""The list of sessions as the page shows it: the choices of the dropdown, and the newest ones as a
+plain list of links. The list also carries the other data of the choices, for `scripts/recent.js`.
 """
 
 import html
@@ -15,23 +14,23 @@ from chatbot.ui.texts import Language, text
 from chatbot.views import Entry
 
 MAX_LISTED = 10_000
-"""Choices of a page that has asked for more and more of them."""
+"""Most choices that a page can load."""
 PLAIN = 15
-"""Links of the plain list: it is drawn anew whenever a session changes."""
+"""Links in the plain list, which is redrawn whenever a session changes."""
 FOUND = 50
-"""The same for what a search has found."""
+"""Links in the list of search hits."""
 RUNNING = "● "
 KEY = re.compile(r"[\w.-]+", re.ASCII)
-"""What Gradio could take for the name of one of its texts, or of ours."""
+"""A title of this form may equal a key of Gradio's texts, or of ours."""
 MARKED = "__i18n__"
-"""What it writes before such a name."""
+"""Gradio's prefix of such a key."""
 WORD_JOINER = "\u2060"
-"""A character without width, that no line breaks at."""
+"""A character of zero width without a line break."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Both, of the same sessions; `plain` is HTML."""
+    """Both lists of the same sessions; `plain` is HTML."""
 
     choices: list[tuple[str, str]]
     plain: str
@@ -48,8 +47,8 @@ def listing(
 ) -> Listing:
     """The list of these sessions, newest first.
 
-    `kept` is the open one where it is not among them: it can be chosen, but is no link. `more`
-    tells that there are others, `found` that a search has found these.
+    `kept`: the open session if it is not among them; it can be chosen but is no link. `more`: there
+    are more sessions. `found`: these are search hits.
     """
     today = datetime.now(UTC).astimezone(zone)
     shown = [kept, *entries] if kept else list(entries)
@@ -78,10 +77,10 @@ def listing(
 
 
 def title_of(entry: Entry, language: Language) -> str:
-    """What the dropdown calls a session.
+    """The title of a session in the dropdown.
 
-    Gradio translates the choices of a dropdown: to a page in Chinese, a session that is called
-    "back" or "common.submit" would be another one. What is no name of a text is left as it is.
+    Gradio translates the choices of a dropdown, so a session titled "back" or "common.submit" would
+    get another title. Titles that look like a key of a text are protected; others stay unchanged.
     """
     title = (entry.title or text("untitled", language)).replace(
         MARKED, f"_{WORD_JOINER}{MARKED[1:]}"
@@ -101,7 +100,7 @@ def _link(entry: Entry, time: str, language: Language) -> str:
 
 
 def _group(moment: datetime, today: datetime) -> str:
-    """The phrase for the days that a moment belongs to; weeks begin on Monday."""
+    """The key of the group (today, yesterday, …) of a time; weeks begin on Monday."""
     days = (today.date() - moment.date()).days
     if days <= 0:
         return "group_today"
@@ -112,7 +111,7 @@ def _group(moment: datetime, today: datetime) -> str:
 
 
 def _time(moment: datetime, today: datetime, language: Language) -> str:
-    """As short as its group allows."""
+    """The time, as short as its group allows."""
     group = _group(moment, today)
     if group in ("group_today", "group_yesterday"):
         return f"{moment:%H:%M}"

@@ -1,4 +1,4 @@
-"""How fast somebody may ask: a bucket of tokens for each, which fills again with time."""
+"""Rate limits: a token bucket per subject."""
 
 import math
 import time
@@ -8,11 +8,11 @@ from collections.abc import Callable, Hashable
 from chatbot.errors import TooManyRequests
 
 MOST = 10_000
-"""Buckets kept; the one that was not asked for longest goes first."""
+"""Most buckets; the least recently used is removed first."""
 
 
 class Pace:
-    """At most `burst` at once, and `per_second` in the long run."""
+    """Allows `burst` requests at once, and `per_second` in the long run."""
 
     def __init__(
         self, *, burst: float, per_second: float, clock: Callable[[], float] = time.monotonic
@@ -29,11 +29,11 @@ class Pace:
             raise TooManyRequests(seconds=math.ceil(-left / self._per_second))
 
     def wait(self, subject: Hashable) -> float:
-        """Count one request of this subject; the seconds after which it is its turn."""
+        """Count one request of this subject; returns the seconds it has to wait."""
         return max(0.0, -self._count(subject, lowest=-math.inf) / self._per_second)
 
     def _count(self, subject: Hashable, lowest: float) -> float:
-        """What is left after one request more; not counted where that is too little."""
+        """The tokens left after one more request; not counted if that is below `lowest`."""
         moment = self._clock()
         left, since = self._left.pop(subject, (self._burst, moment))
         left = min(self._burst, left + (moment - since) * self._per_second)

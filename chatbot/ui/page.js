@@ -1,5 +1,5 @@
-// What only the browser can do: log in without a password passing through a Gradio event, tell
-// the time zone, keep the open session over a reload. More of it is in `scripts/`, one noun a file.
+// What only the browser can do: log in without a Gradio event, so that no event has the password;
+// report the time zone; keep the open session over a reload. See also `scripts/`, one noun per file.
 window.chatbot = (() => {
   const texts = /*TEXTS*/ {};
   const language = () => (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en";

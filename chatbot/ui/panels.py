@@ -1,4 +1,4 @@
-"""The parts of the page, each built by one function and handed out by name. No events here."""
+"""Builds the parts of the page, one function per part. No events here."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from chatbot.ui.listing import MAX_LISTED
 from chatbot.ui.render.plain import DISPLAY_LEFT, DISPLAY_RIGHT, INLINE_LEFT, INLINE_RIGHT
 
 Label = Callable[[str], Any]
-"""A key of `texts.LABELS` as a text the browser resolves in its language."""
+"""Makes from a key of `texts.LABELS` a text that the browser shows in its language."""
 
-# Read out by screen readers when it changes; the style sheet hides it while it is empty.
+# Screen readers read it when it changes; the style sheet hides it while it is empty.
 ALERT = '<div role="alert">${value}</div>'
 STATUS = '<div role="status">${value}</div>'
-"""The same without haste."""
-# Not `visible="hidden"`: Gradio shows those when a view around them has been left and comes back.
+"""The same, but screen readers finish their sentence first."""
+# Not `visible="hidden"`: Gradio shows such components when their view is hidden and shown again.
 UNSEEN = ["unseen"]
-"""On the page for scripts only; the style sheet hides it."""
+"""Class of components for scripts only; the style sheet hides them."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class LoginPanel:
 class Sidebar:
     search: gr.Textbox
     found: gr.HTML
-    """How many sessions a search has found."""
+    """The number of sessions that a search has found."""
     conversations: gr.Dropdown
     recent: gr.HTML
-    """The newest of them, or what was found, as a plain list."""
+    """The newest sessions, or the search hits, as a plain list."""
     go: gr.Button
     """Clicked by `scripts/recent.js`, for the session of a link."""
     come_back: gr.Button
@@ -78,16 +78,16 @@ class ChatPanel:
     prompt: gr.Textbox
     status: gr.HTML
     signal: gr.Textbox
-    """Tells the browser what became of a question; see `page.js`."""
+    """Tells the page's scripts how a question ended; see `page.js`."""
     shown: gr.Textbox
-    """The newest reply as this tab shows it, which `page.js` fills in."""
+    """The id of the newest reply in this tab; `page.js` fills it in."""
     edit_send: gr.Button
-    """Clicked by `scripts/edit.js`, which fills in what the edit is."""
+    """Clicked by `scripts/edit.js`, which fills in the edit."""
     edit_place: gr.Textbox
     edit_question: gr.Textbox
     edit_words: gr.Textbox
     version_go: gr.Button
-    """Clicked by `scripts/versions.js`, which fills in which version is wanted."""
+    """Clicked by `scripts/versions.js`, which fills in the wanted version."""
     version_of: gr.Textbox
     version_step: gr.Textbox
     echo: gr.Button
@@ -95,7 +95,7 @@ class ChatPanel:
 
 
 def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
-    """The card for people who are not logged in."""
+    """The card for visitors who are not logged in."""
     with gr.Column(visible=False, elem_id="auth-view") as view:
         gr.HTML(f'<h1 class="brand"><span class="mark"></span>{name}</h1>')
         gr.HTML(label("tagline"), elem_id="tagline")
@@ -107,7 +107,7 @@ def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
                     label=label("name"),
                     elem_id="login-name",
                     max_length=64,
-                    # One line is an input, which password managers fill; else it is a textarea.
+                    # With one line it is an `input`, which password managers fill in.
                     max_lines=1,
                     html_attributes=hints("username"),
                 )
@@ -155,8 +155,8 @@ def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
 
 
 def sidebar(label: Label, name: str) -> Sidebar:
-    """The list of conversations and what can be done with them. On a phone it is a drawer, and
-    above the conversation is a bar that opens it."""
+    """The list of conversations and the buttons for them. On a phone it is a drawer, opened from a
+    bar above the conversation."""
     with gr.Row(elem_id="topbar"):
         gr.Button(label("open_drawer"), size="sm", elem_id="drawer-open")
         # Filled in by `scripts/address.js`.
@@ -180,7 +180,7 @@ def sidebar(label: Label, name: str) -> Sidebar:
             choices=[],
             label=label("sessions"),
             filterable=False,
-            # All that come: `scripts/recent.js` asks for more.
+            # Show all choices: `scripts/recent.js` loads more.
             num_choices_shown=MAX_LISTED,
             elem_id="session-list",
         )
@@ -271,16 +271,16 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             show_label=False,
             container=False,
             scale=1,
-            # The style sheet gives it what the rest of the page leaves.
+            # The style sheet gives it the remaining height of the page.
             height="auto",
             min_height=0,
             layout="bubble",
-            # All HTML that comes is of `render`'s making.
+            # `render` makes all HTML.
             allow_tags=False,
             buttons=["copy"],
-            # The pencil; what it opens is `scripts/edit.js`.
+            # Shows the pencil; `scripts/edit.js` handles it.
             editable="user",
-            # The reader owns the scroll: `scripts/scroll.js`.
+            # `scripts/scroll.js` scrolls, unless the reader does.
             autoscroll=False,
             latex_delimiters=[
                 {"left": DISPLAY_LEFT, "right": DISPLAY_RIGHT, "display": True},
@@ -297,7 +297,7 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             lines=1,
             max_lines=8,
             submit_btn=True,
-            # Both are there at all times; the style sheet shows the one that makes sense.
+            # Both buttons exist at all times; the style sheet shows the one that applies.
             stop_btn=True,
             autofocus=True,
         )
@@ -332,7 +332,7 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
 
 
 def hints(autocomplete: str) -> gr.InputHTMLAttributes:
-    """What a browser may fill in; a phone's keyboard must not "correct" such a field."""
+    """Attributes of a field that a browser may fill in and a phone must not "correct"."""
     return gr.InputHTMLAttributes(
         autocomplete=autocomplete, autocapitalize="none", autocorrect="off", spellcheck=False
     )

@@ -1,10 +1,9 @@
-"""The shortcut for opening the page: the parts of Gradio's page are asked for at once.
+"""The shortcut for opening the page: the browser loads all parts of Gradio's page at once.
 
-Gradio names them one after the other, as they ask for each other, and each of its 20 small style
-sheets is a request of its own. A browser on a slow network waits for each. Here the page's head
-names all scripts, and one sheet that holds all the others in their order. `preloads.txt` lists what
-the page asks for without this. With another Gradio, whose parts have other names, its page is sent
-as it is.
+Without it the browser finds the scripts one after the other, as they import each other, and loads
+20 small style sheets one by one, which is slow on a slow network. Here the page's head names all
+scripts, and one sheet that contains the others in order. `preloads.txt` lists what the page loads
+without this. Another Gradio version has other file names; then its page is sent unchanged.
 """
 
 import hashlib
@@ -20,27 +19,27 @@ from chatbot.ui.shortcuts import DoesNotFit, take
 
 ASSETS = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
 LIST = Path(__file__).with_name("preloads.txt")
-# Among Gradio's own, so that what the sheets name relative to themselves is found.
+# In the folder of Gradio's own sheets, so that their relative addresses work.
 SHEET = "assets/parts.css"
 
 
 @lru_cache(maxsize=1)
 def links() -> tuple[str, ...]:
     """The elements for the page's head."""
-    # Of low priority: what the page asks first of the server passes the last of its parts.
+    # Low priority, so that the page's first events need not wait for the last parts.
     scripts = [
         f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./assets/{name}">'
         for name in _found(".js")
     ]
     version = hashlib.sha256(_sheet()).hexdigest()[:16]
     together = f'<link rel="stylesheet" crossorigin href="./{SHEET}?v={version}">'
-    # What a sheet that is there already Gradio does not load again; a disabled one is not loaded.
+    # Gradio does not load a sheet that is already linked, and browsers do not load disabled ones.
     alone = [f'<link rel="stylesheet" disabled href="./assets/{name}">' for name in _found(".css")]
     return (together, *scripts, *alone) if alone else tuple(scripts)
 
 
 def sheet_route() -> Route:
-    """The one sheet; made at the start, which is when the log tells whether it will be used."""
+    """The route of the combined sheet. Made at the start, to log then whether it is used."""
     _names()
 
     async def sheet(_: Request) -> Response:

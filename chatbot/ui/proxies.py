@@ -1,7 +1,7 @@
-"""Forwarded headers: believed from named proxies only, and taken away in any case.
+"""Forwarded headers: trusted from named proxies only, and always removed.
 
-Gradio builds the page's addresses from them, whoever sent them. What a trusted proxy says is put
-where a direct request has it (client, scheme, Host), so that nothing behind this looks for them.
+Gradio builds the page's addresses from them, even if an untrusted client sent them. So the values
+of a trusted proxy are written into the request itself (client, scheme, Host).
 """
 
 import ipaddress
@@ -14,14 +14,14 @@ FORWARDED = (
     b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-original-host", b"x-original-url",
     b"x-rewrite-url", b"x-gradio-server", b"x-scheme",
 )  # fmt: skip
-"""Besides all that begin with `x-forwarded-`."""
+"""In addition to all headers that begin with `x-forwarded-`."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """`trusted`: as in TRUSTED_PROXIES. `outer_names`: hosts that are known to lead here, such as
-    a share link's, and their schemes; asked at every request because a share link comes late."""
+    """`trusted`: as in TRUSTED_PROXIES. `outer_names`: returns known public hosts, such as that of
+    a share link, with their schemes; called for every request, because a share link comes late."""
 
     def __init__(self, trusted: str, outer_names: Callable[[], Mapping[str, str]]) -> None:
         self._trusted: list[Network] = [
@@ -32,7 +32,7 @@ class Proxies:
         self._outer_names = outer_names
 
     def settle(self, scope: Scope) -> None:
-        """Make the request what the browser sent, and note whether a proxy brought it."""
+        """Restore the request as the browser sent it, and record whether a proxy forwarded it."""
         told: dict[bytes, str] = {}
         kept: list[tuple[bytes, bytes]] = []
         for name, value in scope["headers"]:
@@ -50,7 +50,7 @@ class Proxies:
         else:
             self._recognize(scope, told)
         if scope["scheme"] != "https" and _browser_says_https(scope):
-            # A browser tells these only of itself, and no page of another site can change them.
+            # Only the browser sets these headers; no page of another site can change them.
             scope["scheme"] = "https"
 
     def _is_trusted(self, address: str) -> bool:
@@ -67,7 +67,8 @@ class Proxies:
         addresses = [_host(part) for part in told.get(b"x-forwarded-for", "").split(",")]
         addresses = [address for address in addresses if address]
         if addresses:
-            # Every proxy appends who came to it; the last that is no proxy of ours is the client.
+            # Every proxy appends its peer. The last address that is not a trusted proxy is the
+            # client.
             strangers = [address for address in addresses if not self._is_trusted(address)]
             scope["client"] = ((strangers or addresses[:1])[-1], 0)
         scheme = _first(told.get(b"x-forwarded-proto", "")).lower()
@@ -78,7 +79,7 @@ class Proxies:
             _set_host(scope, host)
 
     def _recognize(self, scope: Scope, told: dict[bytes, str]) -> None:
-        """The ways in that need no setting: a share link, a Space."""
+        """Recognize the proxies that need no setting: a share link, a Space."""
         names = self._outer_names()
         for host in (host_of(scope), _first(told.get(b"x-forwarded-host", "")).lower()):
             if host and host in names:
@@ -88,7 +89,7 @@ class Proxies:
 
 
 def host_of(scope: Scope) -> str:
-    """The Host that was asked for, in lower case; empty when none or several are named."""
+    """The Host header in lower case; empty if there is none or more than one."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     return hosts[0].decode("latin-1").strip().lower() if len(hosts) == 1 else ""
 
@@ -99,7 +100,7 @@ def header(scope: Scope, wanted: bytes) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, is this machine by any browser's rules."""
+    """Whether browsers treat this host (with or without a port) as the local machine."""
     name = _host(host)
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -115,7 +116,7 @@ def _browser_says_https(scope: Scope) -> bool:
         page = (header(scope, name) or "").lower()
         if page == f"https://{host}" or page.startswith(f"https://{host}/"):
             return True
-    # Told to https only, and to this machine.
+    # Browsers send it over https, and to the local machine.
     return header(scope, b"sec-fetch-site") is not None and not is_loopback(host)
 
 
@@ -131,7 +132,7 @@ def _first(value: str) -> str:
 
 
 def _host(value: str) -> str:
-    """A name or address without its port and brackets."""
+    """A name or address without port and brackets."""
     value = value.strip().lower()
     if value.startswith("["):
         return value[1:].partition("]")[0]

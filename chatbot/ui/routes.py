@@ -1,7 +1,7 @@
 """The login routes.
 
-An event of the page cannot set a cookie, so logging in happens here: JSON in, JSON and a cookie
-out. Decides nothing about accounts; whose requests get here is the guard's (`guard.py`).
+An event of the page cannot set a cookie, so the login is here: JSON in, JSON and a cookie out.
+`accounts` decides about accounts, `guard.py` about which requests get here.
 """
 
 import json
@@ -37,8 +37,8 @@ def routes(
     login_days: float,
     paused: Callable[[], Awaitable[bool]] = _never,
 ) -> list[Route]:
-    """The routes to hand to the web app, in front of its own. `look` raises what is wrong with the
-    database, `paused` says whether nobody may ask."""
+    """The routes to put in front of the web app's own. `look` raises if the database has a problem,
+    `paused` says whether new replies are refused."""
     handle = _Handlers(accounts, look, round(login_days * 24 * 3600), paused)
     table: list[tuple[str, str, Handler]] = [
         ("POST", "register", handle.register),
@@ -101,11 +101,11 @@ class _Handlers:
     async def me(self, request: Request) -> Response:
         token = token_of(request)
         person = await self._accounts.person(token)
-        # So that nobody types a question that will be refused.
+        # Say so before the user types a question that would be refused.
         paused = person is not None and await self._paused()
         response = _user(person, **({"paused": True} if paused else {}))
         if token and person:
-            # The login was renewed, so the browser should not forget it earlier.
+            # The login was renewed: the cookie should last as long.
             set_login_cookie(response, request, token, self._max_age)
         return response
 
@@ -120,7 +120,7 @@ class _Handlers:
 
 
 def answering(handler: Handler) -> Handler:
-    """The handler with every `ChatbotError` turned into its JSON answer."""
+    """Wrap a handler: every `ChatbotError` becomes its JSON response."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
@@ -129,7 +129,7 @@ def answering(handler: Handler) -> Handler:
         except ChatbotError as error:
             response = refusal(error, request.headers)
         except ClientDisconnect:
-            # The body ended early; nobody reads this.
+            # The client has left; nobody reads this response.
             response = Response(status_code=400)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -143,7 +143,7 @@ def _user(person: Person | None, **more: bool) -> Response:
 
 
 async def texts_of(request: Request, *required: str, **optional: str) -> list[str]:
-    """These fields of the JSON body, in this order; raises `BadInput` unless all are texts."""
+    """These fields of the JSON body, in this order. Raises `BadInput` unless all are texts."""
     fields = await fields_of(request)
     texts: list[Any] = [fields.get(name) for name in required]
     for name, default in optional.items():
@@ -155,10 +155,10 @@ async def texts_of(request: Request, *required: str, **optional: str) -> list[st
 
 
 async def fields_of(request: Request) -> dict[str, Any]:
-    """The fields of the JSON body; raises `BadInput` when it has none."""
+    """The fields of the JSON body. Raises `BadInput` if it is not a JSON object."""
     try:
         fields: Any = json.loads(await _body(request))
-    # Not JSON, not UTF-8, a length that is no number, or nested too deeply.
+    # Not JSON, not UTF-8, an invalid length, or nested too deeply.
     except (ValueError, RecursionError):
         raise BadInput() from None
     if not isinstance(fields, dict):
@@ -167,7 +167,7 @@ async def fields_of(request: Request) -> dict[str, Any]:
 
 
 async def _body(request: Request) -> bytes:
-    """The body, read no further than `MAX_BODY`, whatever length it declares."""
+    """Read the body, at most `MAX_BODY` bytes, whatever length it declares."""
     declared = request.headers.get("content-length", "0")
     if int(declared) > MAX_BODY:
         raise BodyTooLarge()
@@ -180,7 +180,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _address(request: Request) -> str:
-    # The peer, or what a proxy that is named in TRUSTED_PROXIES says of its peer.
+    # The peer, or the peer of a proxy that is named in TRUSTED_PROXIES.
     return request.client.host if request.client else ""
 
 

@@ -1,9 +1,8 @@
-"""The shortcuts for what Gradio keeps of a tab: made cheaply, and freed when the tab is over.
+"""The shortcuts for Gradio's data of a tab: create it cheaply, and free it when the tab is closed.
 
-Gradio describes each part of the page anew for each tab, which takes half of the time of a tab's
-first event and a tenth of a megabyte, and serves `deep_link` alone, a route that is closed here.
-What it keeps of a tab it never frees. Without the shortcuts it does both, and
-`state_session_capacity` of `launch` bounds the memory.
+For each tab Gradio stores a description of every component. That takes half of the time of a tab's
+first event and 0.1 MB, and only serves `deep_link`, a route that is closed here. Gradio never frees
+the data of a tab. Without the shortcuts, `state_session_capacity` of `launch` limits the memory.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ from typing import Any
 from chatbot.ui.shortcuts import DoesNotFit, expect, take
 
 OF_A_TAB = {"blocks_config", "config_values", "state_data", "_state_ttl"}
-"""What a tab has of its own in Gradio's `SessionState`; the rest is the same for all."""
+"""The attributes of Gradio's `SessionState` that differ between tabs."""
 OF_ALL = {"is_closed", "STATE_TTL_WHEN_CLOSED"}
 
 
@@ -34,16 +33,16 @@ class Sessions:
             self._make = take("the first event of a tab", lambda: _maker(app.get_blocks()))
 
     def begin(self, session_hash: str) -> None:
-        """Make what Gradio would make at the first event of this tab."""
+        """Create the data that Gradio would create at the first event of this tab."""
         if self._make is not None:
             holder = self._app.state_holder
             holder.session_data[session_hash] = self._make()
             holder.time_last_used[session_hash] = datetime.now()
 
     def free(self, session_hash: str) -> None:
-        """Give back what is kept for this tab, and end what runs for it."""
+        """Free the data of this tab, and end its events."""
         if self._app is not None:
-            # Events first: one that is running looks its tab up for every answer.
+            # End events first: a running event needs the tab's data for every frame.
             task = asyncio.create_task(self._free(session_hash))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -58,7 +57,7 @@ class Sessions:
 
 
 def _with_tables(app: Any) -> Any:
-    """The app itself, if its tables of sessions are where they are looked for."""
+    """The app itself, if it has the expected tables of sessions; else raises."""
     holder, queue = app.state_holder, app.get_blocks()._queue
     expect(queue.clean_events, "session_hash")
     tables = (
@@ -73,7 +72,7 @@ def _with_tables(app: Any) -> Any:
 
 
 def _maker(blocks: Any) -> Callable[[], Any]:
-    """Makes what Gradio keeps for a new tab, without a description of the page."""
+    """A function that creates Gradio's data of a new tab without a description of the page."""
     from gradio.state_holder import SessionState
 
     empty = SessionState(blocks)
@@ -83,7 +82,7 @@ def _maker(blocks: Any) -> Callable[[], Any]:
     def make() -> Any:
         made = copy(empty)
         made.blocks_config = copy(empty.blocks_config)
-        # Gradio adds what it misses.
+        # Gradio fills these on demand.
         made.config_values, made.state_data, made._state_ttl = {}, {}, {}
         return made
 

@@ -1,8 +1,8 @@
-"""Shortcuts past Gradio's public interface: taken only with the Gradio they were made for.
+"""Shortcuts that use Gradio's internals; used only with the Gradio version they were made for.
 
-Each is in one file, which names what it needs of Gradio. With another Gradio, or where something is
-missing, the app goes Gradio's own way, which is slower, and says so once in its log. What each is
-worth is in `benchmarks/RESULTS.md`.
+Each shortcut is in one file, which checks what it needs. With another Gradio, or if something is
+missing, the app uses Gradio's public interface, which is slower, and logs that once.
+`benchmarks/RESULTS.md` has the gain of each.
 """
 
 import inspect
@@ -15,7 +15,7 @@ import gradio as gr
 log = logging.getLogger("chatbot.ui")
 
 GRADIO = "6.31.0"
-"""The version that the shortcuts were read against. Another may check more where they pass by."""
+"""The version that the shortcuts were checked with. Another may add checks that they skip."""
 
 Made = TypeVar("Made")
 
@@ -25,12 +25,12 @@ class DoesNotFit(Exception):
 
 
 def take(name: str, make: Callable[[], Made]) -> Made | None:
-    """What `make` returns; None, with a line in the log, if it raises or Gradio is another one."""
+    """What `make` returns; None, with a log line, if it raises or Gradio's version differs."""
     try:
         if gr.__version__ != GRADIO:
             raise DoesNotFit(f"it is made for Gradio {GRADIO}, this is {gr.__version__}")
         return make()
-    # Another Gradio may break it in any way, and the app works without it.
+    # Another Gradio may fail in any way, and the app works without the shortcut.
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         log.warning("the shortcut for %s is off, Gradio's own way is taken. %s", name, why)

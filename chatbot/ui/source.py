@@ -1,4 +1,4 @@
-"""A message as it was written, for the page that shows it: what is copied is the stored text."""
+"""The source text of a message, so that the page copies the stored text."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,7 +12,7 @@ from chatbot.ui.routes import PREFIX, answering, texts_of
 
 
 def source_route(accounts: Accounts, service: ChatService) -> Route:
-    """POST {"message": id}: {"text"}, if the message is one's own."""
+    """POST {"message": id}: {"text"}, for the user's own message."""
 
     async def source(request: Request) -> Response:
         (message,) = await texts_of(request, "message")

@@ -1,7 +1,7 @@
-"""The shortcut for stopping: the connections that open pages hold end first, then the server.
+"""The shortcut for stopping: end the connections of open pages first, then the server.
 
-`demo.close` alone stops Gradio's queue first, and waits up to five seconds for the pages of which
-it does not know that they are gone.
+`demo.close` alone stops Gradio's queue first, and waits up to five seconds for pages that have been
+closed unnoticed.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from chatbot.ui.shortcuts import DoesNotFit, take
 from chatbot.ui.tabs import Tabs
 
 CUT_SECONDS = 2
-"""What is cut after this time is no error."""
+"""Connections still open after this time are cut, without an error."""
 SENT_SECONDS = 0.1
-"""In this time an event's last answer reaches its page."""
+"""Time for the last frame of an event to reach its page."""
 
 
 class Stopping:
-    """How the app is stopped; `attach` while it starts."""
+    """Stops the app. Call `attach` while it starts."""
 
     def __init__(self) -> None:
         self._stopped: asyncio.Event | None = None
@@ -27,8 +27,8 @@ class Stopping:
         self._stopped = take("stopping", lambda: _stop_event(app))
 
     async def let_go(self, tabs: Tabs) -> None:
-        """End the connections that open pages hold, in the app's event loop; without the shortcut,
-        give them the time to show how their events have ended."""
+        """End the connections of open pages, in the app's event loop. Without the shortcut, wait
+        until they have shown how their events ended."""
         if self._stopped is not None:
             self._stopped.set()
             return
@@ -41,14 +41,13 @@ class Stopping:
         """End the server. Call it in another thread than the server's."""
         if self._stopped is not None:
             demo.server.config.timeout_graceful_shutdown = CUT_SECONDS
-            # Before Gradio's queue: a page with an event of a queue that was stopped shows
-            # nothing of it any more.
+            # Before Gradio's queue: once that has stopped, a page shows nothing of its events.
             demo.server.close()
         demo.close(verbose=False)
 
 
 def _stop_event(app: Any) -> asyncio.Event:
-    """What each connection of Gradio's looks at."""
+    """The event that each of Gradio's connections watches."""
     from gradio.http_server import Server
     from uvicorn import Server as UvicornServer
 

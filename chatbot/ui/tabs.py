@@ -1,8 +1,8 @@
-"""The open tabs: whose each one is, what it has running, and when it is over.
+"""The open tabs: their owner, their running events, and when they count as closed.
 
-A tab is known by the `session_hash` that Gradio's page makes up for it, which is a key to all that
-the tab is shown. So it belongs to the login that used it first, and nobody else gets to it. What
-Gradio keeps for a tab is freed with it.
+Gradio's page identifies a tab by a random `session_hash`. Who knows it can read all that the tab
+gets. So a tab belongs to the login that used it first, and other logins are refused. When a tab is
+closed, Gradio's data of it is freed.
 """
 
 import asyncio
@@ -14,46 +14,45 @@ from chatbot.accounts import Person
 from chatbot.errors import StorageUnavailable, TabLost, TooManyRequests
 
 CALLER, RUNNING = "chatbot.caller", "chatbot.running"
-"""Where in a request's scope handlers find who asks, and the event that begins."""
+"""Keys in a request's scope: who sent it, and the event that it starts."""
 
 PER_PERSON = 40
-"""Tabs of one person, and events of theirs that run at once."""
+"""Most tabs of one user, and most running events."""
 PER_NETWORK = 100
-"""Tabs of one address without a login, and their events: a class that opens the login page
-together."""
+"""The same for one address without a login: a school class may open the login page together."""
 ANONYMOUS = 500
 IN_ALL = 1_500
-"""Fewer than Gradio holds streams for (2,000), so that it never drops one that is in use."""
+"""Fewer than the 2,000 that Gradio holds streams for, so that it never drops one in use."""
 STREAMS = 4
-"""Streams of one tab; a page needs two, and a lost one may not have ended yet."""
+"""Most streams of one tab. A page needs two, and lost ones may not have ended yet."""
 WATCH_SECONDS = 2.0
-"""So long may a login that has ended go on listening."""
+"""How long the tabs of an ended login may still receive data."""
 CLOSED_SECONDS = 60.0
-"""A tab without a stream and without an event is over after so long; a page that was only cut off
-comes back sooner."""
+"""A tab without streams and events counts as closed after this time; a page that lost its
+connection comes back sooner."""
 UNREAD_SECONDS = 20.0
-"""So long may an event run that nobody reads the answers of: they pile up in memory."""
+"""How long an event may run while nobody reads its output, which fills the memory."""
 RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sent a request, known once for all that handle it."""
+    """Who sent a request; looked up once for all parts that handle it."""
 
     person: Person | None
     key: str
-    """Of the login, or of the network that somebody without a login comes from."""
+    """The key of the login, or of the network of a visitor without a login."""
     at: float
-    """`time.monotonic()` when it was looked up."""
+    """`time.monotonic()` of the lookup."""
 
     @property
     def group(self) -> object:
-        """Whose tabs are counted together."""
+        """Tabs with the same group are counted together."""
         return self.person.id if self.person else self.key
 
 
 class Running:
-    """An event, from its joining to its end; one without a tab is in nobody's books."""
+    """An event, from its start to its end. Without a tab it is not counted."""
 
     def __init__(self, tab: "Tab | None" = None) -> None:
         self._tab = tab
@@ -65,14 +64,14 @@ class Running:
 
 
 class Stream:
-    """An answer that goes on for as long as the tab is open; the task that makes it is cancelled
-    when the tab is over, and `over` says so."""
+    """A response that lasts as long as its tab. When the tab is closed, `over` is set and the task
+    that sends it is cancelled."""
 
     def __init__(self, tab: "Tab", *, answers: bool) -> None:
         self._tab = tab
         self._task = asyncio.current_task()
         self.answers = answers
-        """Whether it carries what events answer."""
+        """Whether it carries the output of events."""
         self.over = False
 
     def end(self) -> None:
@@ -82,12 +81,12 @@ class Stream:
             self._task.cancel()
 
     def close(self) -> None:
-        """The browser, or Gradio, has ended it."""
+        """Call when the browser or Gradio has ended it."""
         tab = self._tab
         tab.streams.discard(self)
         tab.used_at = time.monotonic()
         if self.answers:
-            # Gradio drops what waits for its turn when nobody listens any more.
+            # Gradio drops waiting events when no stream is left.
             tab.running = {event for event in tab.running if event.started}
 
 
@@ -101,7 +100,7 @@ class Tab:
         self.used_at = time.monotonic()
 
     def is_over(self, moment: float) -> bool:
-        """Whether nobody is there any more."""
+        """Whether the tab counts as closed."""
         unused = moment - self.used_at
         if self.running:
             return unused > UNREAD_SECONDS and not any(stream.answers for stream in self.streams)
@@ -109,8 +108,8 @@ class Tab:
 
 
 class Tabs:
-    """The tabs of this process. `begin` makes what Gradio keeps for one, `free` gives it back;
-    `per_person`: tabs, and running events. Lives in one event loop."""
+    """The tabs of this process. `begin` creates Gradio's data of a tab, `free` frees it;
+    `per_person` limits tabs and running events. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -122,7 +121,7 @@ class Tabs:
         self._free = free
         self._begin = begin
         self._per_person = per_person
-        # The least recently used come first.
+        # Least recently used first.
         self._tabs: dict[str, Tab] = {}
         self._groups: dict[object, dict[str, Tab]] = {}
         self._anonymous = 0
@@ -147,7 +146,7 @@ class Tabs:
         return running
 
     def enter(self, session_hash: str, caller: Caller) -> Tab:
-        """The tab of this hash, from now on this caller's. Raises `TabLost`, `TooManyRequests`."""
+        """The tab of this hash, which the caller now owns. Raises `TabLost`, `TooManyRequests`."""
         tab = self._tabs.get(session_hash)
         if tab is None:
             self._make_room(caller)
@@ -157,7 +156,7 @@ class Tabs:
         elif tab.caller.key != caller.key:
             if tab.caller.person is not None or caller.person is None:
                 raise TabLost()
-            # The page was opened by nobody; whoever logs in has it from now on, alone.
+            # The page was opened without a login. Now it belongs to the login alone.
             self._remove(session_hash)
             for stream in [stream for stream in tab.streams if stream.answers]:
                 stream.end()
@@ -168,9 +167,9 @@ class Tabs:
         return tab
 
     def find(self, session_hash: str, key: str, network: str) -> Tab | None:
-        """The tab of this hash, None if there is none; `key`: of the login that asks, if any.
+        """The tab of this hash; None if there is none. `key`: of the caller's login, if any.
 
-        Raises `TabLost` when it is somebody else's.
+        Raises `TabLost` if it belongs to somebody else.
         """
         tab = self._tabs.get(session_hash)
         if tab is not None:
@@ -180,7 +179,7 @@ class Tabs:
         return tab
 
     def open(self, tab: Tab, *, answers: bool) -> Stream:
-        """A stream of this tab, made by the current task. Raises `TooManyRequests`."""
+        """A new stream of this tab, sent by the current task. Raises `TooManyRequests`."""
         if len(tab.streams) >= STREAMS:
             raise TooManyRequests(seconds=RETRY_SECONDS)
         stream = Stream(tab, answers=answers)
@@ -188,7 +187,7 @@ class Tabs:
         return stream
 
     def forget(self, session_hash: str) -> None:
-        """End a tab: its streams, its hash, and what Gradio keeps for it."""
+        """Close a tab: its streams, its hash, and Gradio's data of it."""
         tab = self._remove(session_hash)
         if tab is not None:
             for stream in list(tab.streams):
@@ -197,13 +196,13 @@ class Tabs:
             self._free(session_hash)
 
     def forget_unused(self, moment: float) -> None:
-        """Forget the tabs that nobody has used for long."""
+        """Close the tabs that have not been used for long."""
         for session_hash, tab in list(self._tabs.items()):
             if tab.is_over(moment):
                 self.forget(session_hash)
 
     async def watch(self, alive: Callable[[Collection[str]], Awaitable[set[str]]]) -> None:
-        """For ever: forget what is unused, and every tab whose login is not `alive` any more."""
+        """Close unused tabs, and tabs whose login is not `alive`. Runs until cancelled."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self.forget_unused(time.monotonic())
@@ -213,14 +212,14 @@ class Tabs:
             try:
                 ended = keys - await alive(keys)
             except StorageUnavailable:
-                # In the log already. Nobody is let in meanwhile, and nobody thrown out.
+                # Already logged. Until it works again, no login can start and no tab is closed.
                 continue
             for session_hash, tab in list(self._tabs.items()):
                 if tab.caller.key in ended:
                     self.forget(session_hash)
 
     def _make_room(self, caller: Caller) -> None:
-        """Forget the least recently used tab where there are too many."""
+        """Close the least recently used tab if there are too many."""
         group = self._groups.get(caller.group, {})
         if len(group) >= (self._per_person if caller.person else PER_NETWORK):
             self._evict(group)

@@ -1,4 +1,4 @@
-"""Colours, fonts and sizes of the page; what a theme cannot say is in `style.css`."""
+"""Colours, fonts and sizes of the page; the rest of the style is in `style.css`."""
 
 import gradio as gr
 
@@ -8,7 +8,7 @@ def theme() -> gr.themes.Base:
     fonts = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei",
              "Noto Sans CJK SC", "sans-serif"]  # fmt: skip
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-    # Each pair is light, dark; every text colour has a contrast of 4.5 or more on its ground.
+    # Each pair is light, dark; every text colour has a contrast of at least 4.5.
     page, side = ("#ffffff", "#1b1c20"), ("#f6f7f9", "#141518")
     text, muted = ("#1f2329", "#e7e8ec"), ("#626975", "#9ea4af")
     line, hover = ("#e3e5ea", "#33353c"), ("#eceef2", "#26282e")

@@ -1,9 +1,8 @@
 """Turns stored messages into what Gradio's Chatbot takes on the wire.
 
-Messages are sent as content blocks with `postprocess=False`: with plain strings Gradio dedents
-every message and expands its tabs. What a text looks like is for `render` to say. The caption under
-a message is a block of its own; its class names the message, so that the page can ask for the
-stored text when somebody copies it.
+Messages are content blocks with `postprocess=False`, because Gradio dedents plain strings and
+expands their tabs. `render` turns texts into HTML. The caption under a message is a separate block;
+its class has the message's id, so that the page can request the stored text to copy it.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ Wire = dict[str, Any]
 CONTINUE = "continue"
 WARN_AT = 0.8
 REPEAT_SECONDS = 1.5
-"""A frame is repeated after so long a silence: only then does Gradio notice a closed tab."""
+"""An unchanged frame is repeated after this time: only then does Gradio notice a closed tab."""
 CAPTION = '<p><small class="caption{mark}" title="{title}">{remarks}</small></p>'
 ARROW = '<a href="#version-{id}-{way}" title="{title}">{sign}</a>'
 
@@ -30,7 +29,7 @@ async def thread_messages(
 ) -> list[Wire]:
     """All messages of the shown part of a conversation, oldest first.
 
-    Others get their turn between two messages that have to be rendered first.
+    Other tasks can run between two messages that must be rendered.
     """
     running = thread.running_reply
     wires = []
@@ -48,7 +47,7 @@ async def thread_messages(
 
 
 class GrowingReply:
-    """The reply that is being written, for one who follows it."""
+    """The running reply, for one follower."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
@@ -57,7 +56,7 @@ class GrowingReply:
         self._told_at = 0.0
 
     def messages(self, snapshot: Snapshot) -> list[Wire] | None:
-        """The reply as it stands; None where the page has it, as it was told a moment ago."""
+        """The reply so far; None if the page got the same a moment ago."""
         wires = self._messages(snapshot)
         if wires == self._last and time.monotonic() - self._told_at < REPEAT_SECONDS:
             return None
@@ -81,9 +80,9 @@ class GrowingReply:
 
 
 def status_line(thread: Thread, language: Language) -> str:
-    """The line below the prompt. What it says of the shown messages is for the style sheet (which
-    buttons make sense now) and for `scripts/`: the session, its title, the ids of its questions
-    from the top, and that of the newest reply."""
+    """The line below the prompt. Its data attributes tell the style sheet (which buttons apply) and
+    `scripts/` the session, its title, the ids of its questions from the top, and the id of the
+    newest reply."""
     reply = f' data-reply="{thread.messages[-1].id}"' if thread.messages else ""
     running = ' data-running="true"' if thread.running_reply else ""
     earlier = ' data-earlier="true"' if thread.has_earlier else ""
@@ -95,7 +94,7 @@ def status_line(thread: Thread, language: Language) -> str:
 
 
 def _usage(thread: Thread, language: Language) -> str:
-    """What the last reply took, short; pointed at or tapped, all that is known of the use."""
+    """A short text on the usage of the last reply; hover or tap shows the details."""
     last = thread.messages[-1] if thread.messages else None
     totals, today = thread.totals, thread.today
     short, more = [], []
@@ -135,7 +134,7 @@ def _usage(thread: Thread, language: Language) -> str:
 
 
 def _took(reply: Shown, language: Language) -> str:
-    """Tokens, cost and first word of one reply, as far as there were any."""
+    """Tokens, cost and time to the first word of one reply, as far as known."""
     prompt, cached = f"{reply.prompt_tokens or 0:,}", f"{reply.cached_tokens or 0:,}"
     parts = [text("took_in", language, prompt=prompt, cached=cached)]
     if reply.completion_tokens:
@@ -147,13 +146,13 @@ def _took(reply: Shown, language: Language) -> str:
 
 
 def yuan(micro_yuan: int) -> str:
-    """An amount with as many places as it takes to see it."""
+    """An amount in yuan, with four decimals if it is below one."""
     amount = micro_yuan / 1_000_000
     return f"{amount:.2f}" if amount >= 1 or not amount else f"{amount:.4f}"
 
 
 def clock_time(moment: datetime, zone: tzinfo) -> str:
-    """The time of day, with the date when that is not today."""
+    """The time of day, with the date if that is not today."""
     local, today = moment.astimezone(zone), datetime.now(UTC).astimezone(zone)
     if local.date() == today.date():
         return f"{local:%H:%M}"
@@ -161,7 +160,7 @@ def clock_time(moment: datetime, zone: tzinfo) -> str:
 
 
 def _options(thread: Thread, language: Language) -> list[dict[str, str]]:
-    """What can be chosen under the newest reply: to go on with it."""
+    """The options under the newest reply: to continue it, if it ended early."""
     last = thread.messages[-1]
     options = []
     if last.content and last.state in ("stopped", "interrupted", "length"):
@@ -190,7 +189,7 @@ def _message(
 
 
 def _pager(place: Versions, language: Language) -> str:
-    """Where a version stands among the others of its message, with an arrow to each side."""
+    """The number of a version among all versions of its message, with an arrow to each side."""
 
     def arrow(way: str, sign: str, *, leads: bool) -> str:
         title = text(f"version_{way}", language)

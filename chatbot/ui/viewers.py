@@ -1,7 +1,7 @@
-"""Which conversation each tab looks at: a new view ends the one before it.
+"""Which conversation each tab shows: a new view ends the one before it.
 
-A follower that goes on writing after its tab has moved to another conversation would paint one
-conversation over the other. So whoever takes over waits until the one before has left.
+An old follower that continues after its tab has switched would draw one conversation over the
+other. So a new view waits until the old one has ended.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 LEAVE_SECONDS = 2
 DRAWN_SECONDS = 0.1
 Tab = tuple[int, str]
-"""User and Gradio's session hash. The hash is the browser's choice, hence the user with it."""
+"""User id and Gradio's session hash. The browser chooses the hash, so the key has the user, too."""
 
 
 class View:
-    """One follower's hold on a tab."""
+    """The view of one follower in a tab."""
 
     def __init__(self) -> None:
         self.superseded = False
@@ -30,17 +30,17 @@ class Viewers:
 
     @asynccontextmanager
     async def take(self, tab: Tab) -> AsyncIterator[View]:
-        """Hold the tab until the end or until `superseded`."""
+        """Own the tab's view until the block ends or the view is `superseded`."""
         before = self._views.get(tab)
         view = self._views[tab] = View()
         try:
             if before is not None:
                 before.superseded = True
-                # A follower whose browser is gone may never be resumed.
+                # A follower whose browser has left may never resume.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LEAVE_SECONDS):
                         await before.left.wait()
-                        # The page draws the frames of two events in no certain order.
+                        # The page may draw the frames of two events in any order.
                         await asyncio.sleep(DRAWN_SECONDS)
             yield view
         finally:

@@ -1,7 +1,7 @@
-"""Who stands behind an event: the one decorator that every handler goes through.
+"""Who sent an event: the decorator of every handler.
 
-Identity comes from the login cookie and nothing else; language and time zone are the browser's
-wishes. Errors meant for people become a message on the page here, once.
+The user is known only from the login cookie; language and time zone come from the browser. Errors
+for users become a message on the page here.
 """
 
 import functools
@@ -23,12 +23,12 @@ from chatbot.ui.tabs import CALLER, RUNNING, Caller, Running
 from chatbot.ui.texts import Language, error_text, language_of
 
 CALLER_SECONDS = 1.0
-"""So long what the guard has found out about a login is taken for true."""
+"""How long the guard's lookup of a login stays valid."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One event's person, language, time zone, tab and address."""
+    """The user, language, time zone, tab and address of an event."""
 
     person: Person | None
     language: Language
@@ -49,12 +49,12 @@ class HasAccounts(Protocol):
 
 
 def for_user(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a method `(self, visit, *inputs)` an event handler for people who are logged in."""
+    """Make a method `(self, visit, *inputs)` an event handler for logged-in users."""
     return _guarded(handler, anonymous=False)
 
 
 def for_anyone(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, also for visitors who are not; `visit.person` is None then."""
+    """The same, also for visitors without a login; then `visit.person` is None."""
     return _guarded(handler, anonymous=True)
 
 
@@ -67,7 +67,7 @@ def _guarded(
     handler: Callable[..., Any], *, anonymous: bool, admin: bool = False
 ) -> Callable[..., Any]:
     async def visit_of(accounts: Accounts, request: gr.Request) -> Visit:
-        # What `gr.Request` hands out of it has gone through JSON and back.
+        # Take the raw request: `gr.Request` passes its data through JSON.
         asked: Any = request.request
         person = await _person(accounts, asked)
         if person is None and not anonymous:
@@ -121,7 +121,7 @@ def _guarded(
 
 
 async def _person(accounts: Accounts, asked: Any) -> Person | None:
-    """Who asks, as the guard has just found out; looked up again if the event had to wait."""
+    """The user as the guard has just looked them up; looked up again if the event had to wait."""
     caller: Caller | None = asked.scope.get(CALLER)
     if caller is not None and time.monotonic() - caller.at < CALLER_SECONDS:
         return caller.person
@@ -129,7 +129,7 @@ async def _person(accounts: Accounts, asked: Any) -> Person | None:
 
 
 def _begun(request: gr.Request) -> Running:
-    """The event in the guard's books, which is told that it runs now."""
+    """Mark the event in the guard's records as started, and return it."""
     asked: Any = request.request
     running: Running = asked.scope.get(RUNNING) or Running()
     running.started = True
@@ -143,7 +143,7 @@ def _shown(error: ChatbotError, request: gr.Request) -> gr.Error:
 
 
 def zone_of(name: str | None) -> tzinfo:
-    """The time zone of an IANA name as a cookie holds it; UTC when there is none such."""
+    """The time zone of the IANA name in a cookie; UTC if it is missing or unknown."""
     try:
         return ZoneInfo(unquote(name)) if name else UTC
     except (KeyError, ValueError, OSError):

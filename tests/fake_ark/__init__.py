@@ -1,6 +1,6 @@
-"""The local Ark with everything that can go wrong at the real one, for tests.
+"""The local Ark with all faults of the real one, for tests.
 
-Run it alone with `python -m tests.fake_ark`; `control.py` says how to steer it over HTTP.
+Run it alone with `python -m tests.fake_ark`; `control.py` says how to control it over HTTP.
 """
 
 from tests.fake_ark.ark import FakeArk

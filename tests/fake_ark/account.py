@@ -1,4 +1,4 @@
-"""What an account may have done, or not, about a model, and how Ark refuses the model then."""
+"""The states of a model in an account, and how Ark refuses the model in each."""
 
 from typing import Literal, get_args
 

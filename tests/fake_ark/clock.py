@@ -4,7 +4,7 @@ import time
 
 
 class Clock:
-    """Unix seconds, as real as the machine's until a test moves them forward."""
+    """Unix seconds of the machine, until a test moves them forward."""
 
     def __init__(self) -> None:
         self._ahead = 0.0

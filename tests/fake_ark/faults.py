@@ -101,7 +101,7 @@ class Fault:
 
     @classmethod
     def silence_before(cls, seconds: float | None = None) -> "Fault":
-        """No headers for so long, or until the client leaves; then the answer as usual."""
+        """No headers for `seconds`, or until the client leaves; then the usual answer."""
         return cls("silence_before", seconds=seconds)
 
     @classmethod
@@ -111,12 +111,12 @@ class Fault:
 
     @classmethod
     def silence(cls, after: int = 3, seconds: float | None = None) -> "Fault":
-        """The stream falls silent, for so long or until the client leaves, then goes on."""
+        """The stream pauses for `seconds` or until the client leaves, then continues."""
         return cls("silence", after=after, seconds=seconds)
 
     @classmethod
     def drop(cls, after: int = 3) -> "Fault":
-        """The connection breaks after so many pieces of text."""
+        """The connection breaks after this many pieces of text."""
         return cls("drop", after=after)
 
     @classmethod
@@ -167,12 +167,12 @@ class Fault:
 
     @classmethod
     def content_filter(cls, after: int = 3) -> "Fault":
-        """Moderation stops the answer after so many pieces."""
+        """Moderation stops the answer after this many pieces."""
         return cls("finish", after=after, finish="content_filter")
 
     @classmethod
     def length(cls, after: int = 3) -> "Fault":
-        """The limit is reached after so many pieces; on /responses `response.incomplete`."""
+        """The limit is reached after this many pieces; on /responses `response.incomplete`."""
         return cls("finish", after=after, finish="length")
 
     incomplete = length
@@ -204,12 +204,12 @@ class Fault:
 
     @classmethod
     def failed(cls, after: int = 3, code: str = "server_error") -> "Fault":
-        """`response.failed` after so many pieces."""
+        """`response.failed` after this many pieces."""
         return cls("failed", after=after, code=code)
 
     @classmethod
     def error_flat(cls, after: int = 3, code: str = "server_error") -> "Fault":
-        """A flat `{"type":"error",…}` after so many pieces."""
+        """A flat `{"type":"error",…}` after this many pieces."""
         return cls("error_flat", after=after, code=code)
 
     def on(self, path: CallName) -> "Fault":
@@ -217,7 +217,7 @@ class Fault:
         return replace(self, path=path)
 
     def fits(self, call: Call) -> bool:
-        """Whether this call can take it."""
+        """Whether this fault applies to this call."""
         if self.path is None and call.api == "create":
             return False
         if self.path not in (None, call.api):

@@ -1,4 +1,4 @@
-"""A request as it came in, and what became of it."""
+"""A recorded request and its outcome."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
-"""Where Ark does not document what it answers: the other shapes that clients have to expect.
+"""Alternative responses where Ark's are not documented; clients must expect all of them.
 
-The first of each is what the local Ark answers by itself.
+The first of each is the default of the local Ark.
 """
 
 from typing import Literal

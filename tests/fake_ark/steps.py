@@ -19,21 +19,21 @@ PASSING = {"silence", "bad_json", "null_choices", "odd_event"}
 
 @dataclass(frozen=True)
 class Pause:
-    """Nothing is sent for so many seconds; None waits until the client leaves."""
+    """Nothing is sent for `seconds`; None waits until the client leaves."""
 
     seconds: float | None
 
 
 @dataclass(frozen=True)
 class HangUp:
-    """The connection is dropped where it stands."""
+    """The connection is dropped at this point."""
 
 
 Step = bytes | Pause | HangUp
 
 
 def steps(stream: Stream, fault: Fault) -> Iterator[Step]:
-    """A stream's events in order, bent by the fault."""
+    """A stream's events in order, changed by the fault."""
     if fault.after == AFTER_THE_END:
         yield from after_the_end(stream, fault)
         return

@@ -1,4 +1,4 @@
-"""What Ark remembers, where it may remember it in another way than the local Ark does."""
+"""Alternative ways to store contexts and responses, where Ark's way is not documented."""
 
 from collections.abc import Callable
 from dataclasses import fields

@@ -1,9 +1,8 @@
-"""The one step from stored text to what Gradio's Chatbot gets.
+"""Converts stored text to what Gradio's Chatbot gets.
 
-A person's text is plain text, to the character. An answer is parsed as CommonMark here and goes to
-the page as HTML of our own making; only fenced code stays Markdown, so that Gradio highlights it
-and adds its copy button. Nothing here reaches copying, editing, exporting, searching or the
-model's memory: those have the stored text.
+A user's text is shown as plain text, unchanged. An answer is parsed as CommonMark and sent to the
+page as our own HTML. Only fenced code stays Markdown, so that Gradio highlights it and adds its
+copy button. Copy, edit, export, search and the model's memory use the stored text, not this.
 """
 
 from chatbot.ui.render.answer import answer

@@ -1,7 +1,7 @@
-"""An answer: CommonMark with tables, strike-through, formulas and a few tags, as HTML.
+"""Renders an answer as HTML: CommonMark with tables, strike-through, formulas and a few tags.
 
-The HTML has no line end and no blank line of its own, so that Gradio's Markdown takes each block
-as it is and draws only those again that changed. Everything that came from the text is escaped.
+The HTML has no line breaks, so that Gradio's Markdown leaves each block unchanged and redraws only
+changed blocks. All text of the answer is escaped.
 """
 
 import re
@@ -19,17 +19,17 @@ from chatbot.ui.render.emphasis import use_emphasis
 from chatbot.ui.render.plain import based, escaped, typed
 
 LONGEST = 100_000
-"""Characters of an answer that is parsed; a longer one is plain text."""
+"""Most characters of an answer that is parsed; a longer one is plain text."""
 LONGEST_BLOCK = 20_000
-"""Characters of a paragraph, list or table; a longer one is plain text."""
+"""Most characters of a paragraph, list or table; a longer one is plain text."""
 MOST_TOKENS = 10_000
-"""Of one block, as the parser counts: five for an item of a list, three for a cell of a table."""
+"""Most parser tokens of a block: a list item has five, a table cell has three."""
 DEEPEST = 24
-"""Lists and quotes in each other, two levels each."""
+"""Deepest nesting of lists and quotes, which count two levels each."""
 MOST_TAGS = 10_000
 TASK = re.compile(r"(?<![^\s])\[([ xX])\] ")
 SHORT_CELL = 16
-"""Characters of Latin text, or half as many of Chinese, that stay on one line."""
+"""A cell with up to this many Latin characters, or half as many Chinese, stays on one line."""
 LONG_CELL = ' class="long"'
 BOXES = {" ": "☐", "x": "☑"}
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc]")
@@ -44,7 +44,7 @@ formulas.use_formulas(markdown)
 
 @dataclass
 class Bounds:
-    """What of one message has been drawn so far."""
+    """Counts what has been rendered of one message so far."""
 
     formulas: int = 0
     formula_chars: int = 0
@@ -67,16 +67,16 @@ class Bounds:
 
 @dataclass
 class Block:
-    """A block of an answer's outermost level."""
+    """A top-level block of an answer."""
 
     begin: int
     """Its first line."""
     html: str
     bounds: Bounds
-    """As they were before it."""
+    """The counts before this block."""
     opening: Token
     is_plain: bool
-    """Whether it goes beyond a bound and so is plain text."""
+    """Whether it exceeds a limit and is therefore plain text."""
 
 
 class Writer:
@@ -86,13 +86,13 @@ class Writer:
         self.env: dict[str, Any] = {}
         self.bounds = Bounds()
         self.lines: dict[str, tuple[str, Bounds]] = {}
-        """What lines of text came to, for the next time they are read."""
+        """A cache of rendered lines."""
         self._direction = ' dir="auto"' if right_to_left else ""
         self._source: list[str] = []
         self._in_link = False
 
     def blocks(self, text: str) -> list[Block]:
-        """The blocks of a text, the outermost ones."""
+        """The top-level blocks of a text."""
         self.env = {}
         self._source = []
         tokens = markdown.parse(text, self.env)
@@ -121,7 +121,7 @@ class Writer:
         return self._source
 
     def _block(self, tokens: list[Token]) -> str | None:
-        """One block; None where it goes beyond a bound."""
+        """The HTML of one block; None if it exceeds a limit."""
         if tokens[0].type not in ("fence", "code_block", "formula"):
             size = sum([len(token.content) for token in tokens])
             if (
@@ -135,7 +135,7 @@ class Writer:
         return "".join([WRITE[token.type](self, token) for token in tokens])
 
     def inline(self, token: Token) -> str:
-        """A line of text, or lines that belong together."""
+        """The HTML of inline content."""
         text = token.content
         known = self.lines.get(text)
         if known and self._counts(known[1]):
@@ -148,7 +148,7 @@ class Writer:
         return html
 
     def _counts(self, more: Bounds) -> bool:
-        """Count what a known line holds, if there is room for it."""
+        """Count the content of a cached line; whether the limits allow it."""
         self.bounds.add(more)
         full = (
             self.bounds.formulas > formulas.MOST
@@ -191,7 +191,7 @@ class Writer:
         return shown
 
     def _is_diagram(self, token: Token, text: str) -> bool:
-        # One that is still being written is code.
+        # A diagram that is still growing is shown as code.
         return (
             self.bounds.diagrams < code.DIAGRAMS
             and code.is_diagram(token.info, text)
@@ -219,8 +219,8 @@ class Writer:
         return "</a>" if self.bounds.links <= links.MOST else "</span>"
 
     def paragraph(self, token: Token) -> str:
-        # Of a list whose items stand close together. It must not begin with a word: after a code
-        # block that would be Markdown.
+        # An item of a tight list. It must not begin with a word: after a code block that would be
+        # read as Markdown.
         return f"<div>{token.info}" if token.hidden else f"<p>{token.info}"
 
     def paragraph_end(self, token: Token) -> str:
@@ -306,18 +306,18 @@ for _plain in (
 
 
 def answer(text: str) -> str:
-    """What the Chatbot gets for a finished answer."""
+    """The content for the Chatbot of a finished answer."""
     if len(text) > LONGEST:
         return typed(based(text))
     blocks = Writer(right_to_left=bool(RIGHT_TO_LEFT.search(text))).blocks(text)
     if not blocks:
-        # Definitions of links are nothing to see, but an answer is.
+        # Only link definitions, which render as nothing: show the text.
         return typed(based(text))
     return joined([block.html for block in blocks]).strip("\n")
 
 
 def _mark_long_cells(tokens: list[Token]) -> None:
-    """Have the page break the lines of cells that are wider than a few words."""
+    """Mark cells wider than a few words, so that the page breaks their lines."""
     for cell, line in pairwise(tokens):
         if cell.tag in ("td", "th") and cell.nesting == 1:
             wide = len(line.content) + sum(mark > "\u2e7f" for mark in line.content)
@@ -325,7 +325,7 @@ def _mark_long_cells(tokens: list[Token]) -> None:
 
 
 def _mark_tasks(tokens: list[Token]) -> None:
-    """Make what stands at the beginning of a list's item as `[x]` a box."""
+    """Turn `[x]` at the beginning of a list item into a checkbox."""
     for item, paragraph, line in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if item.type == "list_item_open" and paragraph.type == "paragraph_open":
             box = TASK.match(line.content)
@@ -336,7 +336,7 @@ def _mark_tasks(tokens: list[Token]) -> None:
 
 
 def joined(blocks: list[str]) -> str:
-    """Blocks one after the other, each on its own for Gradio's Markdown."""
+    """Join blocks so that each is a separate block for Gradio's Markdown."""
     return "\n\n".join(blocks)
 
 

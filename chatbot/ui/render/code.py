@@ -1,9 +1,9 @@
-"""Code blocks and diagrams on their way to the page.
+"""Renders code blocks and diagrams.
 
-Above each stands its language and a button that wraps its lines (`scripts/code.js`). The code
-goes as fenced Markdown at the beginning of a line: Gradio highlights it and adds a copy button.
-What would keep the browser's highlighter busy for seconds, or what Gradio would
-take for something else, goes as HTML without colours.
+Each has a head with its language and a button that wraps its lines (`scripts/code.js`). The code
+is sent as fenced Markdown at the beginning of a line, so that Gradio highlights it and adds a copy
+button. Code that would block the browser's highlighter for seconds, or that Gradio would change,
+is sent as HTML without colours.
 """
 
 import re
@@ -13,9 +13,9 @@ from chatbot.ui.render.plain import escaped
 
 LONGEST_LINE = 1_000
 LONGEST = 20_000
-"""Characters of a block that is highlighted."""
+"""Most characters of a highlighted block."""
 MOST_CHARS = 60_000
-"""Characters that are highlighted in one message."""
+"""Most highlighted characters in one message."""
 TICKS = re.compile("`+")
 LANGUAGE = re.compile(r"[a-z0-9][a-z0-9+#.-]{0,29}")
 ALIASES = {
@@ -35,17 +35,17 @@ NAMES = {
     "tsx": "TSX", "typescript": "TypeScript", "vue": "Vue", "xml": "XML", "yaml": "YAML",
     "yml": "YAML",
 }  # fmt: skip
-"""How people write some languages; others stand as they came."""
-# Names of Prism's own functions and of every object's, which are no languages.
+"""Display names of some languages; others are shown as written."""
+# Properties of Prism's table and of every object, which are not languages.
 NO_LANGUAGES = ("constructor", "extend", "mermaid")
-# Gradio's Markdown widens tabs after which nothing stands but blanks. A mark of no width before
-# them keeps them; the page takes it out again when code is copied.
+# Gradio's Markdown expands tabs in leading white space. A zero-width mark before them prevents
+# that; the page removes it when code is copied.
 TAB_KEEPER = "\ufeff"
 TABS = re.compile(r"^(?= *\t)", re.MULTILINE)
 PLACEHOLDER = "%%%"
 
 DIAGRAM_CHARS, DIAGRAM_LINES, DIAGRAMS = 3_000, 60, 5
-# Mermaid takes HTML, styles, links, pictures and settings out of a diagram's text.
+# Mermaid reads HTML, styles, links, pictures and settings from a diagram's text.
 UNSAFE_DIAGRAM = re.compile(
     r"%%\s*\{|\A\s*---|^\s*(?:click|callback|links?|href|properties|details|acc\w+)\b|@\s*\{|://|url\s*\("
     r"|javascript:|data:|\$\$|&#?\w+;|#(?:lt|gt|amp|\d+|x[0-9a-f]+);|<(?!br ?/?>)[a-z/!?]",
@@ -60,7 +60,7 @@ SAFE_STYLE = re.compile(
 
 
 def highlighted(code: str) -> bool:
-    """Whether the browser may colour it."""
+    """Whether the browser may highlight this code."""
     return (
         len(code) <= LONGEST
         and PLACEHOLDER not in code
@@ -70,7 +70,7 @@ def highlighted(code: str) -> bool:
 
 
 def fenced(code: str, info: str) -> str:
-    """A code block as Markdown that begins and ends a line, below its head."""
+    """A code block as its head and fenced Markdown on separate lines."""
     fence = "`" * max(3, 1 + max(map(len, TICKS.findall(code)), default=0))
     language = language_of(info)
     return f"\n\n{_head(info)}\n\n{fence}{language}\n{kept_tabs(code)}\n{fence}\n\n"
@@ -81,7 +81,7 @@ def kept_tabs(code: str) -> str:
 
 
 def plain_block(code: str, info: str = "") -> str:
-    """A code block as HTML, with a button that the page copies by."""
+    """A code block as HTML with a copy button."""
     return (
         f'{_head(info)}<div class="code_wrap"><button class="copy_code_button"></button>'
         f"<pre><code>{escaped(code)}</code></pre></div>"
@@ -104,7 +104,7 @@ def _written(info: str) -> str:
 
 
 def language_of(info: str) -> str:
-    """The language of a fence, by the name that the highlighter knows; maybe empty."""
+    """The language of a fence under the highlighter's name; may be empty."""
     name = _written(info)
     return "" if name in NO_LANGUAGES else ALIASES.get(name, name)
 
@@ -122,5 +122,5 @@ def is_diagram(info: str, code: str) -> bool:
 
 
 def diagram(code: str) -> str:
-    """A diagram, to be drawn by the page; its code follows and is seen if that fails."""
+    """A diagram for the page to draw; its code follows and is shown if that fails."""
     return f'<div class="mermaid">{escaped(code)}</div>'

@@ -1,7 +1,7 @@
-"""Emphasis in text without spaces between its words.
+"""Emphasis in text without spaces between words.
 
-By CommonMark `**注意：**请` is not bold: the closing stars stand between a punctuation mark and a
-letter, where in English a word begins. Beside Chinese text or punctuation, such stars close, too.
+In CommonMark `**注意：**请` is not bold, because the closing stars are between punctuation and a
+letter, where in English a word begins. Here such stars also close next to Chinese characters.
 """
 
 import unicodedata
@@ -17,7 +17,7 @@ OPENING, CLOSING = ("Ps", "Pi"), ("Pe", "Pf")
 
 
 def use_emphasis(md: MarkdownIt) -> None:
-    """Have a parser read emphasis and strike-through so."""
+    """Add these rules for emphasis and strike-through to a parser."""
     md.inline.ruler.at("emphasis", _widened(emphasis))
     md.inline.ruler.at("strikethrough", _widened(strikethrough))
 
@@ -42,7 +42,7 @@ def _widened(rule: Rule) -> Rule:
 def _begins(
     outer: str, inner: str, opening: tuple[str, ...] = OPENING, closing: tuple[str, ...] = CLOSING
 ) -> bool:
-    """Whether stars between a letter outside and a punctuation mark inside begin something."""
+    """Whether stars between the characters `outer` and `inner` can begin emphasis."""
     if outer.isascii() and inner.isascii():
         return False
     kind = unicodedata.category(inner)

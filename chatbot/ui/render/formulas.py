@@ -1,9 +1,9 @@
-r"""What is a formula, and which formulas the page can bear.
+r"""Finds formulas, and decides which of them the page can draw safely.
 
-Formulas stand between `$$`, `\[ \]`, `\( \)`, in a bare environment such as `\begin{align}`, or
+Formulas are between `$$`, `\[ \]`, `\( \)`, in a bare environment such as `\begin{align}`, or
 between single dollar signs by Pandoc's rule (its manual, `tex_math_dollars`); the dollar signs of
-prices, shells and templates stay text. KaTeX draws them in the browser and nests without bound:
-150 levels end the tab. What is too deep, too long or defines macros is shown as code.
+prices, shells and templates stay text. KaTeX draws them in the browser without a depth limit: 150
+levels crash the tab. A formula that is too deep, too long or defines macros is shown as code.
 """
 
 import re
@@ -24,24 +24,24 @@ LONGEST = 3_000
 DEEPEST = 24
 MOST = 300
 MOST_CHARS = 20_000
-"""Of the formulas of one message together."""
+"""Most characters of all formulas of a message."""
 ENVIRONMENTS = (
     "align|alignat|aligned|alignedat|array|bmatrix|Bmatrix|cases|dcases|CD|equation|gather|gathered|matrix|"
     "pmatrix|rcases|smallmatrix|split|vmatrix|Vmatrix"
 )
 BEGIN = re.compile(rf"\\begin\{{((?:{ENVIRONMENTS})\*?)\}}")
-# What defines macros, names a place on the web or is KaTeX's own business.
+# Commands that define macros, refer to web addresses, or are internal to KaTeX.
 REFUSED = re.compile(
     r"\\(?:[gex]?def|let|futurelet|(?:re)?newcommand|providecommand|global|long|href|url|"
     r"includegraphics|html\w*|@\w+)(?![A-Za-z])"
 )
-# Lengths of a hundred and more, in whatever unit.
+# Lengths of 100 or more, in any unit.
 HUGE = re.compile(r"\d{3}[\d.]*\s*(?:em|ex|mu|pt|px|pc|mm|cm|in|bp|dd|cc|nd|nc|sp)(?![A-Za-z])")
-# Black rectangles of ten and more large units.
+# Black rectangles of 10 or more large units.
 BLACK = re.compile(r"\\rule(?![A-Za-z])[^\\]*?\d{2}[\d.]*\s*(?:em|ex|pc|cm|in|cc|nc)(?![A-Za-z])")
 PIECE = re.compile(r"\\([A-Za-z]+)|\\.|[^\\\s]", re.DOTALL)
 LONGEST_RUN = 40
-"""Commands in a row, for those of KaTeX's functions that are not named here."""
+"""Most commands in a row; covers KaTeX functions that are not listed here."""
 ONE = """
     hat widehat bar overline underline vec tilde widetilde dot ddot dddot ddddot acute grave
     check breve mathring overbrace underbrace overrightarrow overleftarrow
@@ -66,14 +66,14 @@ SCOPED = """
     normalsize large Large LARGE huge Huge rm sf tt bf it cal frak color over choose atop
     above brace brack
 """
-# How many arguments a command takes; each may be the next command, so they nest without a brace.
+# Number of arguments per command. An argument may be a command, so they nest without braces.
 ARGUMENTS = {
     **dict.fromkeys(ONE.split() + OPTIONAL.split(), 1), **dict.fromkeys(TWO.split(), 2),
     "genfrac": 6, "fcolorbox": 3, "^": 1, "_": 1,
 }  # fmt: skip
-# May have one more in square brackets, which are text elsewhere.
+# Commands with an optional argument in square brackets, which are text elsewhere.
 WITH_OPTION = frozenset(OPTIONAL.split())
-# Hold for all that follows in their group.
+# Commands that apply to the rest of their group.
 SCOPES = frozenset(SCOPED.split())
 SCOPE, BRACKET, BRACE, FENCE, BEGUN = -1, -2, -3, -4, -5
 OPENS = {"{": BRACE, "left": FENCE, "begin": BEGUN}
@@ -82,7 +82,7 @@ UNFIT = 1_000
 
 
 def use_formulas(md: MarkdownIt) -> None:
-    """Have a parser know formulas: tokens `formula`, with `info` "display" or "inline"."""
+    """Add formulas to a parser: tokens `formula`, with `info` "display" or "inline"."""
     md.inline.ruler.before("escape", "formula", _inline)
     md.block.ruler.before(
         "fence", "formula", _block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
@@ -90,14 +90,14 @@ def use_formulas(md: MarkdownIt) -> None:
 
 
 def drawn(formula: str, *, display: bool) -> str:
-    """A formula on its way to KaTeX."""
+    """The HTML of a formula for KaTeX."""
     inside = formula.translate(TO_KATEX)
     if display:
         return f"{DISPLAY_LEFT}{inside}{DISPLAY_RIGHT}"
     return f"{INLINE_LEFT}{inside}{INLINE_RIGHT}"
 
 
-# Unlike in `escaped`, the line ends stay: one of them ends a comment.
+# Unlike in `escaped`, line breaks stay: they end TeX comments.
 TO_KATEX = {ord(mark): escaped(mark) for mark in "&<>\"'\t"}
 
 
@@ -111,8 +111,8 @@ def bearable(formula: str) -> bool:
 
 
 def _depth(formula: str) -> int:
-    """How deep it nests; `UNFIT` where its braces do not fit, so that its end is not found."""
-    # What is open: a group by its kind, a scope, or a command by how many arguments it still takes.
+    """The nesting depth; `UNFIT` if its braces do not match."""
+    # Open items: a group by its kind, a scope, or a command by its number of missing arguments.
     levels: list[int] = []
     run = deepest = 0
     before = ""
@@ -150,7 +150,7 @@ def _is_group(level: int) -> bool:
 
 
 def _left(levels: list[int]) -> int:
-    """The group that ends here, with all that began in it."""
+    """Remove and return the group that ends here, with all that is open in it."""
     while levels:
         level = levels.pop()
         if _is_group(level):
@@ -159,7 +159,7 @@ def _left(levels: list[int]) -> int:
 
 
 def _taken(levels: list[int]) -> None:
-    """A command has got an argument, and may be one itself."""
+    """Record that an argument is complete; its command may complete another one."""
     while levels and levels[-1] > 0:
         levels[-1] -= 1
         if levels[-1]:
@@ -255,7 +255,7 @@ def _block(state: StateBlock, begin: int, end: int, silent: bool) -> bool:
 
 
 def _closed(state: StateBlock, begin: int, end: int, start: int, closing: str) -> int | None:
-    """The line whose end closes the formula; none when other text follows, or nothing closes."""
+    """The line that ends with the closing mark; None if text follows it or there is no mark."""
     length = 0
     for line in range(begin, end):
         if line > begin:

@@ -1,8 +1,8 @@
-"""An answer while it is written: of a growing text only the last block is read again.
+"""Renders a growing answer: only the last block is parsed again.
 
-A frame shows what `answer` makes of the text so far, without the end tags at its end, which
-browsers add: so most frames only add to the one before, and that is all that travels. Text without
-marks, and code, are added without being read at all.
+A frame is what `answer` makes of the text so far, without its last end tags, which browsers add.
+So most frames only append to the one before, and only that part is sent. Plain words and code are
+appended without parsing.
 """
 
 import re
@@ -24,30 +24,30 @@ from chatbot.ui.render.plain import as_typed
 
 ENDS = re.compile(r"(?:</(?:p|div|h[1-6]|li|ul|ol|blockquote|details)>)+\Z")
 ENDS_CHARS = 1_000
-"""More than the end tags of the deepest block are."""
-# Begins and ends nothing in Markdown and in HTML, and changes nothing that stands before it.
+"""More characters than the end tags of the deepest block have."""
+# Text without a meaning in Markdown or HTML, which cannot change the text before it.
 INERT = re.compile(r"(?:[^\W_]|[ ,，。；？、（）“”])*\Z")
-# Of code, what ends no fence and reaches the page as it is.
+# Code that ends no fence and is sent unchanged.
 INERT_CODE = re.compile("[^`~\t%\r\ufdd0-\ufdd3]*\\Z")
 WORD = re.compile(r"[^\W_]\Z")
-# What may be closed behind other blocks: details, and formulas up to their greatest length.
+# Blocks that may be closed after other blocks: details and formulas.
 OPENER = re.compile(r"^ {0,3}(?:(<details>)|\$\$|\\\[|\\begin\{)", re.MULTILINE | re.IGNORECASE)
 CLOSED = ("fence", "code_block", "formula", "details_open")
 BLANK = " \t\n"
 TABS = re.compile(r"(?<=\n)(?= *\t)")
 MADE_BY_LAST_LINE = ("formula", "table_open", "details_open")
 LONG, MANY_LINES = 8_000, 200
-"""Characters and lines of a last block that is not read again for each word."""
+"""A last block with more characters or lines is not parsed again for each word."""
 REREAD = 40_000
-"""Such a block of n lines is read again when it has grown by n / 40,000 of its length."""
+"""A long block of n lines is parsed again when it has grown by n / 40,000 of its length."""
 REREAD_PLAIN = 0.5
-"""The same for one that is too long to be more than plain text."""
+"""The same fraction for a block that is so long that it is plain text."""
 REREAD_CODE = 500
-"""Code is read again after so many characters: it may have become too much to be coloured."""
+"""Code is parsed again after this many characters: it may be too long for highlighting."""
 
 
 class Growing:
-    """The rendering of one growing text; goes with whoever follows it."""
+    """The rendering of one growing text; each follower has its own."""
 
     _seen: str
     _right_to_left: bool
@@ -57,7 +57,7 @@ class Growing:
         self._begin("")
 
     def html(self, text: str) -> str:
-        """What the Chatbot gets for the text so far."""
+        """The content for the Chatbot of the text so far."""
         if len(text) > LONGEST:
             return _unended(answer(text))
         seen, self._seen = self._seen, text
@@ -72,19 +72,19 @@ class Growing:
     def _begin(self, text: str) -> None:
         self._seen = text
         self._read = 0
-        """How much of the text has been read, and what it came to."""
+        """How many characters have been parsed, and their HTML."""
         self._read_html = ""
         self._sealed = ""
-        """The blocks that cannot change any more, and how much of the text they are."""
+        """The HTML of the blocks that can no longer change, and their number of characters."""
         self._sealed_chars = 0
         self._right_to_left = bool(RIGHT_TO_LEFT.search(text))
         self._writer = Writer(right_to_left=self._right_to_left)
         self._open = ""
-        """What the text ends in: a `line` of text, `code`, or a block that is `plain` text."""
+        """What the text ends in: a `line` of text, `code`, or a block of `plain` text."""
         self._has_references = False
 
     def _adds(self, added: str) -> bool:
-        """Whether what was added goes to the open block as it is."""
+        """Whether the added text can be appended to the open block without parsing."""
         if self._open == "line":
             short = len(self._seen) - self._sealed_chars <= LONGEST_BLOCK
             return short and bool(INERT.match(added))
@@ -94,7 +94,7 @@ class Growing:
         return False
 
     def _more(self) -> str:
-        """What came after the text that was read, as it is in the open block."""
+        """The HTML of the text after the parsed part, inside the open block."""
         more = self._seen[self._read :]
         if self._open == "line":
             return more.rstrip(" ")
@@ -103,14 +103,14 @@ class Growing:
         return TABS.sub(TAB_KEEPER, more.rstrip(BLANK)) if self._open == "code" else ""
 
     def _waits(self) -> bool:
-        """Whether to read is too early, because there is much to read."""
+        """Whether to delay parsing, because the last block is long."""
         grown, last = len(self._seen) - self._read, len(self._seen) - self._sealed_chars
         if self._open == "plain":
             return grown < last * REREAD_PLAIN
         lines = self._seen.count("\n", self._sealed_chars)
         if self._open or (last <= LONG and lines <= MANY_LINES):
             return False
-        # With references all of the answer is read again.
+        # With references, the whole answer is parsed again.
         times = 40 if self._has_references else 1
         return grown < last * min(max(lines, 100) * times / REREAD, REREAD_PLAIN)
 
@@ -121,7 +121,7 @@ class Growing:
             self._read_last()
             self._has_references = bool(self._writer.env.get("references"))
         if self._has_references:
-            # A link may stand before what it refers to.
+            # A link may come before its definition.
             self._read, self._open = len(text), ""
             self._read_html = _unended(answer(text))
 
@@ -151,13 +151,13 @@ class Growing:
             source = last[begin:]
             is_open = "\n" in source and not closes(blocks[-1].opening, source)
             before = len(blocks) - 1
-            # What stands before may still become a formula that ends in the middle of the code.
+            # The text before may still become a formula that ends inside the code.
             if is_open and _before_opener(blocks, before, last) == before:
                 self._end_in_code(html, self._sealed_chars + begin + source.index("\n"))
                 return
         self._read_html = _unended(html)
         if blocks and blocks[-1].is_plain:
-            # If it ends, the next reading finds out.
+            # The next parse finds out whether it has ended.
             self._read, self._open = len(self._seen.rstrip(BLANK)), "plain"
         elif WORD.search(last) and WORD.search(self._read_html) and html.endswith(">"):
             self._open = "line"
@@ -165,10 +165,10 @@ class Growing:
     def _end_in_code(self, html: str, begin: int) -> None:
         fence = html[html.rfind("\n") + 1 :]
         if not fence.startswith("```") or fence.strip("`"):
-            # Too much to be coloured, so it is HTML.
+            # Too long for highlighting, so it is HTML.
             self._read_html = html
             return
-        # Blanks and empty lines at the end are code when something follows.
+        # Trailing blanks and empty lines are part of the code only if something follows.
         self._read_html = html[: -len(fence)].rstrip(BLANK + TAB_KEEPER)
         self._read = max(len(self._seen.rstrip(BLANK)), begin)
         self._open = "code"
@@ -179,17 +179,17 @@ def _unended(html: str) -> str:
 
 
 def _is_settled(block: Block, lines: int) -> bool:
-    """Whether the last block stays one of its own, given how many lines are whole.
+    """Whether the last block stays a separate block, given the number of complete lines.
 
-    As long as its first line grows it may be an underline of what stands before, or one more item
-    of a list; and by its last line it is a table or a formula, or else more of a paragraph.
+    While its first line grows, it may become an underline of the text before, or another list item.
+    Its last line decides whether it is a table, a formula or part of a paragraph.
     """
     last = (block.opening.map or [0, 0])[1] - 1
     return (last if block.opening.type in MADE_BY_LAST_LINE else block.begin) < lines
 
 
 def _before_opener(blocks: list[Block], done: int, text: str) -> int:
-    """How many of the blocks stand before a line that more text may make the begin of another."""
+    """The number of blocks before a line that more text may turn into the start of a block."""
     lines = text.split("\n")
     for number, block in enumerate(blocks[:done]):
         if block.opening.type in CLOSED:

@@ -1,4 +1,4 @@
-"""What was rendered lately: the same messages are shown again at the end of every turn."""
+"""A cache of rendered messages, because every turn shows the same messages again at its end."""
 
 from collections import OrderedDict
 
@@ -8,7 +8,7 @@ MOST_CHARS = 8_000_000
 
 
 class Kept:
-    """Rendered answers by their text, the latest few millions of characters of them."""
+    """Rendered answers by their text, up to `most_chars` characters, latest used."""
 
     def __init__(self, most_chars: int = MOST_CHARS) -> None:
         self._most = most_chars
@@ -19,7 +19,7 @@ class Kept:
         return text in self._answers
 
     def answer(self, text: str) -> str:
-        """`answer`, from memory if it is there."""
+        """`answer`, from the cache if possible."""
         html = self._answers.get(text)
         if html is not None:
             self._answers.move_to_end(text)

@@ -1,7 +1,7 @@
-"""Links: to other web pages and to mail addresses, and to nothing else.
+"""Links to other web pages and to mail addresses only.
 
-What names another scheme or a page of our own stays the text it is. An image becomes a link: to
-fetch it would tell its host that this message was read.
+A link with another scheme, or to our own pages, stays text. An image becomes a link: loading it
+would tell its host that this message was read.
 """
 
 import re
@@ -10,11 +10,11 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 
 MOST = 300
-"""Links in one message; what is beyond is text."""
-# Not with a name before the host: `https://a.bank@b.c` leads to b.c.
+"""Most links in one message; the rest is text."""
+# No user name before the host: `https://a.bank@b.c` leads to b.c.
 ALLOWED = re.compile(r"https?://[^\s/\\?#@]+(?![^/\\?#]*@)|mailto:[^\s/\\?#]", re.IGNORECASE)
 SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])https?$", re.IGNORECASE)
-# A bare address ends before white space, quotes, angle brackets and the punctuation of Chinese.
+# A bare address ends before white space, quotes, angle brackets and Chinese punctuation.
 ENDS = r"\s<>\"`，。！？；：、（）《》〈〉【】「」『』〔〕“”‘’…—～·\u3000\uff5e\ufdd0-\ufdd3"
 NAME = r"[A-Za-z0-9.-]*[A-Za-z0-9]"
 HOST = rf"(?:{NAME}(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?|[^\x00-\x7f{ENDS}]+)"
@@ -25,13 +25,13 @@ LONGEST = 2_000
 
 
 def use_links(md: MarkdownIt) -> None:
-    """Have a parser know these links."""
+    """Add these links to a parser."""
     md.validateLink = allowed  # type: ignore[assignment, method-assign]
     md.inline.ruler.before("escape", "bare_url", _bare_url)
 
 
 def allowed(address: str) -> bool:
-    """Whether a link may lead there."""
+    """Whether a link to this address is allowed."""
     return bool(ALLOWED.match(address)) and len(address) <= LONGEST
 
 

@@ -1,6 +1,6 @@
-"""The few HTML tags that take effect, without attributes; all other tags are text.
+"""The few HTML tags that are allowed, without attributes; all other tags are text.
 
-`<br>` breaks a line. The others count in pairs only, so that nothing reaches beyond its own end.
+`<br>` breaks a line. The others work only in pairs, so that every element is closed.
 """
 
 import re
@@ -16,11 +16,11 @@ SUMMARY = re.compile(r"<summary>(.*)</summary>", re.IGNORECASE)
 DETAILS, END = "<details>", "</details>"
 FENCE = re.compile("`{3,}|~{3,}")
 DEEPEST = 8
-"""Details in details; what is deeper is text."""
+"""Deepest nesting of details; deeper ones are text."""
 
 
 def use_tags(md: MarkdownIt) -> None:
-    """Have a parser know these tags, and no others."""
+    """Add these tags, and no others, to a parser."""
     md.disable(["html_block", "html_inline"])
     md.inline.ruler.before("escape", "tag", _tag)
     md.block.ruler.before(
@@ -29,7 +29,7 @@ def use_tags(md: MarkdownIt) -> None:
 
 
 def paired(tokens: list[Token]) -> list[Token]:
-    """The tokens of a line with every tag that has no partner made text."""
+    """The tokens of a line, with tags without a partner turned into text."""
     if not any(token.type == "tag" for token in tokens):
         return tokens
     open_tags: list[Token | None] = []
@@ -70,7 +70,7 @@ def _tag(state: StateInline, silent: bool) -> bool:
         return False
     if not silent:
         name = found[2].lower()
-        # Not the level of `push`: emphasis may begin in the tag and end behind it.
+        # Do not use the level of `push`: emphasis may begin inside the tag and end after it.
         token = state.push("tag", name, 0)
         token.nesting = 0 if name == "br" else -1 if found[1] else 1
         token.content = found[0]
@@ -120,7 +120,7 @@ def _line(state: StateBlock, number: int) -> str:
 
 
 def _ends(state: StateBlock) -> dict[int, int]:
-    """For the line of each `<details>` that of its end; found once for the whole text."""
+    """The end line of each `<details>`, by its first line; computed once for the whole text."""
     env: dict[str, Any] = state.env  # type: ignore[assignment]
     if "details" not in env:
         ends: dict[int, int] = {}
@@ -130,7 +130,7 @@ def _ends(state: StateBlock) -> dict[int, int]:
             word = line.strip().lower()
             ticks = FENCE.match(word)
             if fence:
-                # Neither begins nor ends in code.
+                # Ignore tags in code.
                 fence = "" if ticks and ticks[0] == word and word.startswith(fence) else fence
             elif ticks:
                 fence = ticks[0]

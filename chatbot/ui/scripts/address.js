@@ -1,5 +1,5 @@
-// Each session has an address: back, forward, a bookmark and a second tab find it, and the tab is
-// called by it. Whose it is, the server says; what it does not have comes as a new session.
+// Each session has an address, for back, forward, bookmarks and a second tab; the tab's title is the
+// session's. The server checks the owner; an unknown session opens a new one.
 window.chatbot.address = (() => {
   const { say } = window.chatbot.page;
   const NAME = "session";

@@ -1,5 +1,5 @@
-// The buttons in the rows of the admin tables; see `admin_tables.py`. What cannot be taken back asks
-// once more: the first click changes the button's words, the second does it.
+// The buttons in the rows of the admin tables; see `admin_tables.py`. An action that cannot be undone
+// needs two clicks: the first changes the button's label, the second acts.
 window.chatbot.admin = (() => {
   const { say } = window.chatbot.page;
   const BUTTON = "#admin-view [data-act]";

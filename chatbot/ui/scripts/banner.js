@@ -1,4 +1,4 @@
-// The lines on top of the page can be closed, and stay closed in this browser.
+// Notices at the top of the page can be closed, and stay closed in this browser.
 (() => {
   const KEY = "chatbot_closed";
   const root = document.documentElement;

@@ -1,5 +1,5 @@
-// The buttons of a code block: one breaks its long lines, the other copies it (`copy.js`). They come
-// without a name, because the server writes them the same for everybody.
+// The buttons of a code block: one wraps its long lines, the other copies it (`copy.js`). Their labels
+// are added here, because the server sends the same HTML for all languages.
 (() => {
   const { say } = window.chatbot.page;
   const NAMES = { wrap_code_button: "wrap_lines", copy_code_button: "copy_code" };

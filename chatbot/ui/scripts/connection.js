@@ -1,6 +1,5 @@
-// The way to the server: whether it is there, whether what comes over it still comes, and whether
-// the login it is used with is still good. What Gradio asks for goes through `fetch`, which is
-// listened to here; what comes is handed on as it is.
+// Watches the connection: whether the server responds, whether streams still deliver, and whether
+// the login is still valid. It wraps `fetch`, which Gradio uses, and passes responses on unchanged.
 window.chatbot.connection = (() => {
   const { api, say } = window.chatbot.page;
   // While a reply is written a frame comes every 1.5 s at least; an event is taken at once.

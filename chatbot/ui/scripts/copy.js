@@ -1,6 +1,5 @@
-// What is copied is the text as it was written, not as it is shown: of a message the stored one,
-// which the server is asked for, and of a code block its code. Gradio would copy the page's HTML,
-// and code without its tabs.
+// Copies the source text, not the rendered one: for a message the stored text, requested from the
+// server; for a code block its code. Gradio would copy the page's HTML, and code without its tabs.
 window.chatbot.copy = (() => {
   const { ask } = window.chatbot.page;
   const COPIED_MS = 1500;

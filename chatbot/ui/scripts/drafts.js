@@ -1,5 +1,5 @@
-// What is typed and not yet sent, by session: leaving and coming back finds it, and so does a
-// reload. It is kept for this tab alone, and goes with the login.
+// Keeps the unsent text of each session when the user switches sessions or reloads. It is stored for
+// this tab only, and deleted at logout.
 window.chatbot.drafts = (() => {
   const KEY = "chatbot_draft_";
   const stored = (work) => { try { return work(sessionStorage) ?? ""; } catch { return ""; } };

@@ -1,4 +1,4 @@
-// On a phone the sidebar is a drawer: one thing at a time can be reached.
+// On a phone the sidebar is a drawer; while it is open, the rest of the page cannot be reached.
 window.chatbot.drawer = (() => {
   // What lies under it.
   const BELOW = ["topbar", "conversation"];

@@ -1,5 +1,5 @@
-// Earlier messages come by their button and by scrolling up to them, each time as many again and
-// more. What was in view stays where it was.
+// Loads earlier messages by a button or by scrolling up, each time at least twice as many. The
+// messages in view do not move.
 window.chatbot.earlier = (() => {
   const TIMES = 3;
   const MOST = 1000;

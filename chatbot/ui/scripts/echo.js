@@ -1,5 +1,5 @@
-// On a slow network the question is on the page before the server has answered. A fast one shows
-// it sooner than that, and nothing is drawn twice.
+// On a slow network, shows the question before the server has responded. On a fast network the
+// response comes first, and nothing is drawn twice.
 window.chatbot.echo = (() => {
   const AFTER = 250;
   let waiting = null;

@@ -1,6 +1,6 @@
-// A question is asked in other words in a box of our own, in place of the bubble. It holds the
-// words as they were typed, which the page asks the server for, and belongs to one question of one
-// session as it was shown: whatever changes these closes it. What was typed is kept till it is sent.
+// Edits a question in our own box, in place of the bubble. The box starts with the stored text,
+// requested from the server. It belongs to one question of one session: if these change, it closes.
+// The edited text is kept until it is sent.
 window.chatbot.edit = (() => {
   const { ask, say } = window.chatbot.page;
   // Gradio's: the pencil (the last of a question's buttons; its label is in the page's language),

@@ -1,5 +1,5 @@
-// An error belongs to its field: the field says that it is wrong and where it stands why, and has the
-// focus, until somebody types in it.
+// Links an error to its field: the field is marked as invalid, refers to the message and gets the
+// focus, until the user types in it.
 window.chatbot.faults = (() => {
   const FIELDS = {
     login_refused: ["login-password", "login-name"],

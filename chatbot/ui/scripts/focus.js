@@ -1,5 +1,5 @@
-// Where the keyboard is: after each step in the prompt, and in a row that has just opened. What
-// Enter and Escape do.
+// Sets the keyboard focus: to the prompt after each action, or to a row that has just opened. Handles
+// Enter and Escape.
 window.chatbot.focus = (() => {
   // A finger has no Shift key at hand, and a keyboard that covers half of the screen.
   const byFinger = () => matchMedia("(pointer: coarse)").matches;

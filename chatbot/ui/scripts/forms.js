@@ -1,7 +1,6 @@
-// Password managers look for forms: fields that belong to one, named by their use, and a button that
-// submits it. Gradio knows no forms, and empties what a password field says of itself. A form stands
-// beside Gradio's elements, which name it as theirs; to submit it is to click its button, and the page
-// never goes anywhere.
+// Password managers need a form with named fields and a submit button. Gradio has no forms, and it
+// clears the attributes of password fields. So a form is added beside Gradio's elements, which refer
+// to it. Submitting it clicks its button; the page is never left.
 window.chatbot.forms = (() => {
   const FORMS = {
     "login-form": {

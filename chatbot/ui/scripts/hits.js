@@ -1,5 +1,5 @@
-// A session that a search has found is opened at the hit. Its words are marked, counted, and walked
-// through by a small bar. The marks are the browser's own, so that nothing of Gradio's is changed.
+// Opens a session at the search hit. The words are highlighted and counted, and a small bar moves
+// between them. It uses the browser's highlights, so that Gradio's elements do not change.
 window.chatbot.hits = (() => {
   const { ask, say } = window.chatbot.page;
   const WINDOW = 30;

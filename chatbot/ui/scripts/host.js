@@ -1,6 +1,5 @@
-// Behind a proxy that changes the Host header the app takes another name for its own, its page asks
-// there, and stays blank. Then a sentence says what to set. It needs none of the page's styles, which
-// may not come either.
+// Behind a proxy that changes the Host header, the page sends its requests to the wrong host and stays
+// blank. Then this shows which setting helps. It needs no style sheets, which may be missing, too.
 (() => {
   let host = location.host;
   try { host = new URL(window.gradio_config.root, location.href).host; } catch { /* no root */ }

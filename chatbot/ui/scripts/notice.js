@@ -1,4 +1,4 @@
-// A sentence in the corner for what goes wrong outside of Gradio's events, which have their own.
+// Shows errors outside of Gradio's events in the corner; Gradio shows those of its events.
 window.chatbot.told = (() => {
   let timer = 0;
   return (sentence, seconds = 8) => {

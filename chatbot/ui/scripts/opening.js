@@ -1,6 +1,6 @@
-// The page can always be opened, even if what its session shows ends the page: a note says that a
-// session is being opened, and it is there still when the page died of that. The next opening takes
-// a new session then. The note is this tab's alone, so that tabs do not judge each other.
+// Makes sure that the page can be opened even if a session crashes it. A note is stored while a
+// session is being opened; if the note is still there at the next load, the page opens a new session.
+// Each tab has its own note.
 window.chatbot.opening = (() => {
   const { say } = window.chatbot.page;
   const NOTE = "chatbot_opening";

@@ -1,5 +1,5 @@
-// While the owner has paused the demo, a line above the conversation says so before anybody types.
-// Looked up when the page opens and when the prompt is entered; once it is there, until it ends.
+// While the demo is paused, a line above the conversation says so before the user types. Checked when
+// the page opens and when the prompt gets the focus; while paused, repeatedly until it ends.
 window.chatbot.pause = (() => {
   const { ask } = window.chatbot.page;
   const AGAIN = 5000;

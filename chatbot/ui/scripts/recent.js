@@ -1,5 +1,5 @@
-// The plain list of sessions, and what the dropdown shows of each beside its title: the time, and
-// where a group of days begins. Both come in one piece; see `listing.py`.
+// The plain list of sessions, and the details in the dropdown: the time of each session, and the
+// headings of the groups of days. Both come in one piece; see `listing.py`.
 window.chatbot.recent = (() => {
   const LIST = "#recent-sessions .listing";
   const LINK = "#recent-sessions a[data-session]";

@@ -1,6 +1,6 @@
-// Whose the scroll is: the page follows a growing reply only while its end is in view, and lets go
-// at once when the reader moves up, by whatever means. Nothing is measured but after a layout that
-// the browser has done anyway: the messages are watched by a ResizeObserver.
+// The page scrolls with a growing reply only while its end is in view, and stops at once when the
+// reader scrolls up in any way. A ResizeObserver watches the messages, so sizes are read only after a
+// layout and cause no extra one.
 window.chatbot.scroll = (() => {
   // Gradio's: the box that scrolls, and the list of messages in it (or the greeting).
   const BOX = "#chatbot .bubble-wrap";

@@ -1,4 +1,4 @@
-// The search looks for words, not for the letters by which an input method finds them.
+// Starts the search after an input method has finished, not with its intermediate letters.
 (() => {
   const BOX = "#search-sessions input";
   document.addEventListener("input", (event) => {

@@ -1,4 +1,4 @@
-// The list of sessions: what a change of session closes, and how its field opens.
+// The list of sessions: what closes when the session changes, and how the dropdown opens.
 window.chatbot.sessions = (() => {
   // Gradio's: the field that shows the session and opens the list.
   const FIELD = "#session-list input";

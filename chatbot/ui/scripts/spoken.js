@@ -1,6 +1,6 @@
-// What a screen reader is told of the page: whose each message is, where the list of sessions and
-// the conversation begin, and a reply once, when it has ended. Gradio makes a label of a message's
-// HTML, which is read in place of the text and written anew with every frame, as is the reply.
+// Texts for screen readers: the author of each message, labels of the list and the conversation, and
+// each reply once, after it has ended. Gradio uses a message's HTML as its label, which is read
+// instead of the text and changes with every frame.
 window.chatbot.spoken = (() => {
   const { say } = window.chatbot.page;
   const { status } = window.chatbot;

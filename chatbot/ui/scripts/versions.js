@@ -1,5 +1,5 @@
-// The arrows under a message that has other versions. They are links of its caption, so they are
-// reached and pressed by keys like any link; they lead nowhere but to the server.
+// The arrows under a message that has other versions. They are links, so the keyboard reaches them;
+// a click sends an event and does not leave the page.
 window.chatbot.versions = (() => {
   const LINK = "#chatbot small.caption a[href*='#version-']";
   let wanted = { message: "", step: "" };

@@ -1,6 +1,5 @@
-// Calls back, at most once a frame, after something came into the page or left it. Gradio makes
-// and drops its elements as it likes, so what hangs on one of them looks here whether it is still
-// the same.
+// Calls back, at most once per frame, after elements were added or removed. Gradio may replace its
+// elements at any time, so scripts that need one check here whether it is still the same.
 window.chatbot.watch = (() => {
   const looks = [];
   let waiting = false;

@@ -1,5 +1,5 @@
-// Wide code and tables scroll; who has only a keyboard scrolls them with the arrow keys, once the Tab
-// key has led there. What is not wide is no stop.
+// Wide code and tables scroll; with a keyboard, by the arrow keys after Tab has focused them. Narrow
+// ones do not take the focus.
 (() => {
   const WIDE = "#chatbot .md pre, #chatbot .md .table";
   // To measure costs: it is done when the page has stood still, not while a reply grows.
