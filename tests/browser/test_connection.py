@@ -85,7 +85,7 @@ def test_a_half_dead_network_is_noticed_and_followed_again(someone, proxy):
     expect(ann.replies.last).to_contain_text("and on")
 
 
-def test_a_lost_connection_is_told_and_made_up_for(someone, ark, tmp_path):
+def test_a_lost_connection_is_shown_and_recovered(someone, ark, tmp_path):
     with running_server(ark, tmp_path, REGISTRATION="open") as server:
         ann = someone(server.url).open().register()
         ann.is_in()
@@ -108,7 +108,7 @@ def test_a_lost_connection_is_told_and_made_up_for(someone, ark, tmp_path):
         expect(ann.replies.last).to_contain_text("refused")
 
 
-def test_a_login_that_ended_elsewhere_is_told_and_taken_up_again(someone):
+def test_a_login_that_ended_elsewhere_is_shown_and_can_be_renewed(someone):
     one = someone().open().register()
     one.is_in()
     one.ask("echo: mine")

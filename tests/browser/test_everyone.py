@@ -69,7 +69,7 @@ def test_messages_are_articles_of_their_authors(reader):
     assert [label for label in labels if MARKUP.search(label)] == []
 
 
-def test_a_reply_is_told_once_when_it_has_ended(reader):
+def test_a_reply_is_announced_once_when_it_has_ended(reader):
     reader.page.click("#new-session")
     expect(reader.replies).to_have_count(0)
     reader.page.evaluate(LISTEN)

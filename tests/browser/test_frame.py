@@ -277,7 +277,7 @@ def is_post(response: Response, url: str) -> bool:
     return response.request.method == "POST" and response.url == url
 
 
-def test_a_browser_that_keeps_no_login_in_the_frame_is_told_the_way_out(start, web):
+def test_a_browser_that_keeps_no_login_in_the_frame_is_offered_its_own_tab(start, web):
     browser = start(NONE_IN_THE_FRAME)
     hub = opened(browser, web.hub)
     assert cookies_kept(hub, web) == [], "the browser is not set as this story needs it"
@@ -296,7 +296,7 @@ def test_a_browser_that_keeps_no_login_in_the_frame_is_told_the_way_out(start, w
     own.is_in()
 
 
-def test_a_browser_that_keeps_no_cookies_at_all_is_told_so(start, web):
+def test_a_browser_without_cookies_gets_a_message(start, web):
     browser = start({"default_content_setting_values": {"cookies": 2}})
     ann = Person(browser.new_page(), web.app, "no-cookies").open().register()
     expect(ann.error).to_contain_text("keeps no cookies of this site")

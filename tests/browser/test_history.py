@@ -85,7 +85,7 @@ def test_a_stopped_reply_is_continued(ann):
     assert words[:120] == [str(number) for number in range(1, 121)]
 
 
-def test_a_change_in_another_tab_is_told_not_overwritten(someone):
+def test_a_change_in_another_tab_is_shown_not_overwritten(someone):
     one = someone().open().register()
     one.is_in()
     one.ask("echo: first")

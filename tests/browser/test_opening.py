@@ -160,7 +160,7 @@ def test_a_tab_that_froze_or_crashed_opens_without_its_session(tab, server, requ
     shows_the_session(ann)
 
 
-def test_a_page_that_is_loaded_again_because_it_stands_still_opens_without_its_session(ann):
+def test_a_frozen_page_opens_without_its_session_after_a_reload(ann):
     freezes(ann, A_WHILE)
     ann.page.reload()
     shows_a_new_session(ann)

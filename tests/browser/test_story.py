@@ -354,7 +354,7 @@ def test_a_session_deleted_in_another_tab_keeps_what_was_typed(someone):
         (Fault.http(429, "SetLimitExceeded"), "安心体验模式"),
     ],
 )
-def test_what_ark_refuses_is_told_and_the_text_comes_back(ann, ark, fault, told):
+def test_a_refusal_of_ark_is_shown_and_the_text_comes_back(ann, ark, fault, told):
     ark.fail_next(fault.on("responses"))
     ann.ask("a question that took long to type")
     expect(ann.replies.last).to_contain_text(told)

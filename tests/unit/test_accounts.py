@@ -281,7 +281,7 @@ async def test_every_login_has_its_own_token(accounts):
 
 
 @pytest.mark.parametrize("token", [None, "", "unknown", "x" * 10_000, "\ud800"])
-async def test_nobody_is_behind_another_token(accounts, token):
+async def test_an_unknown_token_has_no_person(accounts, token):
     await accounts.register("Ann", PASSWORD, "", HERE)
     assert await accounts.person(token) is None
 

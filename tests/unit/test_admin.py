@@ -364,7 +364,7 @@ async def test_figures_take_as_many_queries_for_many_people_as_for_one(admin, st
     assert await queries() == few
 
 
-async def test_errors_are_told_newest_first(admin, storage):
+async def test_errors_are_listed_newest_first(admin, storage):
     ann, bob = await joined(admin, "Ann"), await joined(admin, "Bob")
 
     def work():

@@ -51,7 +51,7 @@ def acts(table):
     return re.findall(r'data-act="(\w+)" data-row="(\d+)"( data-asks)?', table)
 
 
-def test_what_can_be_done_stands_in_the_row_it_is_about(visit):
+def test_buttons_are_in_the_row_they_act_on(visit):
     table = people_table([person(ANN), person(BOB), person(3, disabled=True)], visit)
     assert acts(table) == [
         ("limit", "1", ""),

@@ -290,7 +290,7 @@ def test_the_wait_that_a_server_asks_for(header, seconds):
     assert seconds_to_wait(header) == seconds
 
 
-def test_the_wait_may_be_told_as_a_moment():
+def test_the_wait_may_be_given_as_a_time():
     moment = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     assert 50 < seconds_to_wait(moment) <= 60
 

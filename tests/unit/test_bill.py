@@ -163,7 +163,7 @@ def test_a_bill_is_never_below_what_ark_counted(kind, what):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_was_told_of_a_whole_call_is_the_bill(kind):
+def test_reported_usage_of_a_whole_call_is_used(kind):
     for ending, calls in turns(kind):
         for call, bill in zip(calls, played(calls, "all").used(), strict=True):
             if call.ended:
@@ -182,7 +182,7 @@ def test_an_answer_that_was_cut_off_costs_what_came_of_it():
     assert bill.completion == estimate_tokens("".join(PIECES[:3])) < LIMIT
 
 
-def test_more_than_was_set_aside_is_paid_when_it_is_told():
+def test_reported_usage_above_the_reserve_is_counted():
     turn = Calls()
     turn.start(CallStarts(MOST_ASK, 200))
     turn.take(Chunk(text="1", finish="length", tokens=Tokens(2_000, 0, 8_011, 7_900)))
@@ -231,7 +231,7 @@ def test_so_much_text_is_more_than_a_token():
     assert turn.used() == [Used(2_000, 0, estimate_tokens(text))]
 
 
-def test_of_what_is_told_twice_the_larger_counts():
+def test_of_two_reports_the_larger_counts():
     turn = Calls()
     turn.start(CallStarts(MOST_ASK, LIMIT))
     turn.take(Chunk(text="words", finish="stop", tokens=Tokens(2_000, 100, 50, 40)))

@@ -9,7 +9,7 @@ FIRST = date(2026, 2, 27)
 DAYS = [FIRST + timedelta(days=number) for number in range(8)]
 
 
-def test_a_bar_stands_on_its_day_and_is_told_in_words():
+def test_a_bar_is_on_its_day_and_described_in_words():
     bars = [(day, (0.0, 0.0)) for day in DAYS[:-1]] + [(DAYS[-1], (30.0, 10.0))]
     chart = day_chart("Tokens", bars, "nothing", ["in", "out"])
     assert re.findall("<small>(.*?)</small>", chart) == ["02-27", "03-06"]
@@ -24,7 +24,7 @@ def test_parts_that_hold_those_before_them_reach_from_the_ground():
     assert "02-27: 10 half, 40 most" in chart
 
 
-def test_the_full_height_may_be_told():
+def test_the_full_height_may_be_given():
     chart = day_chart("%", [(FIRST, (50.0,))], "nothing", most=100)
     assert re.findall(r"height:([\d.]+)%", chart) == ["50.0"]
 

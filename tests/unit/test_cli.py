@@ -168,7 +168,7 @@ def test_people_are_locked_out_and_let_in():
     assert not user("Ann")["disabled"]
 
 
-def test_a_reset_password_is_told_once_and_fits(database):
+def test_a_reset_password_is_shown_once_and_works(database):
     add("Ann")
     password = values("users", "reset-password", "Ann")["password"]
     assert password not in run("users", "list")
@@ -229,7 +229,7 @@ def test_use_is_shown_by_day(database):
 # Copies
 
 
-def test_an_export_holds_all_that_was_said_and_nothing_that_opens_a_door(database, tmp_path):
+def test_an_export_has_all_messages_and_no_secrets(database, tmp_path):
     add("Ann")
     add("Bob")
     session = stored(f"sqlite:///{database}", lambda: talk("ann"))
@@ -321,7 +321,7 @@ def test_a_check_tells_what_the_next_start_will_change(database):
     assert "applies 0003_budgets" in findings()["database"][1]
 
 
-def test_a_damaged_database_is_told(database):
+def test_a_damaged_database_is_reported(database):
     database.write_bytes(b"no database " * 99)
     assert findings(code=1)["database"][0] is False
 

@@ -60,7 +60,7 @@ def test_all_wrong_settings_are_named_at_once(monkeypatch):
         Settings.from_env()
 
 
-def test_a_key_without_a_model_is_told(monkeypatch):
+def test_a_key_without_a_model_is_reported(monkeypatch):
     monkeypatch.setenv("ARK_API_KEY", "k")
     with pytest.raises(BadSettings, match="ARK_MODEL"):
         Settings.from_env()

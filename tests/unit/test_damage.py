@@ -57,7 +57,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_fault_of_this_app_is_not_told_as_a_full_disk(storage, caplog, fault):
+async def test_a_fault_of_this_app_is_not_reported_as_a_full_disk(storage, caplog, fault):
     with pytest.raises(StorageFault) as caught:
         await storage.write(fault, storage.database)
     assert not isinstance(caught.value, StorageUnavailable)
@@ -94,7 +94,7 @@ def lite(file):
     opened.close()
 
 
-async def test_a_damaged_page_is_told_and_health_remembers_it(lite, file):
+async def test_a_damaged_page_is_reported_and_health_remembers_it(lite, file):
     await lite.empty_log()
     lite.database.close_all()
     with file.open("rb+") as opened:
@@ -107,7 +107,7 @@ async def test_a_damaged_page_is_told_and_health_remembers_it(lite, file):
         await lite.look()
 
 
-async def test_a_file_that_was_written_over_is_told_by_health(lite, file):
+async def test_an_overwritten_file_is_reported_by_health(lite, file):
     await lite.look()
     with file.open("rb+") as opened:
         opened.write(b"GIF89a, no database any more")
@@ -116,7 +116,7 @@ async def test_a_file_that_was_written_over_is_told_by_health(lite, file):
 
 
 @pytest.mark.parametrize("how", ["removed", "renamed", "replaced"])
-async def test_a_file_that_vanished_is_told_and_not_made_anew(lite, file, how):
+async def test_a_missing_file_is_reported_and_not_created_again(lite, file, how):
     assert await lite.read(User.select().count) == 1
     if how == "removed":
         file.unlink()

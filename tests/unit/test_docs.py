@@ -1,4 +1,4 @@
-"""What the project's papers say is what the project does: settings, commands, links."""
+"""The documents say what the project does: settings, commands, links."""
 
 import re
 import subprocess
@@ -52,7 +52,7 @@ def commands(readme: str) -> list[str]:
 
 
 @pytest.mark.parametrize("paper", SETTINGS)
-def test_every_setting_is_told_with_its_default(paper):
+def test_every_setting_is_documented_with_its_default(paper):
     assert settings_table(paper) == defaults()
 
 
@@ -84,7 +84,7 @@ def test_a_model_of_today_is_named_and_where_it_is_opened(paper):
 
 
 @pytest.mark.parametrize("paper", SETTINGS)
-def test_every_flag_is_told(paper):
+def test_every_flag_is_documented(paper):
     flags = set(re.findall(r'add_argument\("(--[a-z]+)"', read("app.py")))
     assert flags
     assert set(re.findall(r"^\| `(--[a-z]+)[` ]", read(paper), re.MULTILINE)) == flags
@@ -116,7 +116,7 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert 'bash -c "$test_command"' in script
 
 
-def test_ci_can_be_run():
+def test_ci_script_is_executable_and_parses():
     assert (ROOT / CI).stat().st_mode & 0o111
     subprocess.run(["bash", "-n", CI], cwd=ROOT, check=True)
 
@@ -132,7 +132,7 @@ def test_make_targets_of_the_readme_exist(readme):
 
 
 @pytest.mark.parametrize("paper", [*READMES, "CHANGELOG.md", "CONTRIBUTING.md", *PAPERS])
-def test_links_lead_somewhere(paper):
+def test_links_have_targets(paper):
     targets = re.findall(r"\]\(([^)\s]+)\)", read(paper))
     assert targets
     for target in targets:
@@ -140,7 +140,7 @@ def test_links_lead_somewhere(paper):
             assert ((ROOT / paper).parent / target.split("#")[0]).is_file(), target
 
 
-def test_every_paper_is_there_in_both_languages_and_linked():
+def test_every_document_exists_in_both_languages_and_is_linked():
     english = [paper for paper in PAPERS if not paper.endswith(".zh-CN.md")]
     assert len(english) == len(PAPERS) / 2 > 3
     for paper in english:
@@ -154,7 +154,7 @@ def test_the_readme_stays_short(readme):
     assert len(read(readme).splitlines()) < 120
 
 
-def test_the_picture_of_the_house_has_every_part():
+def test_the_layout_in_contributing_has_every_part():
     picture = read("CONTRIBUTING.md").split("\nchatbot/\n")[1].split("```")[0]
     drawn = set(re.findall(r"(\w+\.py|\w+/)(?=[\s,]|$)", picture.split("\ntests/")[0]))
     parts = {
@@ -167,7 +167,7 @@ def test_the_picture_of_the_house_has_every_part():
     assert {name.rstrip("/") for name in drawn} <= found, "drawn, but not there"
 
 
-def test_the_way_of_a_message_is_in_six_calls():
+def test_the_six_calls_of_a_message_exist():
     way = read("CONTRIBUTING.md").split("## The way of a message")[1].split("## Debug")[0]
     calls = re.findall(r"^\d\. `([\w.]+)`", way, re.MULTILINE)
     assert len(calls) == 6

@@ -18,7 +18,7 @@ def taken():
         yield held.getsockname()[1]
 
 
-def test_a_port_that_is_in_use_is_told(taken):
+def test_a_port_in_use_is_reported(taken):
     with pytest.raises(BadSettings, match=f"GRADIO_SERVER_PORT: {taken} is in use"):
         port_for("127.0.0.1", taken)
 
@@ -48,7 +48,7 @@ def test_these_hosts_can_be_listened_on(host):
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "no-such-host.invalid", "a" * 64, "x..y"])
-def test_a_host_that_is_not_here_is_told(host):
+def test_a_host_of_another_machine_is_reported(host):
     with pytest.raises(BadSettings, match="GRADIO_SERVER_NAME"):
         port_for(host, None)
 

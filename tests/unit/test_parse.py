@@ -21,7 +21,7 @@ HOSTILE = ["-900000000", '"12"', "[1]", "{}", "NaN", "1e23", "1" + "0" * 23, "tr
 @pytest.mark.parametrize("number", HOSTILE)
 @pytest.mark.parametrize("names", [("prompt_tokens", "completion_tokens"),
                                    ("input_tokens", "output_tokens")])  # fmt: skip
-def test_a_number_that_cannot_be_is_not_told(names, number):
+def test_an_impossible_number_is_ignored(names, number):
     prompt, completion = names
     given, made = f"{prompt}_details", f"{completion}_details"
     usage = json.loads(

@@ -160,7 +160,7 @@ async def test_without_an_invitation_nobody_registers(storage, registration, inv
         assert (answer.status_code, code(answer)) == (403, expected)
 
 
-async def test_an_invitation_opens_the_door_once(storage):
+async def test_an_invitation_can_be_used_once(storage):
     accounts = Accounts(
         storage, registration="invite", login_days=7, login_max_days=30, bcrypt_cost=4
     )
@@ -303,14 +303,14 @@ async def test_a_visit_prolongs_the_cookie_of_who_is_logged_in(client):
 
 
 @pytest.mark.parametrize("token", ["unknown", "", "x" * 4000, "é"])
-async def test_a_wrong_cookie_is_nobody(client, token):
+async def test_a_wrong_cookie_has_no_person(client, token):
     cookie = f"chatbot_login={token}".encode()
     answer = await client.get(f"{API}/me", headers={b"cookie": cookie})
     assert (answer.status_code, answer.json()) == (200, {"user": None})
     assert "set-cookie" not in answer.headers
 
 
-async def test_an_expired_login_is_nobody(client, storage):
+async def test_an_expired_login_has_no_person(client, storage):
     await client.post(f"{API}/register", json=ANN)
     storage.write_now(Login.update(expires_at=now() - timedelta(seconds=1)).execute)
     assert await who(client) is None

@@ -197,7 +197,7 @@ async def test_of_those_that_wait_only_the_newest_is_still_wanted():
 
 
 @pytest.mark.parametrize("when", ["running", "waiting", "its turn has just come"])
-async def test_a_search_that_is_given_up_blocks_nobody(when):
+async def test_a_cancelled_search_blocks_no_other(when):
     track = Track()
     one, two = track.start(1, "one"), track.start(1, "two")
     await settle()

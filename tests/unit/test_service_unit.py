@@ -53,7 +53,7 @@ def test_the_service_of_another_folder_is_none_of_ours(unit, tmp_path):
     assert variables(ROOT, tmp_path / "nowhere.service") == {}
 
 
-def test_a_file_that_only_root_may_read_is_told(unit, tmp_path):
+def test_a_file_that_only_root_may_read_is_reported(unit, tmp_path):
     file = tmp_path / "chat.env"
     file.write_text("ARK_API_KEY=secret")
     file.chmod(0)

@@ -219,7 +219,7 @@ def test_any_values_make_settings_that_can_be_used_or_one_sentence(monkeypatch, 
         (b"MAX_TURNS=3\n=x\n", "line 2"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told(tmp_path, content, told):
+def test_an_unreadable_file_is_reported(tmp_path, content, told):
     (tmp_path / ".env").write_bytes(content)
     with pytest.raises(BadSettings) as caught:
         Settings.from_env()
@@ -244,7 +244,7 @@ def test_a_folder_or_a_link_to_nowhere_in_its_place_is_told(tmp_path):
         Settings.from_env()
 
 
-def test_a_file_that_one_may_not_read_is_told(tmp_path, monkeypatch):
+def test_a_file_without_read_permission_is_reported(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("MAX_TURNS=3")
     (tmp_path / ".env").chmod(0)
     if os.access(tmp_path / ".env", os.R_OK):

@@ -31,13 +31,13 @@ async def read(*pieces):
     return events, False
 
 
-async def test_events_are_told_one_by_one():
+async def test_events_are_yielded_one_by_one():
     one, two, three = ({"n": n} for n in (1, 2, 3))
     pieces = [event(one) + event(two), event(three)[:9], event(three)[9:]]
     assert await read(*pieces) == ([one, two, three], False)
 
 
-async def test_what_came_before_a_broken_event_is_told():
+async def test_events_before_a_broken_event_are_yielded():
     assert await read(event({"n": 1}) + b'data: {"n":\n\n') == ([{"n": 1}], True)
 
 
@@ -107,7 +107,7 @@ async def test_one_json_object_though_a_stream_was_asked_for(before):
     [b"[" * 100_000, b'{"n":' + b"9" * 5_000 + b"}", b'{"n": "\xff"}', b'{"n": 1'],
     ids=["deep", "long number", "no UTF-8", "cut"],
 )
-async def test_what_is_no_json_is_told_as_such(data):
+async def test_an_event_that_is_not_json_counts_as_broken(data):
     assert await read(b"data: " + data + b"\n\n") == ([], True)
     assert (await read(data))[0] == []
 

@@ -317,7 +317,7 @@ async def test_a_short_look_lets_streams_pass_while_others_wait_for_a_thread(sto
         held.set()
 
 
-async def test_a_database_locked_for_good_is_told_as_such(tmp_path):
+async def test_a_permanently_locked_database_is_reported(tmp_path):
     path = tmp_path / "chat.db"
     storage = open_storage(f"sqlite:///{path}")
     # The wait is a setting of the connection; five seconds would only make this test long.
@@ -347,7 +347,7 @@ def test_a_place_that_cannot_be_used_is_named_without_its_password(url):
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path):
+def test_a_file_that_is_no_database_is_reported(tmp_path):
     path = tmp_path / "chat.db"
     path.write_text("not a database, but long enough to look like one" * 100)
     with pytest.raises(BadSettings, match=r"chat\.db"):
@@ -411,7 +411,9 @@ def test_queries_are_prepared_with_the_peewee_of_the_requirements():
     assert peewee_fits()
 
 
-def test_a_peewee_that_does_not_fit_is_told_and_gone_without(storage, user, monkeypatch, caplog):
+def test_a_peewee_that_does_not_fit_is_logged_and_queries_still_work(
+    storage, user, monkeypatch, caplog
+):
     """All that the app asks is answered the same then."""
     key = storage.write_now(thread, user, ["one", "two"]).id
     storage.write_now(begin, user.id, key)

@@ -73,11 +73,11 @@ def test_a_tab_is_read_by_its_user_only(tabs, user, caller, passes):
             tabs.find("tab", key, network)
 
 
-def test_a_tab_that_nobody_joined_is_nobodys(tabs):
+def test_a_tab_without_an_event_has_no_owner(tabs):
     assert tabs.find("tab", "login 1", "network:192.0.2.1") is None
 
 
-def test_whoever_logs_in_first_has_the_tab_from_then_on(tabs):
+def test_the_first_login_owns_the_tab(tabs):
     tabs.join("tab", nobody())
     tabs.join("tab", ANN)
     for other in (nobody(), BOB):
@@ -214,7 +214,7 @@ async def test_a_tab_is_over_some_time_after_its_last_stream(tabs):
     assert len(tabs) == 0
 
 
-async def test_an_event_that_nobody_reads_is_over(tabs):
+async def test_an_event_without_a_reader_ends(tabs):
     """Its frames would pile up for as long as its reply grows."""
     tabs.join("unread", ANN)
     tabs.join("read", BOB)

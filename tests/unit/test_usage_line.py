@@ -48,7 +48,7 @@ def test_a_reply_that_was_stopped_before_its_first_word_has_no_output(facts, wor
     assert words in said(**facts)
 
 
-def test_what_is_set_aside_is_not_shown_as_used():
+def test_reserved_tokens_are_not_shown_as_used():
     lines = said(Today(tokens=300, micro_yuan=2000, reserved=700, limit=1000))
     assert lines[0] == "1,230 tokens · ¥0.0059"
     assert "Today: 300 tokens, ¥0.0020" in lines

@@ -255,7 +255,7 @@ STORIES = [
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-async def test_all_that_ark_counted_was_set_aside_and_is_paid(
+async def test_all_tokens_that_ark_counted_were_reserved_and_are_counted(
     open_chat, ark, meter, set_aside, kind, story
 ):
     async with open_chat(memory=kind, budget=TIGHT) as chat:

@@ -1,4 +1,4 @@
-// Loads earlier messages by a button or by scrolling up, each time at least twice as many. The
+// Loads earlier messages by a button or by scrolling up, each time up to three times as many. The
 // messages in view do not move.
 window.chatbot.earlier = (() => {
   const TIMES = 3;
