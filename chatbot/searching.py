@@ -20,17 +20,22 @@ class Searches:
         comes meanwhile."""
         if user_id in self._waiting:
             await self._wait(user_id)
-        self._waiting[user_id] = None
+        else:
+            self._waiting[user_id] = None
         try:
             yield
         finally:
-            waiting = self._waiting[user_id]
-            if waiting is None:
-                del self._waiting[user_id]
-            else:
-                # Keep the user's entry, so that no other search starts in between.
-                self._waiting[user_id] = None
-                waiting.set_result(None)
+            self._end(user_id)
+
+    def _end(self, user_id: int) -> None:
+        """Let the search start that waits for the end of this one, if any."""
+        waiting = self._waiting[user_id]
+        if waiting is None:
+            del self._waiting[user_id]
+        else:
+            # Keep the user's entry, so that no other search starts in between.
+            self._waiting[user_id] = None
+            waiting.set_result(None)
 
     async def _wait(self, user_id: int) -> None:
         replaced = self._waiting[user_id]
@@ -44,5 +49,5 @@ class Searches:
                 self._waiting[user_id] = None
             elif mine.done() and not mine.cancelled() and mine.exception() is None:
                 # Cancelled just after its turn had come.
-                del self._waiting[user_id]
+                self._end(user_id)
             raise

@@ -213,14 +213,15 @@ def _open(purse: Purse, user_id: int, conversation_id: str, window: int) -> Thre
     found = conversations.totalled(user_id, conversation_id)
     branch = messages.shown_branch(found.head_id, window + 1)
     shown = branch[-window:]
-    saved = purse.budget.prices.saved(found.cached)
     # While a reply streams, no other version can be chosen.
     choosable = shown and found.has_versions and shown[-1].state != State.STREAMING
     return Thread(
         _entry(found),
         shown,
         len(branch) > window,
-        Totals(found.prompt, found.cached, found.completion, found.micro_yuan, saved),
+        Totals(
+            found.prompt, found.cached, found.completion, found.micro_yuan, found.saved_micro_yuan
+        ),
         purse.today(user_id),
         messages.versions(found.id, shown) if choosable else [],
     )

@@ -41,6 +41,7 @@ class Totalled(NamedTuple):
     cached: int
     completion: int
     micro_yuan: int
+    saved_micro_yuan: int
     has_versions: bool
     """Whether the conversation has more than one branch."""
 
@@ -168,6 +169,7 @@ def _totalled(conversation_id: Any, user_id: Any, after: Any, until: Any) -> Any
         fn.COALESCE(fn.SUM(column), 0)
         for column in (
             Turn.prompt_tokens, Turn.cached_tokens, Turn.completion_tokens, Turn.micro_yuan,
+            Turn.saved_micro_yuan,
         )
     )  # fmt: skip
     return (

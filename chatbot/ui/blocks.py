@@ -65,8 +65,8 @@ def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr
     return demo
 
 
-# Without `preprocess`: it takes a thread per input, and it accepts only sessions that it has sent to
-# this page, so an open page would fail after a restart. The service checks sessions.
+# Without `preprocess`: it takes a thread per input, and it accepts only sessions that it has sent
+# to this page, so an open page would fail after a restart. The service checks sessions.
 QUIET: dict[str, Any] = {
     "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
     "preprocess": False,

@@ -196,6 +196,28 @@ async def test_of_those_that_wait_only_the_newest_is_still_wanted():
     assert track.searches._waiting == {}
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_search_that_comes_when_another_has_just_got_its_turn_is_not_forgotten(cancelled):
+    track = Track()
+    one, two = track.start(1, "one"), track.start(1, "two")
+    await settle()
+    # In one round of the loop: the first ends, the third comes, and the second, whose turn it is by
+    # then, has not run since.
+    track.go["one"].set()
+    three = track.start(1, "three")
+    if cancelled:
+        asyncio.get_running_loop().call_soon(two.cancel)
+    await settle()
+    if not cancelled:
+        track.go["two"].set()
+        await two
+    await settle()
+    assert track.running[-1] == "three"
+    track.go["three"].set()
+    await asyncio.gather(one, two, three, return_exceptions=True)
+    assert track.searches._waiting == {}
+
+
 @pytest.mark.parametrize("when", ["running", "waiting", "its turn has just come"])
 async def test_a_cancelled_search_blocks_no_other(when):
     track = Track()
