@@ -240,6 +240,8 @@ class Storage:
         self._searchers.shutdown(wait=True)
         self._workers.shutdown(wait=True)
         self.database.close_all()
+        if self._file is not None:
+            self._file.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -20,6 +20,10 @@ class DatabaseFile:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self._identity = _identity(self.path)
+        # Kept open: to close any handle of a file releases all locks that this process holds on it,
+        # SQLite's included (fcntl(2)). Another process would then take itself for the only one, and
+        # delete the write-ahead log that this one writes to.
+        self._opened = self.path.open("rb", buffering=0)
 
     @property
     def is_there(self) -> bool:
@@ -33,10 +37,14 @@ class DatabaseFile:
     def looks_sound(self) -> bool:
         """Whether the file starts with SQLite's header or is empty (new)."""
         try:
-            with self.path.open("rb") as opened:
-                return opened.read(len(MAGIC)) in (MAGIC, b"")
+            self._opened.seek(0)
+            return self._opened.read(len(MAGIC)) in (MAGIC, b"")
         except OSError:
             return False
+
+    def close(self) -> None:
+        """To be called after SQLite has closed the file."""
+        self._opened.close()
 
     def empty_log(self) -> bool:
         """Move the write-ahead log into the file and truncate it: it holds copies of deleted text.

@@ -32,6 +32,7 @@ from chatbot.usage import Numbers
 TITLE_CHARS = 60
 PROCESS_DIED = "process_died"
 NOT_SAVED = "not_saved"
+CONTINUABLE = (State.STOPPED, State.INTERRUPTED, State.LENGTH)
 EXPIRY_MARGIN = timedelta(seconds=10)
 """A memory that expires within this time counts as expired."""
 
@@ -59,6 +60,8 @@ def start(
             if conversation.head_id != reply_id:
                 raise ChangedElsewhere()
             reply = messages.of(conversation.id, reply_id, Role.ASSISTANT)
+            if isinstance(request, Continue) and not _ended_early(reply_id):
+                raise ChangedElsewhere()
             question = reply.parent
             before = question.parent
     continued = isinstance(request, Continue)
@@ -267,6 +270,13 @@ def _state_by_text(reply_id: int | None) -> State:
     """The final state of a turn that gets no more text."""
     reply = messages.at(reply_id)
     return State.INTERRUPTED if reply is None or reply.content else State.FAILED
+
+
+def _ended_early(reply_id: int) -> bool:
+    """Whether a reply can be continued: its newest turn left a part of it."""
+    turns = Turn.select(Turn.state).where(Turn.reply_id == reply_id)
+    newest = turns.order_by(Turn.started_at.desc()).first()
+    return newest is not None and newest.state in CONTINUABLE
 
 
 def _nobody_went_on(turn: StartedTurn) -> bool:

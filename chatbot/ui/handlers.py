@@ -385,7 +385,7 @@ class Handlers:
             if not view.superseded:
                 yield shown, status, _json(signal)
             if asked and not view.superseded:
-                signal |= await self._list_after(visit, asked)
+                signal |= {"ended": asked.reply.reply_id} | await self._list_after(visit, asked)
             if view.superseded:
                 # Gradio repeats the last frame at the end. It must not overwrite what this tab
                 # shows by then.

@@ -194,8 +194,8 @@ window.chatbot = (() => {
     // The list as it is after a turn, unless another session or another search is open by now.
     listed: (signal, id, search) => {
       const told = JSON.parse(signal || "{}");
-      if (told.ended) window.chatbot.recent.again();
       const fits = told.search === search && told.sessions?.some(([, one]) => one === id);
+      if (told.ended && !fits) window.chatbot.recent.again();
       return fits ? [{ __type__: "update", choices: told.sessions }, told.recent] : [same, same];
     },
   };

@@ -1,6 +1,8 @@
 """Several processes on one database, and several databases in one process."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -8,6 +10,7 @@ from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.errors import TurnRunning
 from chatbot.storage import erase
+from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Turn, User
 from chatbot.turns.running import RunningTurn
 from chatbot.turns.worker import is_gone, new_worker
@@ -104,6 +107,32 @@ async def test_after_a_kill_the_conversation_is_free_at_once(ark, tmp_path):
             server.start(server.port)
             messages, *_ = await here.tab().result("send", one, None, "", "echo: at once")
             assert reply_of(messages) == "at once"
+
+
+OPEN_AND_CLOSE = """
+import sqlite3, sys
+opened = sqlite3.connect(sys.argv[1])
+print(opened.execute("select count(*) from user").fetchone()[0])
+opened.close()
+"""
+
+
+async def test_to_look_at_the_database_lets_go_of_no_lock(tmp_path):
+    """To close any handle of a file releases the process's locks on it: another process that ends
+    then takes itself for the last one and deletes the log that this one writes to."""
+    path = tmp_path / "chat.db"
+    storage = open_storage(f"sqlite:///{path}")
+
+    def others_see():
+        asked = [sys.executable, "-c", OPEN_AND_CLOSE, str(path)]
+        return int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+
+    for number in range(3):
+        await storage.look()
+        values = {"name": f"p{number}", "name_key": f"p{number}", "password_hash": "x"}
+        await storage.write(User.create, **values)
+        assert await asyncio.to_thread(others_see) == number + 1
+    storage.close()
 
 
 async def test_a_living_process_keeps_its_conversation(open_chat, ark):

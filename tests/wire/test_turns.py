@@ -9,6 +9,7 @@ import pytest
 
 from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.errors import (
+    ChangedElsewhere,
     ConversationNotFound,
     EmptyMessage,
     MessageTooLong,
@@ -354,6 +355,20 @@ async def test_silence_ends_the_turn(open_chat, ark):
         one = await chat.started()
         stored = await chat.ask(one, "count 9")
         assert (stored.state, stored.error) == ("interrupted", "ark_silent")
+
+
+async def test_only_a_reply_that_ended_early_is_continued(chat, ark):
+    """Another tab may have continued it to its end already."""
+    one = await chat.started()
+    whole = await chat.ask(one, "echo: one")
+    with pytest.raises(ChangedElsewhere):
+        await chat.go_on(one, whole.id)
+    ark.fail_next(Fault.drop(after=3))
+    part = await chat.ask(one, "count 9")
+    await finished(await chat.go_on(one, part.id))
+    assert (await chat.messages(one))[-1].state == "complete"
+    with pytest.raises(ChangedElsewhere):
+        await chat.go_on(one, part.id)
 
 
 async def test_closing_the_process_saves_what_there_is(open_chat, ark):
