@@ -171,6 +171,18 @@ def test_going_back_leaves_a_running_reply_to_its_session(someone):
     expect(running.locator("i")).to_have_count(0)
 
 
+def test_a_search_while_a_reply_runs_keeps_no_mark_of_it(someone):
+    ann = with_two_sessions(someone)
+    ann.ask("count 3000")
+    expect(ann.replies.last).to_contain_text("1 2 3")
+    ann.fill("search-sessions", "count")
+    running = links(ann).filter(has_text="the second")
+    expect(running.locator("i")).to_have_count(1)
+    ann.stop()
+    ann.is_answered()
+    expect(running.locator("i")).to_have_count(0)
+
+
 @pytest.mark.parametrize("viewport", [DESKTOP, TABLET, PHONE])
 def test_all_sessions_can_be_reached(someone, fast, server, viewport):
     ann = someone(viewport=viewport, timezone_id="Asia/Shanghai").open().register()
