@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -123,19 +124,49 @@ def postgres() -> Iterator[PostgresServer]:
         server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with all tables and no row: to copy it is faster than to make one."""
+    path = tmp_path_factory.mktemp("empty") / "chat.db"
+    open_storage(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres: PostgresServer) -> str:
+    """The same on PostgreSQL, by its name."""
+    postgres.psql("create database empty")
+    open_storage(postgres.get_uri("empty")).close()
+    return "empty"
+
+
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'chat.db'}"
+def database_url(empty_file: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(empty_file, tmp_path / 'chat.db')}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def each_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty SQLite database, then an empty one on PostgreSQL."""
+    """A database without rows, on SQLite, then on PostgreSQL."""
+    if request.param == "sqlite":
+        return (
+            f"sqlite:///{shutil.copy(request.getfixturevalue('empty_file'), tmp_path / 'chat.db')}"
+        )
+    return _new_database(request, f"template {request.getfixturevalue('empty_database')}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables, on SQLite, then on PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'chat.db'}"
+    return _new_database(request, "")
+
+
+def _new_database(request: pytest.FixtureRequest, of: str) -> str:
     server = request.getfixturevalue("postgres")
     name = f"chat_{uuid.uuid4().hex}"
-    server.psql(f"create database {name}")
+    server.psql(f"create database {name} {of}")
     return str(server.get_uri(name))
 
 

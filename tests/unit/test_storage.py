@@ -45,8 +45,8 @@ ANN = {"name": "Ann", "name_key": "ann", "password_hash": "x"}
 
 
 @pytest.fixture
-def database_url(each_database_url):
-    return each_database_url
+def database_url(each_bare_database_url):
+    return each_bare_database_url
 
 
 @pytest.fixture

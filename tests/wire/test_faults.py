@@ -4,7 +4,6 @@ whenever it does it, with every kind of memory."""
 import asyncio
 import functools
 import json
-import shutil
 import ssl
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +16,6 @@ from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.clock import now
 from chatbot.errors import ArkUnavailable, ChatbotError, ContextLost, NotSupported, RateLimited
-from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Conversation, Message, Turn
 from chatbot.ui.texts import ERRORS_ZH, reason_text, text
 from tests.conftest import LIMITS, finished, grown
@@ -61,19 +59,6 @@ certificates = functools.cache(ssl.create_default_context)
 @pytest.fixture(autouse=True)
 def certificates_read_once(monkeypatch):
     monkeypatch.setattr(ssl, "create_default_context", certificates)
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("empty") / "chat.db"
-    open_storage(f"sqlite:///{path}").close()
-    return path
-
-
-@pytest.fixture
-def database_url(empty_database, tmp_path):
-    copy = shutil.copy(empty_database, tmp_path / "chat.db")
-    return f"sqlite:///{copy}"
 
 
 class Played:

@@ -3,6 +3,7 @@ before and is paid, and messages, ledger and totals say the same."""
 
 import asyncio
 import json
+import shutil
 import uuid
 from collections import Counter
 from dataclasses import replace
@@ -35,10 +36,12 @@ LONG = "echo: " + "and tell why this question is so long, with 1,234,567 reasons
 def both(request, tmp_path):
     """The address of a new database, of either kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'chat.db'}"
-    server = request.getfixturevalue("postgres")
+        return (
+            f"sqlite:///{shutil.copy(request.getfixturevalue('empty_file'), tmp_path / 'chat.db')}"
+        )
+    server, empty = map(request.getfixturevalue, ("postgres", "empty_database"))
     name = f"chat_{uuid.uuid4().hex}"
-    server.psql(f"create database {name}")
+    server.psql(f"create database {name} template {empty}")
     return server.get_uri(name)
 
 
@@ -49,7 +52,7 @@ on_both = pytest.mark.parametrize("both", ["sqlite", "postgresql"], indirect=Tru
 def database_url(request, tmp_path):
     if "both" in request.fixturenames:
         return request.getfixturevalue("both")
-    return f"sqlite:///{tmp_path / 'chat.db'}"
+    return f"sqlite:///{shutil.copy(request.getfixturevalue('empty_file'), tmp_path / 'chat.db')}"
 
 
 @pytest.fixture(autouse=True)

@@ -42,8 +42,8 @@ def schema(request):
 
 
 @pytest.fixture
-def database_url(each_database_url):
-    return each_database_url
+def database_url(each_bare_database_url):
+    return each_bare_database_url
 
 
 @pytest.fixture
