@@ -10,6 +10,7 @@ import gradio as gr
 from chatbot.ui import texts
 from chatbot.ui.account import AccountPanel, account_panel
 from chatbot.ui.admin_page import AdminHandlers, AdminPanel, admin_panel
+from chatbot.ui.frames import page_class
 from chatbot.ui.handlers import WINDOW, Handlers
 from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
 
@@ -47,7 +48,8 @@ JS_LOG_OUT = "async () => { await chatbot.leave(); }"
 
 def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr.Blocks:
     """Build the whole page with all events; `notices` are labels to show on top."""
-    with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
+    page = page_class()
+    with page(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as demo:
         login = login_panel(I18N, TITLE, notices)
         with gr.Row(visible=False, elem_id="chat-view", equal_height=True) as chat_view:
             side = sidebar(I18N, TITLE)

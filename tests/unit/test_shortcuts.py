@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from chatbot.garbage import search_rarely
 from chatbot.ui.events import shorten
+from chatbot.ui.frames import page_class
 from chatbot.ui.sessions import Sessions
 from chatbot.ui.shortcuts import GRADIO
 from chatbot.ui.stopping import Stopping
@@ -47,7 +48,13 @@ def stops(served):
     return stopping._stopped
 
 
+def sends_frames(_):
+    page = page_class()
+    return page if page is not gr.Blocks else None
+
+
 SHORTCUTS = {
+    sends_frames: "frames",
     shorten: "events",
     frees: "freeing what closed tabs leave",
     begins: "the first event of a tab",
@@ -75,6 +82,14 @@ class Event(BaseModel):
 
 
 async def push(self, body, request):
+    pass
+
+
+async def call_function(self, block_fn, processed_input):
+    pass
+
+
+async def process_events(self, events):
     pass
 
 
@@ -112,6 +127,11 @@ OTHERS = [
     (shorten, lambda served, _: delattr(served.get_blocks()._queue, "stopped"), "stopped"),
     (shorten, lambda served, p: p.delattr(served.get_blocks(), "_queue"), "_queue"),
     (shorten, lambda served, _: without_routes(served), "no route /gradio_api/queue/join"),
+    (shorten, lambda _, p: p.setattr(Queue, "process_events", process_events), "argument"),
+    (shorten, lambda _, p: p.setattr(Queue, "get_events", lambda self: 1), "in another way"),
+    (shorten, lambda served, p: p.setattr(served.get_blocks()._queue, "active_jobs", ()), "keeps"),
+    (sends_frames, lambda _, p: p.setattr(gr.Blocks, "call_function", call_function), "argument"),
+    (sends_frames, lambda _, p: p.delattr(gr.Blocks, "call_function"), "call_function"),
     (frees, lambda served, _: delattr(served, "state_holder"), "state_holder"),
     (frees, lambda served, p: p.setattr(served, "state_holder", Holder()), "something else"),
     (frees, lambda _, p: p.setattr(Queue, "clean_events", clean_events), "argument"),

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 JOIN, DATA = "gradio_api/queue/join", "gradio_api/queue/data"
 OFF = [
+    "frames",
     "opening the page",
     "events",
     "freeing what closed tabs leave",
