@@ -9,7 +9,6 @@ from tests.browser import test_story
 from tests.browser.test_story import (  # noqa: F401
     test_a_page_goes_on_after_the_server_was_restarted,
     test_register_ask_reload_log_out_and_come_back,
-    test_two_tabs_show_the_same_growing_reply_and_either_stops_it,
 )
 from tests.server import running_server
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -13,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Route
 
 from chatbot.accounts import Accounts
-from chatbot.storage.database import Storage, open_storage
+from chatbot.storage.database import Storage
 from chatbot.storage.tables import Login
 from chatbot.ui import guard
 from chatbot.ui.guard import Guard
@@ -27,13 +26,6 @@ pytestmark = pytest.mark.anyio
 API = "/gradio_api/chatbot"
 ANN = {"name": "Ann", "password": "correct horse"}
 JOIN, DATA, HEARTBEAT = "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/heartbeat"
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    opened = open_storage(f"sqlite:///{tmp_path}/chat.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -33,13 +32,6 @@ MEGABYTE = b"x" * 2**20
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    opened = open_storage(f"sqlite:///{tmp_path}/chat.db")
-    yield opened
-    opened.close()
 
 
 def app_on(storage: Storage, registration="open", **more) -> Starlette:
