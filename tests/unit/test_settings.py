@@ -169,7 +169,7 @@ WORDS = TEXTS | st.sampled_from(
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.dictionaries(st.sampled_from(NAMES), WORDS, max_size=5))
 @example({"ARK_API_KEY": "k", "ARK_MODEL": "ep-1", "IDLE_SECONDS": "1e-300"})
@@ -320,7 +320,7 @@ def test_a_proxy_that_no_client_can_use_is_named_without_its_password(typed):
     assert told.startswith("https_proxy: ")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["NO_PROXY", "no_proxy", "ALL_PROXY", "http_proxy", "HTTPS_PROXY"]),

@@ -45,8 +45,8 @@ ANN = {"name": "Ann", "name_key": "ann", "password_hash": "x"}
 
 
 @pytest.fixture
-def database_url(each_bare_database_url):
-    return each_bare_database_url
+def database_url(each_database_url):
+    return each_database_url
 
 
 @pytest.fixture
@@ -71,7 +71,8 @@ def test_migrations_build_what_the_models_say(storage):
 
 
 @pytest.mark.parametrize("last", SCHEMAS)
-def test_a_database_of_every_earlier_schema_opens(database_url, last):
+def test_a_database_of_every_earlier_schema_opens(each_bare_database_url, last):
+    database_url = each_bare_database_url
     old = db_url.connect(database_url)
     with old.connection_context():
         Runner(old, str(MIGRATIONS)).up(last)

@@ -63,7 +63,7 @@ async def test_to_watch_from_another_process_is_to_watch(open_chat, ark, monkeyp
 
         watching = asyncio.create_task(watch())
         # For many times as long as an unwatched reply may run.
-        until = asyncio.get_running_loop().time() + 2
+        until = asyncio.get_running_loop().time() + 1
         while asyncio.get_running_loop().time() < until:
             await rounds(looks, 5)
             assert not turn.done, "somebody watches it"

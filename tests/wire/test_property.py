@@ -46,7 +46,7 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database
 settings.register_profile(
     "quick",
     derandomize=True,
-    max_examples=10,
+    max_examples=8,
     # To explain a failing story would play it hundreds of times more.
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     **QUIET,
