@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 from peewee import chunked, fn
 
 from benchmarks.texts import history
+from chatbot.clock import now
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Conversation, Message, Role, State, Turn, User
 
@@ -52,6 +54,8 @@ def _turn(user: User, reply: dict[str, Any]) -> dict[str, Any]:
         "state": State.COMPLETE,
         "prompt_tokens": 100,
         "completion_tokens": 100,
+        # Not today's, which each page counts.
+        "started_at": now() - timedelta(days=7),
     }
 
 

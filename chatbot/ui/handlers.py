@@ -380,7 +380,9 @@ class Handlers:
                     shown, status = await self._drawn(visit, thread)
                 # The list of sessions has changed with it: `listed` in `page.js`.
                 signal = signal or {"ended": running.id}
-            if asked and not thread.messages[-1].content:
+            # None, if another tab has taken the turn back or deleted it.
+            last = thread.messages[-1] if thread.messages else None
+            if asked and last is not None and not last.content:
                 signal["returned"] = asked.question
             if not view.superseded:
                 yield shown, status, _json(signal)

@@ -179,7 +179,7 @@ async def test_ann_herself_reaches_her_session(house):
 
 
 @pytest.mark.parametrize("who", STRANGERS)
-async def test_events_about_a_session_are_for_its_owner(house, who):
+async def test_events_about_a_session_are_for_its_user(house, who):
     before = await house.anns()
     logged_in = who in ("bob", "root")
     for name in ABOUT_A_SESSION:
@@ -228,7 +228,7 @@ async def test_events_for_admins_are_for_admins(house, who):
     assert await house.anns() == before
 
 
-async def test_an_owner_does_only_what_the_tables_offer(house):
+async def test_an_admin_does_only_what_the_tables_offer(house):
     root = (await house.accounts.person(house.tokens["root"])).id
     for what, row in (
         ("promote", house.ann), ("", house.ann), ("disable", root), ("reset", root), ("limit", 999),
@@ -238,7 +238,7 @@ async def test_an_owner_does_only_what_the_tables_offer(house):
     assert await house.accounts.person(house.tokens["root"])
 
 
-async def test_an_owner_sees_figures_and_no_words(house):
+async def test_an_admin_sees_figures_and_no_words(house):
     for name in sorted(FOR_ADMINS):
         told = await house.call("root", house.functions[name])
         assert told not in (ADMINS_ONLY, LOG_IN), name
@@ -295,3 +295,19 @@ async def test_routes_answer_about_oneself_only(house, who):
                 assert answer.json()["error"]["message"] == WRONG_PASSWORD
         assert (await client.get(f"{PREFIX}/me")).json()["user"]["name"] == who
     assert await house.anns() == before
+
+
+async def test_a_turn_that_another_tab_takes_back_at_once_ends_without_an_error(house, monkeypatch):
+    service = house.service
+    one = await service.start_conversation(house.ann)
+    follow = service.follow
+
+    async def follow_and_undo(user_id, conversation_id, reply_id, frame_seconds):
+        async for snapshot in follow(user_id, conversation_id, reply_id, frame_seconds):
+            yield snapshot
+        await service.undo(user_id, conversation_id, reply_id)
+
+    monkeypatch.setattr(service, "follow", follow_and_undo)
+    house.values |= {"conversation_id": one, "question": "echo: taken back"}
+    assert "sent" in await house.call("ann", house.functions["send"])
+    assert (await service.open(house.ann, one, 9)).messages == []
