@@ -194,7 +194,7 @@ def recover(is_gone: IsGone) -> int:
     running = Turn.select(Turn.id, Turn.reply_id, Turn.worker, Turn.lease_until).where(STREAMING)
     dead = [turn for turn in running if _is_dead(turn.worker, turn.lease_until, is_gone)]
     for turn in dead:
-        _bury(turn.id, turn.reply_id)
+        _end_dead(turn.id, turn.reply_id)
     return len(dead)
 
 
@@ -248,7 +248,7 @@ def _make_room(user_id: int, conversation_id: uuid.UUID, most: int, is_gone: IsG
     alive = []
     for turn in _running(user_id):
         if _is_dead(turn.worker, turn.lease_until, is_gone):
-            _bury(turn.id, turn.reply_id)
+            _end_dead(turn.id, turn.reply_id)
         else:
             alive.append(turn.conversation_id)
     if conversation_id in alive:
@@ -261,7 +261,7 @@ def _is_dead(worker: str, lease_until: datetime | None, is_gone: IsGone) -> bool
     return not runs(lease_until) or is_gone(worker)
 
 
-def _bury(turn_id: uuid.UUID, reply_id: int | None) -> None:
+def _end_dead(turn_id: uuid.UUID, reply_id: int | None) -> None:
     state = _state_by_text(reply_id)
     _change_running(turn_id, state=state, error=PROCESS_DIED, finished_at=now())
 

@@ -25,7 +25,7 @@ class Purse:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
 
-    def set_aside(
+    def reserve(
         self, turn: StartedTurn, calls: Sequence[Used], before: Sequence[Used] = ()
     ) -> None:
         """Reserve what these calls can use; this replaces what was reserved `before`.

@@ -134,7 +134,7 @@ class Runner:
             # Ark did not report its size, but it was built from this history.
             started = replace(started, held_tokens=self._history_estimate(started))
         calls = [most_of(call) for call in self._first_calls(started)]
-        self._purse.set_aside(started, calls)
+        self._purse.reserve(started, calls)
         return RunningTurn(started, calls, self.limits.max_output_tokens)
 
     def get(self, turn_id: UUID | None) -> RunningTurn | None:
@@ -288,7 +288,7 @@ class Runner:
         calls = running.turn.calls.most([call, *call.then])
         if running.covers(calls):
             return
-        await self._storage.write(self._purse.set_aside, running.started, calls, running.reserved)
+        await self._storage.write(self._purse.reserve, running.started, calls, running.reserved)
         running.reserved = calls
 
 

@@ -33,7 +33,7 @@ def is_paused(server):
     return bool(row and row[0])
 
 
-def test_an_owner_looks_invites_limits_and_pauses(someone, server):
+def test_an_admin_looks_invites_limits_and_pauses(someone, server):
     ann, bob = someone().open().register(), someone().open().register()
     ann.is_in()
     bob.is_in()

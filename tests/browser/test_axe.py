@@ -192,7 +192,7 @@ def test_the_dropdown_is_one_stop_and_shows_its_active_option(inside):
     page.keyboard.press("Escape")
 
 
-def test_the_pages_of_account_and_owner(inside):
+def test_the_pages_of_account_and_admin(inside):
     page, boss = inside.page, inside
     page.click("#account-open")
     expect(page.locator("#account-logins .login").first).to_be_visible()

@@ -119,7 +119,7 @@ def test_each_session_has_an_address(someone, fast, viewport):
     assert address(other) == second
 
 
-def test_an_address_is_its_owners_alone(someone, fast):
+def test_an_address_is_its_users_alone(someone, fast):
     ann = with_two_sessions(someone)
     anns = address(ann)
     bob = someone(f"{ann.url}?session={anns}").open().register()

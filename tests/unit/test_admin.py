@@ -428,7 +428,7 @@ async def test_a_pause_refuses_replies_until_it_ends(admin, storage):
         conversation = conversations.start(ann)
         options = TurnOptions("ep", "chat", "", "worker", 9, 9)
         begun = turns.start(ann, conversation, Send("hello"), options, lambda worker: False)
-        Purse(BUDGET).set_aside(begun, [Used(10, 0, 10)])
+        Purse(BUDGET).reserve(begun, [Used(10, 0, 10)])
 
     assert not await admin.paused()
     for _ in range(2):

@@ -82,7 +82,7 @@ def test_whether_a_session_can_be_had_is_for_the_service_to_say(app):
 
 
 @pytest.mark.parametrize(("place", "value"), [(0, 0), (1, 0), (2, -1)])
-def test_what_an_owner_types_is_checked_by_gradio(app, place, value):
+def test_what_an_admin_types_is_checked_by_gradio(app, place, value):
     [invite] = [entry for entry in app.demo.fns.values() if entry.fn and entry.name == "invite"]
     assert invite.preprocess
     assert invite.inputs[place].preprocess(1) == 1

@@ -111,7 +111,7 @@ async def test_two_people_are_told_apart(app, client):
         assert (await who(other))["name"] == "Bob"
 
 
-async def test_an_owner_is_shown_as_one(client, storage):
+async def test_an_admin_is_shown_as_one(client, storage):
     await client.post(f"{API}/register", json=ANN)
     storage.write_now(User.update(is_admin=True).execute)
     assert await who(client) == {"name": "Ann", "is_admin": True}

@@ -146,7 +146,7 @@ def test_the_list_is_one_query(storage, user):
     assert storage.write_now(work) == (20, 1)
 
 
-def test_a_conversation_is_found_only_by_its_owner(storage, user):
+def test_a_conversation_is_found_only_by_its_user(storage, user):
     def work():
         conversation = thread(user, [])
         other = User.create(name="Eve", name_key="eve", password_hash="x")

@@ -73,7 +73,7 @@ def test_a_tab_is_read_by_its_user_only(tabs, user, caller, passes):
             tabs.find("tab", key, network)
 
 
-def test_a_tab_without_an_event_has_no_owner(tabs):
+def test_a_tab_without_an_event_has_no_user(tabs):
     assert tabs.find("tab", "login 1", "network:192.0.2.1") is None
 
 

@@ -53,7 +53,7 @@ def test_the_estimate_is_never_below_what_the_local_ark_counts(text):
 @pytest.mark.parametrize("memory", ["context", "responses", "chat"])
 async def test_what_was_set_aside_covers_what_was_used(open_chat, memory):
     set_aside = []
-    unwatched = Purse.set_aside
+    unwatched = Purse.reserve
 
     def noted(self, turn, calls, before=()):
         if not before:
@@ -61,7 +61,7 @@ async def test_what_was_set_aside_covers_what_was_used(open_chat, memory):
         unwatched(self, turn, calls, before)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Purse, "set_aside", noted)
+        patch.setattr(Purse, "reserve", noted)
         async with open_chat(memory=memory) as chat:
             one = await chat.started()
             for text in ("echo: " + "some words " * 50, "count 100", "你好" * 200, "recall"):

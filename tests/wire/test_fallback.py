@@ -91,7 +91,7 @@ async def test_events_that_the_page_does_not_send_are_refused(server, event, sta
         assert (await someone.client.post(JOIN, content=b"[" * 3_000)).status_code == 400
 
 
-async def test_a_tab_is_its_owners(server):
+async def test_a_tab_is_its_users(server):
     async with browser(server, "Eve") as eve, browser(server, "Zoe") as zoe:
         hers = eve.tab()
         await hers.result("view", None, None)

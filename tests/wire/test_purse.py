@@ -82,13 +82,13 @@ def meter(monkeypatch):
 def set_aside(monkeypatch):
     """What was reserved for each turn in the end, by its id."""
     most = {}
-    set_aside = Purse.set_aside
+    set_aside = Purse.reserve
 
     def seen(self, turn, calls, before=()):
         set_aside(self, turn, calls, before)
         most[turn.id] = sum(calls, Used())
 
-    monkeypatch.setattr(Purse, "set_aside", seen)
+    monkeypatch.setattr(Purse, "reserve", seen)
     return most
 
 
