@@ -1,11 +1,10 @@
-"""The shortcut for events: one that the guard has checked goes straight to Gradio's queue, and its
-answers come straight from Gradio's function for them.
+"""The shortcut for events: an event that the guard has checked goes straight to Gradio's queue and
+starts at once. Its answers come straight from Gradio's function for them.
 
-Left out is what FastAPI does before (it reads signatures and, in a thread, asks for Gradio's own
-login, which this app does not use), and the wait until the queue looks for new events: it does so a
-thousand times a second, although no event ever has to wait here. What an event does, and how
-its frames reach the browser, stays Gradio's. Without the shortcut the same requests go to Gradio's
-routes, and the queue looks by itself.
+It skips two steps: FastAPI's reading of signatures and Gradio's own login (in a thread), which this
+app does not use; and the wait until the queue looks for new events, because no event has to wait
+here. Gradio still runs the event and sends its frames. Without the shortcut the requests go to
+Gradio's routes, and the queue looks for events by itself.
 """
 
 import asyncio
@@ -24,16 +23,16 @@ from chatbot.ui.event_inputs import EVENT
 from chatbot.ui.shortcuts import DoesNotFit, expect, take
 
 LOOK_SECONDS = 0.05
-"""How often the queue looks for events that could not start at once: all places were taken."""
+"""How often the queue looks for events that could not start at once because it was full."""
 HEAD_START_SECONDS = 0.0025
-"""In this time an event gets as far as its call to Ark."""
+"""Time for an event to send its request to Ark."""
 FIELDS = {"data", "fn_index", "session_hash", "event_data", "trigger_id", "request"}
 """What an event in Gradio's queue is made of."""
 
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """What answers the two routes of events, for requests that the guard has let pass."""
+    """The two ASGI apps that answer the routes of events."""
 
     join: ASGIApp
     data: ASGIApp
@@ -68,7 +67,7 @@ def _shortcuts(app: Any) -> Shortcuts:
         taken, told, why = await queue.push(body=body, request=request, username=None)
         if not taken:
             raise HTTPException(503 if why == "queue_full" else 400, str(told))
-        # The event goes first: that it was taken is answered while Ark thinks.
+        # Start the event first, and confirm it while Ark works.
         if started := _start_waiting(queue, set_task_name):
             await asyncio.wait(started, timeout=HEAD_START_SECONDS)
         return JSONResponse({"event_id": told})
@@ -93,8 +92,8 @@ def _expect_to_start(queue: Any) -> None:
 
 
 def _start_waiting(queue: Any, name: Callable[..., None]) -> list[asyncio.Task[None]]:
-    """Start the events that wait, as the queue itself does when it looks for them. By its name
-    Gradio finds the task of a tab that was closed."""
+    """Start the waiting events as the queue itself does. Gradio finds the tasks of a closed tab by
+    their names."""
     tasks = []
     while None in queue.active_jobs and (found := queue.get_events()):
         events, batch, concurrency_id = found

@@ -1,7 +1,7 @@
 """The shortcut for events that send frames: their handlers start without a thread.
 
-Gradio makes a generator of each such handler in a thread. This one makes it directly, and leaves
-everything else, reading it included, to Gradio. A handler that takes event data is left to Gradio.
+Gradio calls such a handler in a thread to get its generator. The shortcut calls it directly; Gradio
+still reads the generator. Handlers that take event data are called by Gradio.
 """
 
 import functools
@@ -15,7 +15,7 @@ from chatbot.ui.shortcuts import expect, take
 
 
 def page_class() -> type[gr.Blocks]:
-    """`gr.Blocks` with the shortcut; Gradio's own, and the log says why, if it does not fit."""
+    """`gr.Blocks` with the shortcut, or Gradio's own if the shortcut does not fit (logged)."""
     return take("frames", _with_shortcut) or gr.Blocks
 
 
@@ -39,7 +39,7 @@ def _with_shortcut() -> type[gr.Blocks]:
 
 @functools.cache
 def _sends_frames(handler: Callable[..., Any]) -> bool:
-    """Whether this is a generator that takes its inputs and the request, and nothing else."""
+    """Whether this is an async generator that takes its inputs and the request only."""
     takes = [one.annotation for one in inspect.signature(handler).parameters.values()]
     data = [one for one in takes if inspect.isclass(one) and issubclass(one, gr.EventData)]
     return inspect.isasyncgenfunction(handler) and takes[-1] is gr.Request and not data
