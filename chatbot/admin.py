@@ -10,6 +10,7 @@ from datetime import datetime, time, timedelta
 from chatbot.accounts import Accounts
 from chatbot.accounts.names import clean_name, name_key
 from chatbot.budget import Budget
+from chatbot.catalog import Models
 from chatbot.errors import BadInput, BadName
 from chatbot.storage import conversations, invitations, reports, switches, users
 from chatbot.storage.database import Storage
@@ -24,10 +25,13 @@ MOST_USES = 100_000
 class Admin:
     """Everything an admin can do, for all users."""
 
-    def __init__(self, storage: Storage, accounts: Accounts, budget: Budget) -> None:
+    def __init__(
+        self, storage: Storage, accounts: Accounts, budget: Budget, models: Models
+    ) -> None:
         self._storage = storage
         self._accounts = accounts
         self._budget = budget
+        self._models = models
 
     async def people(self) -> list[PersonRow]:
         """All accounts, oldest first. Reads this month's turns."""
@@ -118,7 +122,7 @@ class Admin:
         or a deletion, but have not expired yet.
         """
         tokens = await self._storage.read(conversations.held_tokens)
-        return math.ceil(tokens * self._budget.prices.storage)
+        return math.ceil(tokens * self._models.storage_price)
 
     def _starts(self, count: int) -> list[datetime]:
         """When each of the last `count` days began, oldest first; not every day has 24 hours."""

@@ -18,14 +18,15 @@ from starlette.middleware import Middleware
 from chatbot.accounts import Accounts
 from chatbot.admin import Admin
 from chatbot.ark.client import ArkClient
-from chatbot.ark.memory import memories_for
+from chatbot.ark.memory import kept_in, memories_for
 from chatbot.ark.offline import OfflineArk
 from chatbot.budget import UNKNOWN_PRICES, Budget, prices_are_known
-from chatbot.catalog import OFFLINE_MODEL
 from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
 from chatbot.garbage import search_rarely
 from chatbot.listening import port_for
+from chatbot.model_file import configured_models
+from chatbot.options import Bounds
 from chatbot.self_service import SelfService
 from chatbot.send_rate import SendRateLimit
 from chatbot.service import ChatService
@@ -43,6 +44,7 @@ from chatbot.ui.export import export_route
 from chatbot.ui.guard import Guard, Rules, stand_in_front
 from chatbot.ui.handlers import Handlers
 from chatbot.ui.hit import hit_route
+from chatbot.ui.options_route import options_route
 from chatbot.ui.origins import Origins
 from chatbot.ui.pace import Pace
 from chatbot.ui.parts import sheet_route
@@ -70,6 +72,7 @@ PERSON_PACE = partial(Pace, burst=120, per_second=20)
 SPARE = 100
 """Room for the sessions of closed tabs that are still being freed."""
 INVITATION_USES, INVITATION_DAYS = 20, 7
+RETIRED = "Ark does not serve {model} since {day}: name another model in ARK_MODEL."
 
 
 @dataclass
@@ -101,6 +104,7 @@ class App:
             export_route(self.accounts, self.service),
             source_route(self.accounts, self.service),
             hit_route(self.accounts, self.service),
+            options_route(self.accounts, self.service),
             *about_routes(blocks.TITLE, blocks.DESCRIPTION),
             sheet_route(),
             *account_routes(self.accounts, SelfService(self.storage, self.service, self.runner)),
@@ -238,9 +242,9 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
 
     `pace`: seconds per chunk of the local Ark; by default reading speed.
     """
+    models = configured_models(settings)
     storage = open_storage(settings.database_url)
     offline_ark = OfflineArk(pace=pace).start() if settings.offline else None
-    model = settings.ark_model if offline_ark is None else OFFLINE_MODEL
     key = settings.ark_api_key
     client = ArkClient(
         api_key=key.get_secret_value() if key else "offline",
@@ -249,19 +253,36 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         idle_seconds=settings.idle_seconds,
     )
     limits = Limits(
-        model=model,
+        models=models,
+        bounds=Bounds(
+            thinking=settings.thinking,
+            search=settings.web_search,
+            max_tokens=settings.max_output_tokens,
+            max_temperature=settings.max_temperature,
+            max_instructions=settings.max_instruction_chars,
+        ),
         system_prompt=settings.system_prompt,
         history_tokens=settings.history_tokens,
-        max_output_tokens=settings.max_output_tokens,
         turn_seconds=settings.turn_seconds,
         orphan_seconds=settings.orphan_seconds,
         max_turns=settings.max_turns,
         max_turns_per_user=settings.max_turns_per_user,
     )
-    memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
-    budget = Budget.of(settings, model)
-    if not (settings.offline or prices_are_known(settings, model)):
-        log.warning(UNKNOWN_PRICES.format(model=model))
+    # The address of the demo's own Ark is another one at each start.
+    server = "offline" if offline_ark else settings.ark_base_url
+    memories = memories_for(
+        settings.ark_memory,
+        client,
+        settings.ark_context_ttl,
+        models.kinds,
+        kept_in(storage, server),
+    )
+    budget = Budget.of(settings, models)
+    for model in models.all:
+        if not prices_are_known(settings, model):
+            log.warning(UNKNOWN_PRICES.format(model=model.name))
+        if model.is_retired(storage.clock().date()):
+            log.warning(RETIRED.format(model=model.name, day=model.retired))
     purse = Purse(budget)
     runner = Runner(storage, memories, purse, limits)
     registration = settings.registration
@@ -276,11 +297,17 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     )
     if settings.admin_name:
         asyncio.run(_create_admin(accounts, settings))
-    service = ChatService(storage, runner, purse, max_input_chars=settings.max_input_chars)
-    admin = Admin(storage, accounts, budget)
+    service = ChatService(
+        storage,
+        runner,
+        purse,
+        max_input_chars=settings.max_input_chars,
+        max_files=settings.max_files,
+    )
+    admin = Admin(storage, accounts, budget, models)
     notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
     demo = blocks.build(
-        Handlers(service, accounts, SendRateLimit(settings.sends_per_minute), model=model),
+        Handlers(service, accounts, SendRateLimit(settings.sends_per_minute), models),
         AdminHandlers(admin, accounts),
         [key for key, true in notices.items() if true],
     )

@@ -3,13 +3,13 @@
 `storage/usage.py` reads the usage; `turns/purse.py` connects the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from chatbot.catalog import DEAREST, Prices, prices_of
+from chatbot.catalog import Model, Models, Prices
 from chatbot.config import Settings
 from chatbot.errors import AppBudgetUsedUp, BudgetUsedUp, MonthlyBudgetUsedUp
 from chatbot.usage import AppUsage, Numbers, PersonUsage, Used
@@ -19,31 +19,25 @@ MILLION = 1_000_000
 MOST_MICRO_YUAN = 2_000_000_000
 """The most that is stored as the cost of one turn, 2,000 yuan: it must fit a 32-bit column."""
 
-
-def prices_for(model: str, **set_by_owner: float | None) -> Prices:
-    """The prices of a model: set by the owner, else listed, else the highest of the list."""
-    given = dict.fromkeys(("input", "cached", "output", "storage")) | set_by_owner
-    return (prices_of(model) or DEAREST).set_by_owner(**given)
-
-
 UNKNOWN_PRICES = (
-    "The price of {model} is not known: each token counts at the dearest price of the list until "
-    "PRICE_INPUT, PRICE_CACHED and PRICE_OUTPUT are set, or ARK_MODEL says whose endpoint it is "
-    "(ep-…=model)."
+    "The price of {model} is not known: each token counts at the dearest price of "
+    "data/models.yaml until it has the model, PRICE_INPUT, PRICE_CACHED and PRICE_OUTPUT are set, "
+    "or ARK_MODEL says whose endpoint it is (ep-…=model)."
 )
 
 
-def prices_are_known(settings: Settings, model: str) -> bool:
+def prices_are_known(settings: Settings, model: Model) -> bool:
     """Whether the prices of this model are listed or set by the owner."""
     chosen = (settings.price_input, settings.price_cached, settings.price_output)
-    return prices_of(model) is not None or None not in chosen
+    return model.prices is not None or None not in chosen
 
 
 @dataclass(frozen=True)
 class Budget:
     """The limits; 0 means no limit."""
 
-    prices: Prices
+    prices: Callable[[str], Prices]
+    """What a model of this name costs."""
     user_daily_tokens: int
     daily_yuan: float
     monthly_yuan: float
@@ -51,17 +45,10 @@ class Budget:
     paused: bool = False
 
     @classmethod
-    def of(cls, settings: Settings, model: str) -> Self:
-        """The budget from the settings, with the prices of this model."""
-        prices = prices_for(
-            model,
-            input=settings.price_input,
-            cached=settings.price_cached,
-            output=settings.price_output,
-            storage=settings.price_storage,
-        )
+    def of(cls, settings: Settings, models: Models) -> Self:
+        """The budget from the settings, with the prices of these models."""
         return cls(
-            prices=prices,
+            prices=models.prices,
             user_daily_tokens=settings.user_daily_tokens,
             daily_yuan=settings.daily_yuan,
             monthly_yuan=settings.monthly_yuan,
@@ -69,17 +56,20 @@ class Budget:
             paused=settings.paused,
         )
 
-    def numbers(self, calls: Sequence[Used]) -> Numbers:
-        """The sum of these calls. Each is priced alone, because prices may depend on the length of
-        a request."""
-        used = sum(calls, Used())
-        each = (self.prices.micro_yuan(one.prompt, one.cached, one.completion) for one in calls)
-        saved = (self.prices.saved(call.cached, call.prompt) for call in calls)
+    def numbers(self, model: str, calls: Sequence[Used]) -> Numbers:
+        """The sum of these calls of a model. Each is priced alone, because prices may depend on the
+        length of a request."""
+        used, prices = sum(calls, Used()), self.prices(model)
+        each = (
+            prices.micro_yuan(one.prompt, one.cached, one.completion, one.searches) for one in calls
+        )
+        saved = (prices.saved(call.cached, call.prompt) for call in calls)
         return Numbers(
             prompt_tokens=used.prompt,
             cached_tokens=used.cached,
             completion_tokens=used.completion,
             reasoning_tokens=used.reasoning,
+            searches=used.searches,
             micro_yuan=min(sum(each), MOST_MICRO_YUAN),
             saved_micro_yuan=min(sum(saved), MOST_MICRO_YUAN),
         )

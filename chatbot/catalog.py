@@ -1,20 +1,25 @@
-"""The Ark models that this app knows: their kinds of memory and their prices.
+"""The models: what each can do, what it costs, and which of them ARK_MODEL offers.
 
-From Volcengine's model list (docs/82379/1330310) and price list (docs/82379/1544106). Prices change
-without notice: `READ_ON` says how old these are, and PRICE_INPUT and the others replace them.
+`model_file.py` reads them from `data/models.yaml`. Pure values; nothing here opens a file.
 """
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-READ_ON = date(2026, 10, 6)
+MemoryKind = Literal["responses", "context", "chat"]
+Input = Literal["image", "pdf"]
+Thinking = Literal["off", "on", "low", "medium", "high"]
+
 ENDPOINT = "ep-"
-OFFLINE_MODEL = "ep-offline-demo"
-"""The model of the local Ark. It is not listed below, so the demo tries every kind of memory,
-the best first."""
-K = 1000
+ANY_KIND: tuple[MemoryKind, ...] = ("responses", "context", "chat")
+"""The kinds of memory to try for a model that is not listed."""
+STORAGE = 0.017
+"""Yuan per million cached tokens and hour (docs/82379/1544106)."""
+SEARCH = 4.0
+"""Yuan per thousand searches (docs/82379/1338550)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Tier:
 
 @dataclass(frozen=True)
 class Prices:
-    """Yuan per million tokens; `storage` is per million cached tokens and hour.
+    """Yuan per million tokens; `storage` is per million cached tokens and hour, `search` per
+    thousand searches.
 
     For a request with a long input all tokens cost more: the last of `tiers` that it reaches
     replaces the first three fields.
@@ -38,14 +44,16 @@ class Prices:
     input: float
     cached: float
     output: float
-    storage: float
+    storage: float = STORAGE
     tiers: tuple[Tier, ...] = ()
+    search: float = SEARCH
 
-    def micro_yuan(self, prompt: int, cached: int, completion: int) -> int:
+    def micro_yuan(self, prompt: int, cached: int, completion: int, searches: int = 0) -> int:
         """The price of one call (docs/82379/1544106) in millionths of a yuan, rounded up."""
         tier = self._tier(prompt)
         fresh = max(prompt - cached, 0)
-        return -int(-(fresh * tier.input + cached * tier.cached + completion * tier.output) // 1)
+        tokens = fresh * tier.input + cached * tier.cached + completion * tier.output
+        return -int(-(tokens + searches * self.search * 1000) // 1)
 
     def saved(self, cached: int, prompt: int = 0) -> int:
         """The cost that the cache saved in a call with that prompt, in millionths of a yuan."""
@@ -53,90 +61,185 @@ class Prices:
         return int(cached * (tier.input - tier.cached))
 
     def set_by_owner(
-        self, *, input: float | None, cached: float | None, output: float | None,
-        storage: float | None,
-    ) -> Self:  # fmt: skip
+        self,
+        *,
+        input: float | None = None,
+        cached: float | None = None,
+        output: float | None = None,
+        storage: float | None = None,
+        search: float | None = None,
+    ) -> Self:
         """These prices, replaced where the owner has set one, for inputs of any length."""
         given = {"input": input, "cached": cached, "output": output}
         changes: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
         tiers = tuple(replace(tier, **changes) for tier in self.tiers)
-        kept = self.storage if storage is None else storage
-        return replace(self, **changes, storage=kept, tiers=tiers)
+        others = {"storage": storage, "search": search}
+        changes |= {name: one for name, one in others.items() if one is not None}
+        return replace(self, **changes, tiers=tiers)
 
     def _tier(self, prompt: int) -> "Tier | Prices":
         reached = [tier for tier in self.tiers if prompt > tier.above]
         return reached[-1] if reached else self
 
 
-STORAGE = 0.017
-PRICES = {
-    "doubao-seed-2-1-lite-260915": Prices(0.80, 0.16, 2.70, STORAGE),
-    "doubao-seed-2-1-pro-260915": Prices(6, 1.20, 30, STORAGE),
-    "doubao-seed-2-1-pro-260628": Prices(6, 1.20, 30, STORAGE),
-    "doubao-seed-2-1-turbo-260628": Prices(3, 0.60, 15, STORAGE),
-    "doubao-seed-evolving": Prices(6, 1.20, 30, STORAGE),
-    "doubao-seed-2-0-lite-260428": Prices(
-        0.60, 0.12, 3.60, STORAGE,
-        (Tier(32 * K, 0.90, 0.18, 5.40), Tier(128 * K, 1.80, 0.36, 10.80)),
-    ),
-    "doubao-seed-2-0-mini-260428": Prices(
-        0.20, 0.04, 2, STORAGE, (Tier(32 * K, 0.40, 0.08, 4), Tier(128 * K, 0.80, 0.16, 8))
-    ),
-    "doubao-seed-character-260628": Prices(0.80, 0.16, 2, STORAGE, (Tier(32 * K, 1.20, 0.16, 6),)),
-    "deepseek-v4-pro-ga-260813": Prices(9, 0.30, 27, STORAGE),
-    "deepseek-v4-flash-ga-260731": Prices(3, 0.10, 9, STORAGE),
-    # Prices of the peak hours; at other times it costs half.
-    "deepseek-v4-1-flash-260910": Prices(2, 0.04, 8, STORAGE),
-    "glm-5-2-260617": Prices(8, 2, 28, STORAGE),
-    # The price of cached input is unknown: counted like other input.
-    "glm-5-3-flash-260828": Prices(0.80, 0.80, 2.80, STORAGE),
-    # The last models of the Context API, from their model cards of 2025.
-    "doubao-1-5-pro-32k-250115": Prices(0.80, 0.16, 2, STORAGE),
-    "doubao-1-5-pro-32k-character-250715": Prices(0.80, 0.16, 2, STORAGE),
-    "doubao-1-5-lite-32k-250115": Prices(0.30, 0.06, 0.60, STORAGE),
-}  # fmt: skip
-_RATES: list[Prices | Tier] = list(PRICES.values())
-_RATES += [tier for prices in PRICES.values() for tier in prices.tiers]
-DEAREST = Prices(
-    input=max(rate.input for rate in _RATES),
-    cached=max(rate.cached for rate in _RATES),
-    output=max(rate.output for rate in _RATES),
-    storage=STORAGE,
-)
-"""For models that are not listed, and for endpoints whose model is unknown."""
+@dataclass(frozen=True)
+class Model:
+    """A model as the app calls it and shows it."""
 
-# By the start of the id. The Responses API serves models from 2025-06-15 on, contexts serve
-# doubao-1.5. Only a call shows whether the Context API still works.
-KINDS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
-    (("doubao-1-5-", "doubao-pro-", "doubao-lite-"), ("context", "chat")),
-    (("doubao-seed-", "seed-", "glm-", "kimi-k2",
-      "deepseek-v3-1-", "deepseek-v3-2-", "deepseek-v4-"), ("responses", "chat")),
-    (("deepseek-",), ("chat",)),
-]  # fmt: skip
+    name: str
+    """As ARK_MODEL names it; stored with each turn."""
+    label: str = ""
+    """In English; empty for an endpoint whose model is unknown."""
+    label_zh: str = ""
+    kinds: tuple[MemoryKind, ...] = ANY_KIND
+    """The kinds of memory to try, the best first."""
+    inputs: tuple[Input, ...] = ()
+    """What it reads besides text."""
+    thinking: tuple[Thinking, ...] = ("off", "on")
+    """What a user can choose."""
+    search: bool = False
+    window: int | None = None
+    """Most tokens of input and output together; None if unknown."""
+    output: int | None = None
+    """Most tokens of a reply, thoughts included; None if unknown."""
+    prices: Prices | None = None
+    """None if unknown."""
+    retired: date | None = None
+    """The day from which Ark does not serve it any more."""
+
+    @property
+    def wire_name(self) -> str:
+        """The name to send to Ark."""
+        return wire_name(self.name)
+
+    def thinks(self, wanted: str) -> Thinking:
+        """The choice of thinking for this model that is nearest to the wanted one."""
+        same = [choice for choice in self.thinking if choice == wanted]
+        on = [choice for choice in self.thinking if choice != "off"]
+        return (same or (on if wanted != "off" else []) or list(self.thinking))[0]
+
+    def is_retired(self, today: date) -> bool:
+        return self.retired is not None and self.retired <= today
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The models of `data/models.yaml`, by id, and the day their prices were read."""
+
+    models: Mapping[str, Model]
+    prices_read: date
+
+    def model(self, setting: str) -> Model:
+        """The model for one name of ARK_MODEL: `id`, `ep-…` or `ep-…=id`."""
+        known = known_name(setting)
+        return replace(self.models.get(known) or Model(known, label_of(known)), name=setting)
+
+    @property
+    def dearest(self) -> Prices:
+        """The highest prices of all models, for models whose price is unknown."""
+        every = [model.prices for model in self.models.values() if model.prices is not None]
+        rates: list[Prices | Tier] = [*every, *(tier for one in every for tier in one.tiers)]
+        return Prices(
+            input=max(rate.input for rate in rates),
+            cached=max(rate.cached for rate in rates),
+            output=max(rate.output for rate in rates),
+        )
+
+
+class Models:
+    """The models that ARK_MODEL offers; the first is the default. Never empty."""
+
+    def __init__(self, offered: Iterable[Model], prices: Mapping[str, Prices]) -> None:
+        self._by_name = {model.name: model for model in offered}
+        self._prices = prices
+        self.off: frozenset[str] = frozenset()
+        """The names of the models that an admin has switched off."""
+
+    @property
+    def all(self) -> Sequence[Model]:
+        """Also those that are switched off."""
+        return list(self._by_name.values())
+
+    @property
+    def on(self) -> Sequence[Model]:
+        """The models that users can choose; all, if every one is switched off."""
+        return [model for model in self.all if model.name not in self.off] or self.all
+
+    @property
+    def default(self) -> Model:
+        return self.on[0]
+
+    @property
+    def storage_price(self) -> float:
+        """Yuan per million cached tokens and hour; the highest of all."""
+        return max(prices.storage for prices in self._prices.values())
+
+    def get(self, name: str) -> Model:
+        """The model of this name; the default if it is not offered (any more)."""
+        found = self._by_name.get(name)
+        return found if found is not None and name not in self.off else self.default
+
+    def known(self, name: str) -> Model:
+        """The model of this name, also if it is switched off; of another one only its name."""
+        return self._by_name.get(name) or Model(name, label_of(known_name(name)))
+
+    def prices(self, name: str) -> Prices:
+        """What the model of this name costs; the dearest if its price is unknown."""
+        found = self._prices.get(name)
+        return found if found is not None else self._prices[self.default.name]
+
+    def kinds(self, name: str) -> tuple[MemoryKind, ...]:
+        """The kinds of memory to try for the model of this name, the best first."""
+        return self.known(name).kinds
+
+    def after(self, name: str) -> Model | None:
+        """The model to offer when the one of this name cannot be used; None if there is none."""
+        others = [model for model in self.on if model.name != name]
+        return others[0] if others else None
+
+
+def names_of(setting: str) -> list[str]:
+    """The names in an ARK_MODEL setting, which are separated by commas."""
+    return [name for part in setting.split(",") if (name := part.strip())]
+
+
+def wire_name(name: str) -> str:
+    """The name to send to Ark: the endpoint's id if the setting also names its model."""
+    return name.partition("=")[0].strip()
+
+
+def known_name(name: str) -> str:
+    """The model of a setting: `ep-2026…=doubao-seed-2-1-pro-260915` names it; for a bare endpoint
+    id it is unknown and the id is returned."""
+    endpoint, _, model = name.partition("=")
+    return model.strip() or endpoint.strip()
+
+
+def _demo(kind: MemoryKind, label: str, label_zh: str, **more: Any) -> Model:
+    return Model(f"ep-offline-{kind}", label, label_zh, (kind,), prices=DEMO_PRICES, **more)
+
+
+DEMO_PRICES = Prices(0.80, 0.16, 2.70)
+DEMO = (
+    _demo(
+        "responses", "Offline demo", "离线演示",
+        inputs=("image", "pdf"), thinking=("off", "low", "medium", "high"), search=True,
+    ),
+    _demo("context", "Offline demo: Context API", "离线演示：Context API", thinking=("off",)),
+    _demo("chat", "Offline demo: Chat API", "离线演示：Chat API", inputs=("image",)),
+)  # fmt: skip
+"""The models of the local Ark: one for each kind of memory."""
+
 MAKERS = {
     "doubao": "Doubao", "seed": "Seed", "deepseek": "DeepSeek", "glm": "GLM", "kimi": "Kimi",
 }  # fmt: skip
 DATE = re.compile(r"\d{6}")
 RELEASE = ("ga", "preview")
-ANY_KIND = ("responses", "context", "chat")
 
 
-def wire_name(model: str) -> str:
-    """The name to send to Ark: the endpoint's id if the setting also names its model."""
-    return model.partition("=")[0].strip()
-
-
-def known_name(model: str) -> str:
-    """The model of a setting: `ep-2026…=doubao-seed-2-1-pro-260915` names it; for a bare endpoint
-    id it is unknown and the id is returned."""
-    endpoint, _, name = model.partition("=")
-    return name.strip() or endpoint.strip()
-
-
-def label_of(model: str) -> str:
-    """The display name of a model: "Doubao Seed 2.1 Lite"; empty for an endpoint whose model is
-    unknown. For a model of another vendor it is the id."""
-    name = known_name(model)
+def label_of(name: str) -> str:
+    """The display name of a model that is not listed, from its id: "Doubao Seed 3.0 Lite"; empty
+    for an endpoint whose model is unknown. For a model of another vendor it is the id."""
     if name.startswith(ENDPOINT):
         return ""
     maker, *words = name.split("-")
@@ -150,14 +253,3 @@ def label_of(model: str) -> str:
         shown = word.upper() if any(map(str.isdecimal, word)) else word.capitalize()
         label += f".{word}" if is_second else f" {shown}"
     return label
-
-
-def kinds_of(model: str) -> tuple[str, ...]:
-    """The kinds of memory to try for an Ark model, the best first."""
-    name = known_name(model)
-    return next((kinds for starts, kinds in KINDS if name.startswith(starts)), ANY_KIND)
-
-
-def prices_of(model: str) -> Prices | None:
-    """The prices of an Ark model; None if it is not listed."""
-    return PRICES.get(known_name(model))

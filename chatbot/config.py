@@ -129,6 +129,7 @@ Secret = Annotated[SecretStr, _read(values.storable)]
 DAY = 24 * 3600
 MOST_YUAN = 1e9
 MemoryKind = Annotated[Literal["auto", "context", "responses", "chat"], _read(_lower)]
+Thinking = Annotated[Literal["off", "on", "low", "medium", "high"], _read(_lower)]
 Registration = Annotated[Literal["auto", "open", "invite", "closed"], _read(_lower)]
 
 
@@ -153,7 +154,12 @@ class Settings(BaseSettings):
     ark_base_url: Annotated[str, _read(values.base_url)] = Field(
         "https://ark.cn-beijing.volces.com/api/v3", description="Ark or an OpenAI-compatible server"
     )
-    ark_model: Line = Field("", description="Model id, or endpoint (ep-…=model id)")
+    ark_model: Annotated[str, _read(values.model_names)] = Field(
+        "", description="Model ids or endpoints (ep-…=model id), separated by commas"
+    )
+    models_file: Line = Field(
+        str(ROOT / "data" / "models.yaml"), description="What the app knows about models"
+    )
     ark_memory: MemoryKind = Field("auto", description="How the model remembers a conversation")
     ark_context_ttl: Whole = Field(
         3600, ge=3600, le=604800, description="Seconds an idle Ark context lives"
@@ -169,6 +175,19 @@ class Settings(BaseSettings):
         20_000, ge=1, le=200_000, description="Longest message, characters"
     )
     max_output_tokens: Whole = Field(4096, ge=1, le=65536, description="Longest reply, tokens")
+    thinking: Thinking = Field("off", description="Whether models think, if users choose nothing")
+    web_search: Truth = Field(True, description="Whether users may let models search the web")
+    max_temperature: Number = Field(
+        2, ge=0, le=2, description="Highest temperature that users may choose"
+    )
+    max_instruction_chars: Whole = Field(
+        2000, ge=0, le=10_000, description="Longest own instructions for a session; 0 for none"
+    )
+    max_files: Whole = Field(
+        4, ge=0, le=20, description="Pictures and PDF files in one message; 0 for none"
+    )
+    max_file_mb: Whole = Field(20, ge=1, le=50, description="Largest picture or PDF, megabytes")
+    max_pdf_pages: Whole = Field(30, ge=1, le=500, description="Longest PDF, pages")
 
     first_token_seconds: Number = Field(
         60, gt=0, le=DAY, description="Longest wait for the first token"
@@ -223,6 +242,9 @@ class Settings(BaseSettings):
         ge=0,
         le=MOST_YUAN,
         description="Yuan per million cached tokens and hour; default by model",
+    )
+    price_search: Number | None = Field(
+        None, ge=0, le=MOST_YUAN, description="Yuan per thousand web searches; default 4"
     )
 
     database_url: Annotated[str, _read(values.database_url)] = Field(
@@ -304,6 +326,12 @@ class Settings(BaseSettings):
         if self.ark_api_key is not None and not self.ark_model:
             raise ValueError(
                 "ARK_MODEL is needed with ARK_API_KEY, such as doubao-seed-2-1-lite-260915"
+            )
+        prices = (self.price_input, self.price_cached, self.price_output)
+        if "," in self.ark_model and prices != (None, None, None):
+            raise ValueError(
+                "PRICE_INPUT, PRICE_CACHED and PRICE_OUTPUT hold for one model, and ARK_MODEL "
+                "names several: set the prices in data/models.yaml"
             )
         return self
 

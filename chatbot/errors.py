@@ -8,6 +8,9 @@
     │   ├── BadName
     │   │   └── MixedScripts
     │   ├── BadPassword
+    │   ├── TooManyAttachments
+    │   ├── FileNotRead
+    │   ├── FileTooLarge
     │   └── BodyTooLarge
     ├── NoSuchAddress
     ├── UnknownHost
@@ -22,6 +25,7 @@
     ├── InvitationRefused
     ├── TooManyAttempts
     ├── ConversationNotFound
+    ├── AttachmentNotFound
     ├── TurnRunning
     ├── ChangedElsewhere
     ├── TooManyTurns
@@ -53,6 +57,8 @@
         ├── NotSupported
         ├── BadRequest
         │   └── FieldRefused
+        ├── PicturesNotRead
+        ├── PictureRefused
         ├── PromptTooLong
         ├── Moderated
         ├── RateLimited
@@ -251,6 +257,36 @@ class ConversationNotFound(ChatbotError):
     code = "conversation_not_found"
     sentence = "This session does not exist any more."
     status = 404
+
+
+class AttachmentNotFound(ChatbotError):
+    """The file does not exist, was deleted, or belongs to somebody else."""
+
+    code = "attachment_not_found"
+    sentence = "A picture or file of this message is not here any more. Add it again."
+    status = 404
+
+
+class TooManyAttachments(BadInput):
+    """More files than one message may have."""
+
+    code = "too_many_attachments"
+    sentence = "A message can have {limit} pictures or files at most."
+
+
+class FileNotRead(BadInput):
+    """The file is not a picture or PDF that can be read, whatever its name says."""
+
+    code = "file_not_read"
+    sentence = "This file cannot be read as a picture or a PDF."
+
+
+class FileTooLarge(BadInput):
+    """The file has too many bytes, pixels or pages."""
+
+    code = "file_too_large"
+    sentence = "This file is too large: at most {megabytes} MB and {pages} pages are allowed."
+    status = 413
 
 
 class TurnRunning(ChatbotError):
@@ -580,6 +616,24 @@ class FieldRefused(BadRequest):
     at_most: int | None = None
     by_model = False
     """Whether the model itself lacks the field, also without an earlier response."""
+
+
+class PicturesNotRead(ArkError):
+    """The model reads no pictures or files (400)."""
+
+    code = "pictures_not_read"
+    sentence = (
+        "The model {model} cannot read pictures. Choose another model, or ask without a picture."
+    )
+    applied = False
+
+
+class PictureRefused(ArkError):
+    """The model service cannot read a picture or file of the question (400)."""
+
+    code = "picture_refused"
+    sentence = "The model service could not read a picture or file. Try another one."
+    applied = False
 
 
 class PromptTooLong(ArkError):

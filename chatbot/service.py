@@ -6,13 +6,20 @@ takes the user; a conversation of another user is not found.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from chatbot.characters import storable
-from chatbot.errors import ConversationNotFound, EmptyMessage, MessageTooLong
+from chatbot.errors import (
+    ConversationNotFound,
+    EmptyMessage,
+    MessageTooLong,
+    TooManyAttachments,
+)
 from chatbot.searching import Searches
-from chatbot.storage import conversations, erase, messages, turns
+from chatbot.storage import attachments, conversations, erase, messages, turns
+from chatbot.storage.attachments import Stored
 from chatbot.storage.conversations import Listed, Totalled
 from chatbot.storage.database import Storage
 from chatbot.storage.search import conversations as search_words
@@ -21,7 +28,7 @@ from chatbot.storage.tables import State
 from chatbot.storage.turn_values import Continue, Edit, Regenerate, Send, TurnRequest
 from chatbot.turns.purse import Purse
 from chatbot.turns.runner import Runner
-from chatbot.views import Entry, Snapshot, StartedReply, Thread, Totals
+from chatbot.views import Attached, Chosen, Entry, Snapshot, StartedReply, Thread, Totals
 
 LIST_LIMIT = 100
 TITLE_CHARS = 120
@@ -45,12 +52,19 @@ class ChatService:
     """The conversations of all users; every method works for one user, `user_id`."""
 
     def __init__(
-        self, storage: Storage, runner: Runner, purse: Purse, *, max_input_chars: int
+        self,
+        storage: Storage,
+        runner: Runner,
+        purse: Purse,
+        *,
+        max_input_chars: int,
+        max_files: int = 4,
     ) -> None:
         self._storage = storage
         self._runner = runner
         self._purse = purse
         self._max_input_chars = max_input_chars
+        self._max_files = max_files
         self._searches = Searches()
 
     async def list_conversations(
@@ -94,7 +108,7 @@ class ChatService:
     async def open(self, user_id: int, conversation_id: str, window: int) -> Thread:
         """The newest `window` messages. Raises `ConversationNotFound`."""
         look = self._storage.read_inline if window <= SHORT_WINDOW else self._storage.read
-        return await look(_open, self._purse, user_id, conversation_id, window)
+        return await look(_open, self._purse, self._runner, user_id, conversation_id, window)
 
     async def rename(self, user_id: int, conversation_id: str, title: str) -> None:
         """Set the title of the conversation; an empty title is ignored."""
@@ -113,13 +127,26 @@ class ChatService:
         self._runner.forget(refs)
         await self._storage.empty_log()
 
-    async def send(self, user_id: int, conversation_id: str, text: str) -> StartedReply:
-        """Store the question and start the reply, which runs in the background.
+    async def choose(self, user_id: int, conversation_id: str, changes: dict[str, Any]) -> Chosen:
+        """Change what the user chose for a conversation; returns what holds from the next question
+        on. New sessions begin with the same model, thinking and search."""
+        stored = await self._storage.write(conversations.choose, user_id, conversation_id, changes)
+        return self._runner.chosen(stored)
+
+    async def send(
+        self, user_id: int, conversation_id: str, text: str, files: Sequence[str] = ()
+    ) -> StartedReply:
+        """Store the question with files uploaded before, and start the reply, which runs in the
+        background.
 
         Raises `EmptyMessage`, `MessageTooLong`, `ConversationNotFound`, `TurnRunning`,
-        `TooManyTurns`, `StorageUnavailable`; nothing is stored then.
+        `TooManyTurns`, `TooManyAttachments`, `AttachmentNotFound`, `PicturesNotRead`,
+        `StorageUnavailable`; nothing is stored then.
         """
-        return await self._start(user_id, conversation_id, Send(self._checked(text)))
+        if len(files) > self._max_files:
+            raise TooManyAttachments(limit=self._max_files)
+        text = self._checked(text, may_be_empty=bool(files))
+        return await self._start(user_id, conversation_id, Send(text, tuple(files)))
 
     async def edit(
         self, user_id: int, conversation_id: str, question_id: int, text: str
@@ -131,6 +158,25 @@ class ChatService:
     async def regenerate(self, user_id: int, conversation_id: str, reply_id: int) -> StartedReply:
         """Answer the newest question again; the old reply is kept as a version."""
         return await self._start(user_id, conversation_id, Regenerate(reply_id))
+
+    async def answer_otherwise(
+        self, user_id: int, conversation_id: str, reply_id: int, changes: dict[str, Any]
+    ) -> StartedReply:
+        """Change what the user chose, then answer the newest question again."""
+        await self.choose(user_id, conversation_id, changes)
+        return await self.regenerate(user_id, conversation_id, reply_id)
+
+    async def attach(self, user_id: int, conversation_id: str, file: Stored) -> Attached:
+        """Store a file that waits to be sent."""
+        return await self._storage.write(attachments.add, user_id, conversation_id, file)
+
+    async def detach(self, user_id: int, attachment_id: str) -> None:
+        """Delete a file that waits to be sent."""
+        await self._storage.write(attachments.remove, user_id, attachment_id)
+
+    async def attachment(self, user_id: int, attachment_id: str) -> Stored:
+        """A file with its content. Raises `AttachmentNotFound` unless it belongs to the user."""
+        return await self._storage.read(attachments.content, user_id, attachment_id)
 
     async def go_on(self, user_id: int, conversation_id: str, reply_id: int) -> StartedReply:
         """Continue the newest reply, which ended early."""
@@ -200,19 +246,21 @@ class ChatService:
             yield Snapshot(running.content, running.thought, running.notes, False)
             await asyncio.sleep(STORED_FRAME_SECONDS)
 
-    def _checked(self, text: str) -> str:
+    def _checked(self, text: str, *, may_be_empty: bool = False) -> str:
         text = storable(text).strip()
-        if not text:
+        if not (text or may_be_empty):
             raise EmptyMessage()
         if len(text) > self._max_input_chars:
             raise MessageTooLong(length=len(text), limit=self._max_input_chars)
         return text
 
 
-def _open(purse: Purse, user_id: int, conversation_id: str, window: int) -> Thread:
+def _open(purse: Purse, runner: Runner, user_id: int, conversation_id: str, window: int) -> Thread:
     found = conversations.totalled(user_id, conversation_id)
     branch = messages.shown_branch(found.head_id, window + 1)
     shown = branch[-window:]
+    if found.has_files:
+        shown = messages.with_files(shown)
     # While a reply streams, no other version can be chosen.
     choosable = shown and found.has_versions and shown[-1].state != State.STREAMING
     return Thread(
@@ -223,6 +271,7 @@ def _open(purse: Purse, user_id: int, conversation_id: str, window: int) -> Thre
             found.prompt, found.cached, found.completion, found.micro_yuan, found.saved_micro_yuan
         ),
         purse.today(user_id),
+        runner.chosen(found.options),
         messages.versions(found.id, shown) if choosable else [],
     )
 

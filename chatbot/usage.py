@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Tokens of one or more calls, never negative. `prompt` includes `cached`, `completion`
-    includes `reasoning`."""
+    """Tokens and web searches of one or more calls, never negative. `prompt` includes `cached`,
+    `completion` includes `reasoning`."""
 
     prompt: int = 0
     cached: int = 0
     completion: int = 0
     reasoning: int = 0
+    searches: int = 0
 
     @property
     def total(self) -> int:
@@ -25,17 +26,19 @@ class Used:
             self.cached + other.cached,
             self.completion + other.completion,
             self.reasoning + other.reasoning,
+            self.searches + other.searches,
         )
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a turn uses or reserves: tokens, and millionths of a yuan."""
+    """What a turn uses or reserves: tokens, web searches, and millionths of a yuan."""
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    searches: int = 0
     micro_yuan: int = 0
     saved_micro_yuan: int = 0
 

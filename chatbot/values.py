@@ -12,6 +12,7 @@ KEY = re.compile(r"[\x21-\x7e]+")
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 NAMED = re.compile(r"([a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 POLICY_SOURCES = re.compile(r"[\x20-\x7e]+")
+LONGEST_MODEL_NAME = 120
 CALLS = re.compile(r"/(chat/completions|completions|responses|context/\w+|models|embeddings)$")
 ARK_HOST = re.compile(r"(^|\.)ark[\w-]*\.[\w.-]*(volces|bytepluses)\.com$")
 ARK_PATH = re.compile(r"/api(/\w+)?/v\d+$")
@@ -42,6 +43,18 @@ def one_line(text: str) -> str:
     if "\n" in storable(text) or "\r" in text:
         raise ValueError("must be one line")
     return text
+
+
+def model_names(text: str) -> str:
+    """Names of models, separated by commas; one of them as `endpoint=model` if that is known."""
+    names = [name.strip() for name in one_line(clean(text)).split(",") if name.strip()]
+    for name in names:
+        endpoint, named, model = (part.strip() for part in name.partition("="))
+        if not endpoint or (named and not model) or len(name) > LONGEST_MODEL_NAME:
+            raise ValueError(
+                "must be model ids, or endpoints as ep-…=model id, separated by commas"
+            )
+    return ", ".join(names)
 
 
 def key(text: str) -> str:

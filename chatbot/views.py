@@ -17,6 +17,29 @@ class Entry:
     """The kind of memory its last turn used; empty before the first."""
 
 
+class Source(NamedTuple):
+    """A page of the web that an answer names. `url` is http or https; the others may be empty."""
+
+    url: str
+    title: str
+    site: str
+    date: str
+
+
+class Attached(NamedTuple):
+    """A picture or a PDF of a message, as the page shows it."""
+
+    id: str
+    kind: str
+    """`image` or `pdf`."""
+    name: str
+    width: int
+    height: int
+    pages: int
+    size: int
+    """Bytes."""
+
+
 class Shown(NamedTuple):
     """A message as the page shows it.
 
@@ -39,6 +62,10 @@ class Shown(NamedTuple):
     micro_yuan: int | None
     first_token_ms: int | None
     model: str
+    thought_ms: int | None = None
+    searches: int | None = None
+    sources: tuple[Source, ...] = ()
+    files: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +107,43 @@ class Today:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A model that a user can choose, and what goes with it."""
+
+    name: str
+    label: str
+    """In English; empty for an endpoint whose model is unknown."""
+    label_zh: str
+    thinking: tuple[str, ...]
+    """The choices of thinking: `off`, `on`, and efforts; one means that there is no choice."""
+    search: bool
+    """Whether it can search the web."""
+    inputs: tuple[str, ...]
+    """What it reads besides text: `image`, `pdf`."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What holds for a session: its user's choices within the owner's limits."""
+
+    model: str
+    thinking: str
+    search: bool
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int
+    instructions: str
+    choices: tuple[Choice, ...]
+    """The models that can be chosen now."""
+    most_tokens: int
+    """The longest reply that can be chosen."""
+    max_temperature: float
+    max_instructions: int
+    """Most characters of own instructions; 0 if there can be none."""
+    default_thinking: str
+
+
+@dataclass(frozen=True)
 class Thread:
     """The shown part of the visible branch of a conversation, oldest message first."""
 
@@ -89,6 +153,7 @@ class Thread:
     totals: Totals
     today: Today
     """What the user has used today, in all conversations."""
+    chosen: Chosen
     versions: list[Versions]
     """The shown messages that have other versions, oldest first; empty while a reply streams."""
 
@@ -117,6 +182,8 @@ class Snapshot:
     thought: str
     notes: tuple[str, ...]
     done: bool
+    search: str | None = None
+    """What the model searches the web for now: empty if unknown, None if it does not search."""
 
 
 @dataclass(frozen=True)

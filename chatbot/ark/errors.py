@@ -30,6 +30,8 @@ from chatbot.errors import (
     ModelNotOpen,
     Moderated,
     NotSupported,
+    PictureRefused,
+    PicturesNotRead,
     PlanKey,
     PromptTooLong,
     QuotaUsedUp,
@@ -55,6 +57,10 @@ BY_CODE: dict[str, type[ArkError]] = {
     "InvalidEndpointOrModel.ModelIDAccessDisabled": EndpointNeeded,
     "ModelNotOpen": ModelNotOpen,
     "ToolNotOpen": ToolNotOpen,
+    "InvalidParameter.UnsupportedImageFormat": PictureRefused,
+    "InvalidParameter.OversizeImage": PictureRefused,
+    "InvalidArgumentError.InvalidImageDetail": FieldRefused,
+    "InvalidArgumentError.InvalidPixelLimit": PictureRefused,
     "UnsupportedModel": NotSupported,
     "ContentSecurityDetectionError": ArkUnavailable,
     "SetLimitExceeded": LimitReached,
@@ -73,15 +79,18 @@ BY_START: dict[str, type[ArkError]] = {
     "OutofContext": PromptTooLong,
     "InvalidEndpointOrModel.": ModelNotFound,
     "InvalidEndpoint.": EndpointClosed,
+    "InvalidImageURL.": PictureRefused,
 }
 LOST_PARAMS = ("context_id", "previous_response_id")
 SENT: dict[Api, tuple[str, ...]] = {
     "create": (),
-    "context": ("max_tokens", "stream_options"),
-    # The last four may be part of the chain that is continued.
-    "responses": ("thinking", "expire_at", "max_output_tokens", "caching", "instructions",
-                  "text", "tools"),
-    "chat": ("thinking", "max_completion_tokens", "max_tokens", "stream_options"),
+    "context": ("max_tokens", "stream_options", "temperature", "top_p"),
+    # `caching`, `instructions` and `text` may be part of the chain that is continued.
+    "responses": ("thinking", "reasoning", "expire_at", "max_output_tokens", "caching",
+                  "instructions", "text", "tools", "max_tool_calls", "temperature", "top_p",
+                  "detail"),
+    "chat": ("thinking", "reasoning_effort", "max_completion_tokens", "max_tokens",
+             "stream_options", "temperature", "top_p", "detail"),
     "delete": (),
 }  # fmt: skip
 """Fields that a request can omit, or send with a smaller number."""
@@ -94,6 +103,9 @@ NAMED_IN_MESSAGE = re.compile(
 )
 AT_MOST = re.compile(r"(?:<=|at most|less than or equal to|maximum(?: of| is)?) ?(\d{1,9})\b")
 LACKED = re.compile(r"unknown field|not supported|unsupported|does not support", re.IGNORECASE)
+TEXT_ONLY = re.compile(
+    r"only support text input|not support image|image input is not supported", re.IGNORECASE
+)
 TOO_LONG = re.compile(
     r"exceed max message tokens|maximum context length|context (?:size|length|window) ",
     re.IGNORECASE,
@@ -244,6 +256,8 @@ def _not_found(refusal: Refusal, api: Api) -> type[ArkError]:
 def _bad_request(refusal: Refusal, api: Api) -> type[ArkError]:
     if refusal.param in LOST_PARAMS:
         return ContextLost
+    if TEXT_ONLY.search(refusal.message):
+        return PicturesNotRead
     if api != "chat" and refusal.param == "model":
         return NotSupported
     if TOO_LONG.search(refusal.message):
@@ -257,6 +271,8 @@ def _bad_request(refusal: Refusal, api: Api) -> type[ArkError]:
 
 def _field(refusal: Refusal, api: Api) -> str:
     """The refused field if it can be left out; "" if it cannot or is not named."""
+    if refusal.code == "InvalidArgumentError.InvalidImageDetail":
+        return "detail"
     field = refusal.param.partition(".")[0]
     if not field and (named := NAMED_IN_MESSAGE.search(refusal.message)):
         field = next(filter(None, named.groups()), "").lower()

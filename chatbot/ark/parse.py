@@ -8,11 +8,16 @@ from typing import Any
 
 from chatbot.ark.chunks import Chunk, Tokens, counted
 from chatbot.ark.errors import Refusal, plain
+from chatbot.sources import merged, source
+from chatbot.views import Source
 
 Event = dict[str, Any]
 ODD = (AttributeError, KeyError, TypeError, ValueError)
 """Exceptions for an answer of unexpected shape."""
 REF_CHARS = 200
+MOST_SEARCHES = 1_000
+"""No reply has more web searches; a larger number is a server's mistake."""
+LONGEST_QUERY = 200
 
 
 def told_error(event: Event) -> Refusal | None:
@@ -51,6 +56,12 @@ def response_chunk(event: Event) -> Chunk:
             return Chunk(text=_text(event.get("delta")))
         case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
             return Chunk(thought=_text(event.get("delta")))
+        case "response.output_text.annotation.added":
+            return Chunk(sources=_sources([event.get("annotation")]))
+        case "response.web_search_call.in_progress" | "response.web_search_call.searching":
+            return Chunk(search="")
+        case "response.output_item.done":
+            return Chunk(search=_query(event.get("item")))
         case "response.created":
             return Chunk(ref=read_ref((event.get("response") or {}).get("id")))
         case "response.completed" | "response.incomplete" as type:
@@ -58,7 +69,9 @@ def response_chunk(event: Event) -> Chunk:
         case None if event.get("status") in ("completed", "incomplete"):
             # The whole response in one piece, although a stream was requested.
             end, said = _end(event, event["status"]), output_of(event)
-            return Chunk(said.text, said.thought, end.finish, end.tokens, end.ref)
+            return Chunk(
+                said.text, said.thought, end.finish, end.tokens, end.ref, sources=end.sources
+            )
     return Chunk()
 
 
@@ -90,6 +103,7 @@ def read_usage(usage: Any) -> Tokens | None:
 
     prompt = count(usage, "prompt_tokens", "input_tokens")
     completion = count(usage, "completion_tokens", "output_tokens")
+    tools = usage.get("tool_usage")
     given = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
     made = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
     return Tokens(
@@ -97,6 +111,7 @@ def read_usage(usage: Any) -> Tokens | None:
         cached=min(count(given, "cached_tokens") or 0, prompt or 0),
         completion=completion,
         reasoning=min(count(made, "reasoning_tokens") or 0, completion or 0),
+        searches=min(count(tools, "web_search") or 0, MOST_SEARCHES),
     )
 
 
@@ -107,13 +122,41 @@ def read_ref(value: Any) -> str:
 
 
 def _end(response: dict[str, Any], status: str) -> Chunk:
-    tokens = read_usage(response.get("usage"))
+    tokens, sources = read_usage(response.get("usage")), _cited(response)
     if status == "completed":
-        return Chunk(finish="stop", tokens=tokens, ref=read_ref(response.get("id")))
+        ref = read_ref(response.get("id"))
+        return Chunk(finish="stop", tokens=tokens, ref=ref, sources=sources)
     # The reason is `length`, or `max_output_tokens` as at OpenAI.
     filtered = "content_filter" in str(response.get("incomplete_details"))
     # Ark stores it, but maybe not with the text that was shown: do not continue from it.
-    return Chunk(finish="content_filter" if filtered else "length", tokens=tokens)
+    finish = "content_filter" if filtered else "length"
+    return Chunk(finish=finish, tokens=tokens, sources=sources)
+
+
+def _cited(response: dict[str, Any]) -> tuple[Source, ...]:
+    """The sources in a final response; they may be there, in events of the stream, or in both."""
+    annotations: list[Any] = []
+    for item in _list(response.get("output")):
+        for part in _list(item.get("content")) if isinstance(item, dict) else []:
+            annotations += _list(part.get("annotations")) if isinstance(part, dict) else []
+    return _sources(annotations)
+
+
+def _sources(annotations: list[Any]) -> tuple[Source, ...]:
+    return merged(filter(None, map(source, annotations)))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _query(item: Any) -> str | None:
+    """What was searched for, if this item is a search; it is known only after the search."""
+    if not isinstance(item, dict) or item.get("type") != "web_search_call":
+        return None
+    action = item.get("action")
+    told = action.get("query") if isinstance(action, dict) else None
+    return " ".join(told.split())[:LONGEST_QUERY] if isinstance(told, str) else ""
 
 
 def _finish(value: Any) -> str:

@@ -6,6 +6,12 @@ import re
 PER_MESSAGE = 8
 """The most tokens of the role and the separators of one message."""
 
+MOST_OF_PICTURE = 1_600
+PER_PICTURE = 128
+PER_PAGE = 2_000
+"""Tokens of a page of a PDF. Ark does not document how it counts them: a page as a picture, with
+its text."""
+
 LONGEST_KEPT = 8_000
 """Longest text, in characters, whose estimate is cached."""
 
@@ -76,6 +82,15 @@ def estimate_tokens(text: str) -> int:
     characters and English words, and for lower-case letters, two per token.
     """
     return _kept(text) if len(text) <= LONGEST_KEPT else _estimate(text)
+
+
+def estimate_picture(width: int, height: int) -> int:
+    """The most prompt tokens of a picture of this size that is sent with the detail `high`.
+
+    Ark scales it to 2.26 million pixels and counts one token for 1,764 of them
+    (docs/82379/1362931), with a fifth more because it rounds each side to whole pieces.
+    """
+    return min(width * height // 1470, MOST_OF_PICTURE) + PER_PICTURE
 
 
 def _estimate(text: str) -> int:

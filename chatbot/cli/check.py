@@ -2,20 +2,25 @@
 
 import asyncio
 from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import httpx
 import typer
 
-from chatbot.ark.chunks import Chunk, MemorySaved, PromptMessage, Tokens
+from chatbot.ark.chunks import CallOptions, Chunk, MemorySaved, PromptMessage, Tokens
 from chatbot.ark.client import ArkClient
-from chatbot.ark.memory import MemoryRequest, memories_for
+from chatbot.ark.memory import Learned, MemoryRequest, memories_for
+from chatbot.ark.memory.learned import Capability
 from chatbot.ark.reach import unreachable
 from chatbot.budget import UNKNOWN_PRICES, prices_are_known
-from chatbot.catalog import READ_ON, prices_of
+from chatbot.catalog import Model
 from chatbot.cli.services import AsJson, answer, at_database
+from chatbot.clock import now
 from chatbot.config import Settings
 from chatbot.errors import AddressUnknown, ArkError, BadSettings, CertificateRefused
+from chatbot.model_file import configured_models, read_models
 from chatbot.storage.upkeep import pending_migrations
 
 SECONDS = 15
@@ -80,12 +85,19 @@ def _database(settings: Settings) -> Finding:
 def _prices(settings: Settings) -> list[Finding]:
     if settings.ark_api_key is None:
         return []
-    told = UNKNOWN_PRICES.format(model=settings.ark_model)
-    if prices_of(settings.ark_model) is not None:
-        told = f"Known for {settings.ark_model}, as listed on {READ_ON}."
-    elif prices_are_known(settings, settings.ark_model):
-        told = "As set by PRICE_INPUT, PRICE_CACHED and PRICE_OUTPUT."
-    return [Finding("prices", True, told)]
+    read_on = read_models(Path(settings.models_file)).prices_read
+    return [
+        Finding("prices", True, _price(settings, model, read_on))
+        for model in configured_models(settings).all
+    ]
+
+
+def _price(settings: Settings, model: Model, read_on: date) -> str:
+    if model.prices is not None:
+        return f"Known for {model.name}, as listed on {read_on}."
+    if prices_are_known(settings, model):
+        return "As set by PRICE_INPUT, PRICE_CACHED and PRICE_OUTPUT."
+    return UNKNOWN_PRICES.format(model=model.name)
 
 
 def _ark(settings: Settings, call: bool) -> list[Finding]:
@@ -96,10 +108,11 @@ def _ark(settings: Settings, call: bool) -> list[Finding]:
     found = _models(settings, key)
     if not call or not (found.ok or found.told == _nowhere(settings)):
         return [found]
-    answer = asyncio.run(_answer(settings, key))
-    if not found.ok and answer.ok:
+    models = configured_models(settings)
+    answers = [asyncio.run(_answer(settings, key, model)) for model in models.all]
+    if not found.ok and any(one.ok for one in answers):
         found = Finding("ark", True, "Reached; it has no list of models.")
-    return [found, answer]
+    return [found, *answers]
 
 
 def _models(settings: Settings, key: str) -> Finding:
@@ -129,7 +142,7 @@ def _nowhere(settings: Settings) -> str:
     )
 
 
-async def _answer(settings: Settings, key: str) -> Finding:
+async def _answer(settings: Settings, key: str, asked: Model) -> Finding:
     """Call the model as a conversation does: with the configured kind of memory, and without the
     fields that it refuses."""
 
@@ -142,18 +155,25 @@ async def _answer(settings: Settings, key: str) -> Finding:
         first_token_seconds=settings.first_token_seconds,
         idle_seconds=settings.idle_seconds,
     )
-    model = settings.ark_model
-    memories = memories_for(settings.ark_memory, model, client, settings.ark_context_ttl)
+    model = asked.name
+
+    async def forgotten(_: Capability) -> None:
+        """Nothing is stored: the app learns for itself."""
+
+    learned = Learned([], forgotten, now)
+    memories = memories_for(
+        settings.ark_memory, client, settings.ark_context_ttl, lambda _: asked.kinds, learned
+    )
     ask = MemoryRequest(
         model=model,
         system=settings.system_prompt,
-        question="1",
+        question=PromptMessage("user", "1"),
         ref=None,
         held_tokens=0,
         load_history=nothing,
         begun=(),
         history_tokens=settings.history_tokens,
-        max_tokens=FEW_TOKENS,
+        options=CallOptions(FEW_TOKENS, thinking=asked.thinks("off")),
     )
     kind, stored, thought = "", set(), False
     try:

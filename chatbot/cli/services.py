@@ -24,6 +24,7 @@ from chatbot.accounts import Accounts
 from chatbot.admin import Admin
 from chatbot.budget import Budget
 from chatbot.config import Settings
+from chatbot.model_file import configured_models
 from chatbot.storage.database import Storage, open_storage
 from chatbot.storage.place import shown
 
@@ -84,7 +85,8 @@ def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
                 bcrypt_cost=settings.bcrypt_cost,
             )
             try:
-                admin = Admin(storage, accounts, Budget.of(settings, settings.ark_model))
+                models = configured_models(settings)
+                admin = Admin(storage, accounts, Budget.of(settings, models), models)
                 return await work(Services(settings, storage, admin))
             finally:
                 await accounts.close()

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from peewee import JOIN, SQL, fn
 
 from chatbot.errors import ConversationNotFound
+from chatbot.options import Options
 from chatbot.storage.current import is_sqlite, now
 from chatbot.storage.leases import ENDED, STREAMING, lease_runs, leases
 from chatbot.storage.prepared import prepared
-from chatbot.storage.tables import Conversation, Message, Turn, User
+from chatbot.storage.tables import Attachment, Conversation, Message, Turn, User
 
 
 class Listed(NamedTuple):
@@ -44,6 +45,10 @@ class Totalled(NamedTuple):
     saved_micro_yuan: int
     has_versions: bool
     """Whether the conversation has more than one branch."""
+    options: str
+    """What the user chose for it (`options.py`)."""
+    has_files: bool
+    """Whether any of its messages has a picture or file."""
 
 
 def find(user_id: int, conversation_id: str | uuid.UUID | None) -> Any:
@@ -92,7 +97,8 @@ def start(user_id: int) -> str:
         Conversation.user == user_id, Conversation.head_id.is_null(), Conversation.title == ""
     )
     if unused is None:
-        return str(Conversation.create(user=user_id).id)
+        user: Any = User.get_by_id(user_id)
+        return str(Conversation.create(user=user_id, options=user.options).id)
     change(unused.id, updated_at=now())
     return str(unused.id)
 
@@ -100,6 +106,16 @@ def start(user_id: int) -> str:
 def rename(user_id: int, conversation_id: str, title: str) -> None:
     """Set a new title. Raises `ConversationNotFound`."""
     change(find(user_id, conversation_id).id, title=title)
+
+
+def choose(user_id: int, conversation_id: str, changes: dict[str, Any]) -> str:
+    """Change what the user chose for a conversation, and for new ones; returns what is stored now.
+    Raises `ConversationNotFound`."""
+    conversation = hold(user_id, conversation_id)
+    options = Options.read(conversation.options).changed(changes)
+    change(conversation.id, options=options.stored())
+    User.update(options=options.for_new_sessions().stored()).where(User.id == user_id).execute()
+    return options.stored()
 
 
 def change(conversation_id: uuid.UUID, **values: Any) -> None:
@@ -165,6 +181,9 @@ def _totalled(conversation_id: Any, user_id: Any, after: Any, until: Any) -> Any
     # Every message but the first has a parent. Fewer distinct parents mean branches.
     spare = fn.COUNT(Message.id) - fn.COUNT(fn.DISTINCT(Message.parent))
     branches = Message.select(spare > 1).where(Message.conversation == Conversation.id)
+    files = Attachment.select(SQL("1")).where(
+        Attachment.conversation == Conversation.id, Attachment.message.is_null(False)
+    )
     sums = (
         fn.COALESCE(fn.SUM(column), 0)
         for column in (
@@ -182,6 +201,8 @@ def _totalled(conversation_id: Any, user_id: Any, after: Any, until: Any) -> Any
             Conversation.head_id,
             *sums,
             branches.alias("has_versions"),
+            Conversation.options,
+            fn.EXISTS(files).alias("has_files"),
         )
         .join(Turn, JOIN.LEFT_OUTER, on=(Turn.conversation == Conversation.id) & ENDED)
         .where(Conversation.id == conversation_id, Conversation.user == user_id)

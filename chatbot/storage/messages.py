@@ -10,8 +10,9 @@ from uuid import UUID
 
 from peewee import JOIN, SQL, fn
 
+from chatbot import sources
 from chatbot.errors import ChangedElsewhere, ConversationNotFound, TurnRunning
-from chatbot.storage import conversations
+from chatbot.storage import attachments, conversations
 from chatbot.storage.current import now
 from chatbot.storage.fields import is_id
 from chatbot.storage.leases import STREAMING, lease_runs, leases
@@ -26,7 +27,10 @@ moderated text Ark would refuse every later request."""
 
 def add(conversation_id: UUID, parent: Any, role: Role, content: str = "") -> Any:
     """Store a new message after `parent`; returns it."""
-    values = {"role": role, "content": content, "thought": "", "notes": "", "created_at": now()}
+    values = {
+        "role": role, "content": content, "thought": "", "notes": "", "sources": "",
+        "created_at": now(),
+    }  # fmt: skip
     parent_id = parent.id if parent else None
     message_id = _add(conversation_id, parent_id, **values)
     return Message(id=message_id, conversation=conversation_id, parent=parent, **values)
@@ -78,6 +82,7 @@ def shown_branch(head_id: int | None, limit: int) -> list[Shown]:
 class Told(NamedTuple):
     """A message as a model gets it."""
 
+    id: int
     role: str
     content: str
 
@@ -87,12 +92,21 @@ def remembered(before_id: int | None, limit: int) -> list[Told]:
     rows = [] if before_id is None else sorted(_told_branch(before_id, limit), key=_by_turn)
     forgotten = {message_id for message_id, _, _, state, _ in rows if state in FORGOTTEN}
     # A message with several turns has several rows: keep one.
-    each = {row[0]: Told(row[1], row[2]) for row in rows}
+    each = {row[0]: Told(*row[:3]) for row in rows}
     kept = []
     for (_, question), (reply_id, reply) in pairwise(each.items()):
         if reply.role == Role.ASSISTANT and reply.content and reply_id not in forgotten:
             kept += [question, reply]
     return kept
+
+
+def with_files(shown: list[Shown]) -> list[Shown]:
+    """These messages, each with its pictures and files. One query."""
+    files = attachments.of_messages(message.id for message in shown)
+    return [
+        message._replace(files=tuple(files[message.id])) if message.id in files else message
+        for message in shown
+    ]
 
 
 def versions(conversation_id: UUID, shown: list[Shown]) -> list[Versions]:
@@ -152,16 +166,17 @@ def _by_turn(row: tuple[Any, ...]) -> tuple[int, Any]:
 def _shown(rows: list[tuple[Any, ...]]) -> Shown:
     """Build one message from its rows: one row per turn, oldest first."""
     (
-        message_id, parent_id, role, content, thought, notes, created_at, state, error, *_,
-        first_token_ms, model, _started_at,
+        message_id, parent_id, role, content, thought, notes, created_at, found, thought_ms, state,
+        error, *_, first_token_ms, model, _started_at,
     ) = rows[-1]  # fmt: skip
-    ended = [row[9:13] for row in rows if row[7] not in (None, State.STREAMING)]
-    sums = [sum(numbers) for numbers in zip(*ended, strict=True)] or [None] * 4
-    prompt, cached, completion, micro_yuan = sums
+    ended = [row[11:16] for row in rows if row[9] not in (None, State.STREAMING)]
+    sums = [sum(numbers) for numbers in zip(*ended, strict=True)] or [None] * 5
+    prompt, cached, completion, micro_yuan, searches = sums
     return Shown(
         message_id, parent_id, role, content, thought, state or State.COMPLETE, error or "",
         tuple(notes.split()), created_at, prompt, cached,
-        completion, micro_yuan, first_token_ms, model or "",
+        completion, micro_yuan, first_token_ms, model or "", thought_ms, searches,
+        sources.read(found),
     )  # fmt: skip
 
 
@@ -222,8 +237,9 @@ def _branch(head_id: Any, limit: Any) -> Any:
 def _shown_branch(head_id: Any, limit: Any) -> Any:
     shown = Message.select(
         Message.id, Message.parent, Message.role, Message.content, Message.thought, Message.notes,
-        Message.created_at, Turn.state, Turn.error, Turn.prompt_tokens, Turn.cached_tokens,
-        Turn.completion_tokens, Turn.micro_yuan, Turn.first_token_ms, Turn.model, Turn.started_at,
+        Message.created_at, Message.sources, Message.thought_ms, Turn.state, Turn.error,
+        Turn.prompt_tokens, Turn.cached_tokens, Turn.completion_tokens, Turn.micro_yuan,
+        Turn.searches, Turn.first_token_ms, Turn.model, Turn.started_at,
     )  # fmt: skip
     return _with_turns(_on_branch(shown, head_id, limit))
 

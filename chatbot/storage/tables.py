@@ -10,6 +10,7 @@ from peewee import (
     AutoField,
     BigAutoField,
     BigIntegerField,
+    BlobField,
     BooleanField,
     CharField,
     ForeignKeyField,
@@ -66,6 +67,8 @@ class User(Table):
     network = CharField(max_length=64, default="")
     """Keyed hash of the network where the account was registered; empty if the user came with
     an invitation."""
+    options = TextField(default="")
+    """What the user chose last, for new sessions (`options.py`)."""
 
 
 class Login(Table):
@@ -124,7 +127,9 @@ class Conversation(Table):
     memory_tokens = IntegerField(null=True)
     """The most tokens that Ark can count for this memory."""
     prompt_hash = CharField(max_length=16, default="")
-    """Hash of the system prompt in this memory."""
+    """Hash of the system prompt in this memory, and of how the model thinks."""
+    options = TextField(default="")
+    """What the user chose for this session (`options.py`)."""
 
     class Meta:
         indexes = ((("user", "updated_at"), False),)
@@ -144,8 +149,12 @@ class Message(Table):
     content = TextField(default="")
     thought = TextField(default="")
     """The model's chain of thought, where it shows one."""
-    notes = CharField(max_length=80, default="")
+    notes = CharField(max_length=200, default="")
     """Codes of notes to show with it, such as `memory_rebuilt`, separated by spaces."""
+    sources = TextField(default="")
+    """Pages that the model found on the web, as a JSON list (`sources.py`)."""
+    thought_ms = IntegerField(null=True)
+    """How long the model thought before its answer began."""
     created_at = InstantField(default=now)
 
     class Meta:
@@ -175,7 +184,7 @@ class Turn(Table):
     model = CharField(max_length=120, default="")
     memory_kind = CharField(max_length=16, default="")
     prompt_hash = CharField(max_length=16, default="")
-    """Hash of the system prompt that the model got."""
+    """Hash of the system prompt that the model got, and of how it thinks."""
     state = CharField(max_length=16, default=State.STREAMING)
     stop_requested = BooleanField(default=False)
     worker = CharField(max_length=120, default="")
@@ -190,6 +199,7 @@ class Turn(Table):
     completion_tokens = IntegerField(default=0)
     reasoning_tokens = IntegerField(default=0)
     """Part of `completion_tokens`."""
+    searches = IntegerField(default=0)
     micro_yuan = IntegerField(default=0)
     """Cost in millionths of a yuan."""
     saved_micro_yuan = IntegerField(default=0)
@@ -222,10 +232,55 @@ Turn.add_index(
 Turn.add_index(Turn.index(Turn.started_at, where=Turn.error != "", name="turn_error"))
 
 
+class Attachment(Table):
+    """A picture or a PDF of a question; `message` is null until the question is sent."""
+
+    id = UUIDField(primary_key=True, default=uuid.uuid4)
+    user = ForeignKeyField(User, on_delete="CASCADE")
+    conversation = ForeignKeyField(Conversation, backref="attachments", on_delete="CASCADE")
+    message = ForeignKeyField(Message, null=True, backref="attachments", on_delete="CASCADE")
+    place = IntegerField(default=0)
+    """Its place among the attachments of the message, from 0."""
+    kind = CharField(max_length=16)
+    """`image` or `pdf`."""
+    name = CharField(max_length=200)
+    """The file's name in the user's browser."""
+    type = CharField(max_length=40)
+    """The MIME type of `data`."""
+    width = IntegerField(default=0)
+    height = IntegerField(default=0)
+    pages = IntegerField(default=0)
+    size = IntegerField(default=0)
+    """Bytes of `data`."""
+    data = BlobField()
+    created_at = InstantField(default=now)
+
+
+class Capability(Table):
+    """What one model was learned to refuse by one kind of memory; forgotten after a day."""
+
+    id = BigAutoField()
+    server = CharField(max_length=200)
+    model = CharField(max_length=120)
+    kind = CharField(max_length=16)
+    served = BooleanField(default=True)
+    """Whether the model has this kind of memory."""
+    refused = CharField(max_length=200, default="")
+    """Request fields that it refuses, separated by spaces."""
+    most_output = IntegerField(null=True)
+    """The largest limit of output tokens that it accepts; null for any."""
+    most_history = IntegerField(null=True)
+    """Most tokens of history that fit; null if unknown."""
+    learned_at = InstantField(default=now)
+
+    class Meta:
+        indexes = ((("server", "model", "kind"), True),)
+
+
 class Switch(Table):
     """A switch that an admin sets while the app runs, for all processes."""
 
-    name = CharField(max_length=40, primary_key=True)
+    name = CharField(max_length=160, primary_key=True)
     on = BooleanField()
 
 
@@ -237,5 +292,6 @@ class Secret(Table):
 
 
 TABLES: list[type[Model]] = [
-    User, Login, Invitation, Attempt, Conversation, Message, Turn, Switch, Secret,
+    User, Login, Invitation, Attempt, Conversation, Message, Turn, Attachment, Capability, Switch,
+    Secret,
 ]  # fmt: skip

@@ -9,14 +9,16 @@ from chatbot.storage.tables import State
 
 @dataclass(frozen=True)
 class Send:
-    """A new question at the end of the visible branch."""
+    """A new question at the end of the visible branch, with files that were uploaded before."""
 
     text: str
+    files: tuple[str, ...] = ()
+    """Ids of attachments."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A new version of an earlier question; the old branch is kept."""
+    """A new version of an earlier question, with the same files; the old branch is kept."""
 
     question_id: int
     text: str
@@ -47,7 +49,7 @@ class TurnOptions:
     model: str
     memory_kind: str
     prompt_hash: str
-    """Hash of the system prompt, which is part of a memory."""
+    """Hash of the system prompt and of how the model thinks, which are part of a memory."""
     worker: str
     """The process that runs it."""
     lease_seconds: float
@@ -64,10 +66,18 @@ class StartedTurn:
     before_id: int | None
     """The message before the question; None at the start of a conversation."""
     question: str
+    question_id: int
     reply_id: int
     prefix: str
     """The text of the reply so far, when it is continued."""
     prefix_thought: str
+    model: str
+    options: str
+    """What the user chose for the conversation, as stored."""
+    has_files: bool
+    """Whether any message of the conversation has a picture or file."""
+    changes_model: bool
+    """Whether another model has answered the turn before."""
     ref: str | None
     """Ark's memory id, if that memory equals the branch up to `before_id`."""
     held_tokens: int | None
@@ -101,6 +111,9 @@ class Outcome:
     thought: str
     error: str
     notes: str
+    sources: str
+    """Pages of the web, as stored (`sources.py`)."""
+    thought_ms: int | None
     model: str
     memory_kind: str
     ref: str | None

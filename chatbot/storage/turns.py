@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chatbot.errors import ChangedElsewhere, TooManyTurns, TurnRunning
-from chatbot.storage import conversations, messages
+from chatbot.storage import attachments, conversations, messages
 from chatbot.storage.current import now
 from chatbot.storage.leases import STREAMING, runs
 from chatbot.storage.prepared import prepared
@@ -41,21 +41,30 @@ IsGone = Callable[[str], bool]
 
 
 def start(
-    user_id: int, conversation_id: str, request: TurnRequest, options: TurnOptions, is_gone: IsGone
+    user_id: int,
+    conversation_id: str,
+    request: TurnRequest,
+    choose: Callable[[str], TurnOptions],
+    is_gone: IsGone,
 ) -> StartedTurn:
     """Store the question, an empty reply, and the turn. The turn locks the conversation.
 
-    Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`.
+    `choose` makes the turn's options of what the user chose for the conversation. Raises
+    `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`.
     """
     conversation = conversations.hold(user_id, conversation_id)
+    options = choose(conversation.options)
     _make_room(user_id, conversation.id, options.max_turns_per_user, is_gone)
     match request:
-        case Send(text):
+        case Send(text, files):
             before = _last_answered(conversation)
             question = messages.add(conversation.id, before, Role.USER, text)
+            if files:
+                attachments.attach(conversation.id, question.id, files)
         case Edit(question_id, text):
             before = messages.of(conversation.id, question_id, Role.USER).parent
             question = messages.add(conversation.id, before, Role.USER, text)
+            attachments.copy(question_id, question.id)
         case Regenerate(reply_id) | Continue(reply_id):
             if conversation.head_id != reply_id:
                 raise ChangedElsewhere()
@@ -100,9 +109,14 @@ def start(
         conversation_id=conversation.id,
         before_id=before.id if before else None,
         question=question.content,
+        question_id=question.id,
         reply_id=reply.id,
         prefix=reply.content if continued else "",
         prefix_thought=reply.thought if continued else "",
+        model=options.model,
+        options=conversation.options,
+        has_files=attachments.in_conversation(conversation.id),
+        changes_model=before is not None and conversation.model not in ("", options.model),
         ref=ref,
         held_tokens=conversation.memory_tokens if ref else None,
     )
@@ -151,7 +165,13 @@ def finish(turn: StartedTurn, outcome: Outcome, used: Numbers) -> None:
         "request_id": outcome.request_id,
         "finished_at": now(),
     }
-    text = {"content": outcome.content, "thought": outcome.thought, "notes": outcome.notes}
+    text = {
+        "content": outcome.content,
+        "thought": outcome.thought,
+        "notes": outcome.notes,
+        "sources": outcome.sources,
+        "thought_ms": outcome.thought_ms,
+    }
     memory = {
         "updated_at": now(),
         "model": outcome.model,

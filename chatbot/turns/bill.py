@@ -23,6 +23,8 @@ class Call:
     told: Tokens | None = None
     said: list[str] = field(default_factory=list)
     """Text and thoughts received."""
+    searched: int = 0
+    """Web searches that were seen to end."""
     whole: bool = False
     """Whether the last reported count covers the whole answer, not only a part of it."""
     applied: bool = True
@@ -49,7 +51,9 @@ class Call:
             completion = min(completion + reasoning, MOST_TOKENS)
         if completion is None or not self.whole or self._said_more(completion):
             completion = max(completion or 0, self._unseen())
-        return Used(prompt, cached, completion, min(reasoning, completion))
+        searches = self.starts.searches if self.told is None else told.searches
+        searches = max(searches, self.searched)
+        return Used(prompt, cached, completion, min(reasoning, completion), searches)
 
     def _said_more(self, completion: int) -> bool:
         """Whether this token count is too small for the text received."""
@@ -85,6 +89,7 @@ class Calls:
         said = [piece for piece in (chunk.thought, chunk.text) if piece]
         call.said += said
         call.told = _larger(call.told, chunk.tokens)
+        call.searched += bool(chunk.search)
         # Some servers report a count with every piece; the final count comes without text.
         call.whole = bool(chunk.finish) or (not said and (call.whole or chunk.tokens is not None))
 
@@ -115,9 +120,12 @@ def _larger(told: Tokens | None, again: Tokens | None) -> Tokens | None:
         for twice in ((told.prompt, again.prompt), (told.completion, again.completion))
     )
     reasoning = max(counted(told.reasoning) or 0, counted(again.reasoning) or 0)
-    return Tokens(prompt, again.cached, completion, reasoning)
+    searches = max(told.searches, again.searches)
+    return Tokens(prompt, again.cached, completion, reasoning, searches)
 
 
 def most_of(call: CallStarts) -> Used:
-    """The most tokens a call can use. Only the server's report can show that some were cached."""
-    return Used(prompt=call.prompt_tokens, completion=call.completion_tokens)
+    """The most a call can use. Only the server's report can show that some tokens were cached."""
+    return Used(
+        prompt=call.prompt_tokens, completion=call.completion_tokens, searches=call.searches
+    )

@@ -89,7 +89,7 @@ class FinalSave:
         turns.give_up(turn.started, None)
 
     def _used(self, turn: RunningTurn) -> Numbers:
-        return self._purse.used(turn.turn.calls.used())
+        return self._purse.used(turn.started.model, turn.turn.calls.used())
 
     async def _keep_aside(self, turn: RunningTurn, outcome: Outcome) -> None:
         try:

@@ -36,15 +36,16 @@ class Purse:
         usage.hold()
         if self.is_paused():
             raise Paused()
-        most, less = self.budget.numbers(calls), self.budget.numbers(before)
+        most = self.budget.numbers(turn.model, calls)
+        less = self.budget.numbers(turn.model, before)
         tokens, micro_yuan = most.tokens - less.tokens, most.micro_yuan - less.micro_yuan
         if tokens > 0 or micro_yuan > 0:
             self._check(turn.user_id, tokens, micro_yuan)
         turns.reserve(turn.id, most)
 
-    def used(self, calls: Sequence[Used]) -> Numbers:
-        """The tokens these calls have used, and their price."""
-        return self.budget.numbers(calls)
+    def used(self, model: str, calls: Sequence[Used]) -> Numbers:
+        """What these calls of a model have used, and their price."""
+        return self.budget.numbers(model, calls)
 
     def today(self, user_id: int) -> Today:
         """What a person has used and reserved since the day began."""

@@ -5,7 +5,6 @@ Who may start a turn is decided in `storage/turns.py`.
 """
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections import Counter
@@ -15,22 +14,29 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from chatbot.ark.chunks import CallStarts, PromptMessage
-from chatbot.ark.memory import Memories, MemoryRequest
-from chatbot.ark.tokens import estimate_tokens
-from chatbot.errors import ArkError, ChatbotError, TooManyTurns, TurnRunning
+from chatbot.ark.chunks import CallStarts, Note
+from chatbot.ark.memory import Memories
+from chatbot.catalog import Model, Models
+from chatbot.errors import (
+    ArkError,
+    ChatbotError,
+    PicturesNotRead,
+    TooManyTurns,
+    TurnRunning,
+)
+from chatbot.options import Bounds, Options, Settled, settle
 from chatbot.storage import conversations, turns
 from chatbot.storage.database import Storage
-from chatbot.storage.messages import remembered
 from chatbot.storage.tables import State
-from chatbot.storage.turn_values import StartedTurn, TurnOptions, TurnRequest
+from chatbot.storage.turn_values import TurnOptions, TurnRequest
 from chatbot.turns import keeper
 from chatbot.turns.bill import most_of
 from chatbot.turns.final_save import FinalSave
+from chatbot.turns.prompt import Prompt, prompt_hash
 from chatbot.turns.purse import Purse
 from chatbot.turns.running import RunningTurn
 from chatbot.turns.worker import is_gone, new_worker
-from chatbot.views import Snapshot
+from chatbot.views import Choice, Chosen, Snapshot
 
 log = logging.getLogger("chatbot.turns")
 T = TypeVar("T")
@@ -40,24 +46,18 @@ FIRST_WORD_SECONDS = 0.003
 """How long the first frame waits for the first word, to show it at once."""
 FRAME_COST_SECONDS = 0.004
 """Twice the processor time of one frame, so that frames for all people use at most half."""
-HISTORY_LIMIT = 2_000
-"""Most messages read to rebuild a memory. HISTORY_TOKENS is usually the lower limit."""
 FORGET_SECONDS = 2
 """How long the end of the process waits for deletions at Ark."""
-CONTINUE = (
-    "请从你中断的地方直接往下写，不要重复已经写过的内容，也不要加任何开场白。"
-    "(Continue exactly where you stopped: repeat nothing, add no introduction.)"
-)
 
 
 @dataclass(frozen=True)
 class Limits:
     """The part of `Settings` that turns use."""
 
-    model: str
+    models: Models
+    bounds: Bounds
     system_prompt: str
     history_tokens: int
-    max_output_tokens: int
     turn_seconds: float
     orphan_seconds: float
     max_turns: int
@@ -80,7 +80,6 @@ class Runner:
         self._deletions: set[asyncio.Task[None]] = set()
         self._followers: Counter[int] = Counter()
         self._closing = asyncio.Event()
-        self._prompt_hash = hashlib.sha256(limits.system_prompt.encode()).hexdigest()[:16]
         self._keeper = keeper.Keeper(
             storage, self.worker, self._turns.values, limits.orphan_seconds
         )
@@ -121,21 +120,69 @@ class Runner:
 
     def _stored(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
         """Store the turn and reserve what it can use. Runs in a transaction."""
-        options = TurnOptions(
-            model=self.limits.model,
-            memory_kind=self._memories.kind_for(self.limits.model),
-            prompt_hash=self._prompt_hash,
+        started = turns.start(user_id, conversation_id, request, self._chosen, is_gone)
+        settled = self.settled(started.options)
+        prompt = Prompt(started, settled, self.limits.system_prompt, self.limits.history_tokens)
+        if started.ref is not None:
+            # If Ark did not report its size: it was built from this history.
+            held = started.held_tokens or prompt.history_estimate()
+            # Forget the oldest turns when the memory has grown too long.
+            fits = held <= prompt.history_room
+            started = replace(
+                started, ref=started.ref if fits else None, held_tokens=held if fits else None
+            )
+            prompt = replace(prompt, started=started)
+        if not prompt.can_read_files():
+            raise PicturesNotRead(model=settled.model.name)
+        calls = [most_of(call) for call in self._first_calls(prompt)]
+        self._purse.reserve(started, calls)
+        return RunningTurn(prompt, calls)
+
+    def settled(self, options: str) -> Settled:
+        """What a turn runs with, by what is stored of a user's choice."""
+        return settle(Options.read(options), self.limits.models, self.limits.bounds)
+
+    def chosen(self, options: str) -> Chosen:
+        """The same as the page shows it, with what else can be chosen."""
+        settled, bounds = self.settled(options), self.limits.bounds
+        return Chosen(
+            model=settled.model.name,
+            thinking=settled.thinking,
+            search=settled.search,
+            temperature=settled.temperature,
+            top_p=settled.top_p,
+            max_tokens=settled.max_tokens,
+            instructions=settled.instructions,
+            choices=tuple(map(self._choice, self.limits.models.on)),
+            most_tokens=min(bounds.max_tokens, settled.model.output or bounds.max_tokens),
+            max_temperature=bounds.max_temperature,
+            max_instructions=bounds.max_instructions,
+            default_thinking=bounds.thinking,
+        )
+
+    def _choice(self, model: Model) -> Choice:
+        kind = self._memories.kind_for(model.name)
+        return Choice(
+            name=model.name,
+            label=model.label,
+            label_zh=model.label_zh or model.label,
+            # Contexts have neither thinking nor tools.
+            thinking=model.thinking if kind != "context" else model.thinking[:1],
+            search=model.search and self.limits.bounds.search and kind == "responses",
+            inputs=model.inputs if kind != "context" else (),
+        )
+
+    def _chosen(self, options: str) -> TurnOptions:
+        settled = self.settled(options)
+        name = settled.model.name
+        return TurnOptions(
+            model=name,
+            memory_kind=self._memories.kind_for(name),
+            prompt_hash=prompt_hash(self.limits.system_prompt, settled),
             worker=self.worker,
             lease_seconds=keeper.LEASE_SECONDS,
             max_turns_per_user=self.limits.max_turns_per_user,
         )
-        started = turns.start(user_id, conversation_id, request, options, is_gone)
-        if started.ref is not None and started.held_tokens is None:
-            # Ark did not report its size, but it was built from this history.
-            started = replace(started, held_tokens=self._history_estimate(started))
-        calls = [most_of(call) for call in self._first_calls(started)]
-        self._purse.reserve(started, calls)
-        return RunningTurn(started, calls, self.limits.max_output_tokens)
 
     def get(self, turn_id: UUID | None) -> RunningTurn | None:
         """The turn of this id, if it runs in this process."""
@@ -209,48 +256,15 @@ class Runner:
         running = (str(turn.started.conversation_id) for turn in self._turns.values())
         return conversation_id in running
 
-    def _first_calls(self, started: StartedTurn) -> list[CallStarts]:
+    def _first_calls(self, prompt: Prompt) -> list[CallStarts]:
         """The calls of this turn if nothing goes wrong."""
-        held = started.held_tokens
-        asked = (started.prefix, CONTINUE) if started.prefix else (started.question,)
+        held = prompt.started.held_tokens
         return self._memories.first_calls(
-            self.limits.model,
+            prompt.started.model,
             held,
-            0 if held is not None else self._history_estimate(started),
-            sum(map(estimate_tokens, asked)),
-            self.limits.max_output_tokens,
-        )
-
-    def _history_estimate(self, started: StartedTurn) -> int:
-        """The most tokens of system prompt and history that go into a new memory."""
-        rows = remembered(started.before_id, HISTORY_LIMIT)
-        history = sum(estimate_tokens(row.content) for row in rows)
-        so_far = estimate_tokens(started.question) + estimate_tokens(started.prefix)
-        return (
-            estimate_tokens(self.limits.system_prompt)
-            + min(history, self.limits.history_tokens)
-            + (so_far if started.prefix else 0)
-        )
-
-    def _request(self, started: StartedTurn) -> MemoryRequest:
-        async def load_history() -> list[PromptMessage]:
-            rows = await self._storage.read(remembered, started.before_id, HISTORY_LIMIT)
-            return [PromptMessage(row.role, row.content) for row in rows]
-
-        so_far = (
-            PromptMessage("user", started.question),
-            PromptMessage("assistant", started.prefix),
-        )
-        return MemoryRequest(
-            model=self.limits.model,
-            system=self.limits.system_prompt,
-            question=CONTINUE if started.prefix else started.question,
-            ref=started.ref,
-            held_tokens=started.held_tokens or 0,
-            load_history=load_history,
-            begun=so_far if started.prefix else (),
-            history_tokens=self.limits.history_tokens,
-            max_tokens=self.limits.max_output_tokens,
+            0 if held is not None else prompt.history_estimate(),
+            prompt.question_estimate(),
+            prompt.options,
         )
 
     async def _run(self, running: RunningTurn) -> None:
@@ -260,7 +274,7 @@ class Runner:
                 running.reader = asyncio.create_task(self._read(running))
                 await asyncio.wait([running.reader])
                 _note_end(running, running.reader)
-            model = self.limits.model
+            model = running.started.model
             outcome = turn.outcome(model, self._memories.kind_for(model))
             await self._final.make(running, outcome, self._closing)
         finally:
@@ -268,7 +282,9 @@ class Runner:
             running.finish()
 
     async def _read(self, running: RunningTurn) -> None:
-        events: Any = self._memories.answer(self._request(running.started))
+        if running.started.changes_model:
+            running.take(Note("model_changed"))
+        events: Any = self._memories.answer(await running.prompt.request(self._storage))
         async with asyncio.timeout(self.limits.turn_seconds), aclosing(events):
             async for event in events:
                 if isinstance(event, CallStarts):

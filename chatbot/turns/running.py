@@ -8,6 +8,7 @@ from uuid import UUID
 from chatbot.ark.memory import Event
 from chatbot.storage.tables import State
 from chatbot.storage.turn_values import StartedTurn
+from chatbot.turns.prompt import Prompt
 from chatbot.turns.turn import Turn
 from chatbot.usage import Used
 from chatbot.views import Snapshot
@@ -16,11 +17,14 @@ from chatbot.views import Snapshot
 class RunningTurn:
     """One turn with its task. Belongs to one event loop."""
 
-    def __init__(self, started: StartedTurn, reserved: list[Used], max_output_tokens: int) -> None:
-        self.started = started
+    def __init__(self, prompt: Prompt, reserved: list[Used]) -> None:
+        self.prompt = prompt
+        self.started: StartedTurn = prompt.started
         self.reserved = reserved
         """The calls for which budget is reserved."""
-        self.turn = Turn(max_output_tokens, started.prefix, started.prefix_thought)
+        self.turn = Turn(
+            prompt.settled.max_tokens, self.started.prefix, self.started.prefix_thought
+        )
         self.done = False
         self.followers = 0
         self.started_at = time.monotonic()
@@ -67,13 +71,14 @@ class RunningTurn:
         return (
             needed.prompt <= reserved.prompt
             and needed.completion <= reserved.completion
+            and needed.searches <= reserved.searches
             # A longer request may have a higher price.
             and all(call.prompt <= longest for call in calls)
         )
 
     def snapshot(self) -> Snapshot:
         turn = self.turn
-        return Snapshot(turn.text, turn.thought, tuple(turn.notes), self.done)
+        return Snapshot(turn.text, turn.thought, tuple(turn.notes), self.done, turn.search)
 
     async def changed(self, since: int, seconds: float) -> None:
         """Wait until the turn has changed since version `since`, at most `seconds`."""

@@ -8,9 +8,11 @@ from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, MemorySaved, Note
 from chatbot.ark.memory import Event
 from chatbot.characters import storable
 from chatbot.errors import ArkError, ChatbotError, Moderated
+from chatbot.sources import merged, stored
 from chatbot.storage.tables import State
 from chatbot.storage.turn_values import Outcome
 from chatbot.turns.bill import Calls
+from chatbot.views import Source
 
 CHARACTERS_PER_TOKEN = 16
 """More than one token has in any real text; only long runs of one character come close."""
@@ -36,6 +38,11 @@ class Turn:
     error: str = ""
     calls: Calls = field(default_factory=Calls)
     first_token_ms: int | None = None
+    thought_ms: int | None = None
+    """How long the model thought before its answer, or until the end without one."""
+    search: str | None = None
+    """What it searches the web for now: empty if unknown, None if it does not search."""
+    sources: tuple[Source, ...] = ()
     notes: list[str] = field(default_factory=list)
     _request_id: str = ""
     _saved: MemorySaved | None = None
@@ -91,6 +98,14 @@ class Turn:
         self.calls.take(chunk)
         if self.first_token_ms is None and (chunk.text or chunk.thought):
             self.first_token_ms = after_ms
+        if chunk.thought and not chunk.text and self.got_nothing:
+            self.thought_ms = after_ms
+        if chunk.search is not None:
+            self.search = chunk.search or self.search or ""
+        elif chunk.text or chunk.finish:
+            self.search = None
+        if chunk.sources:
+            self.sources = merged([*self.sources, *chunk.sources])
         if chunk.text:
             self._text.append(chunk.text[: max(self._room_for_text, 0)])
             self._room_for_text -= len(chunk.text)
@@ -146,6 +161,8 @@ class Turn:
             thought=self.thought,
             error=error,
             notes=" ".join(self.notes),
+            sources=stored(self.sources),
+            thought_ms=self.thought_ms if self.thought else None,
             model=model,
             memory_kind=saved.kind if saved else memory_kind,
             ref=saved.ref if saved else None,

@@ -7,7 +7,7 @@ browser and may be wrong.
 
 import html
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +16,13 @@ from typing import Any
 import gradio as gr
 
 from chatbot.accounts import Accounts
-from chatbot.catalog import OFFLINE_MODEL, label_of
+from chatbot.catalog import Models
 from chatbot.errors import ChangedElsewhere, ConversationNotFound, SearchNotDone, SearchReplaced
 from chatbot.send_rate import SendRateLimit
 from chatbot.service import LIST_LIMIT, ChatService, is_message_id
+from chatbot.ui.answer_options import changes_of
 from chatbot.ui.listing import MAX_LISTED, Listing, listing
+from chatbot.ui.model_names import model_label
 from chatbot.ui.render import Kept
 from chatbot.ui.texts import Language, text
 from chatbot.ui.transcript import GrowingReply, status_line, thread_messages
@@ -65,14 +67,14 @@ class Handlers:
     """The page's event handlers, for all users and tabs."""
 
     def __init__(
-        self, service: ChatService, accounts: Accounts, sends: SendRateLimit, *, model: str
+        self, service: ChatService, accounts: Accounts, sends: SendRateLimit, models: Models
     ) -> None:
         self.service = service
         self.accounts = accounts
         self._sends = sends
         self._viewers = Viewers()
         self._kept = Kept()
-        self._model = model
+        self._models = models
 
     @for_anyone
     async def view(self, visit: Visit, wanted: str | None, window: int) -> AsyncIterator[Any]:
@@ -175,16 +177,19 @@ class Handlers:
         window: int,
         search: str,
         question: str | None,
+        files: str,
     ) -> AsyncIterator[Any]:
-        """Send the question and follow the reply. None (second click of a double click) is ignored.
+        """Send the question with files (ids separated by spaces) and follow the reply.
 
-        The signal empties the box after the question is stored. A refused question stays in the
-        box; a question without any answer text comes back.
+        A question of None (second click of a double click) is ignored. The signal empties the box
+        after the question is stored. A refused question stays in the box; a question without any
+        answer text comes back.
         """
         if question is None:
             yield gr.skip()
             return
-        asked = await self._send(visit, conversation_id, search, str(question))
+        sent = str(files or "").split()
+        asked = await self._send(visit, conversation_id, search, str(question), sent)
         async with aclosing(self._frames(visit, conversation_id, window, asked)) as frames:
             async for frame in frames:
                 yield frame
@@ -268,10 +273,16 @@ class Handlers:
         window: int,
         search: str,
         shown: str,
+        option: gr.SelectData,
     ) -> AsyncIterator[Frame]:
-        """Continue the newest reply, which ended early: the only option so far."""
+        """Take an option under the newest reply: continue it, or answer again in another way."""
         self._sends.take(visit.user_id, visit.address)
-        reply = await self.service.go_on(visit.user_id, conversation_id or "", _message_id(shown))
+        user, session, reply_id = visit.user_id, conversation_id or "", _message_id(shown)
+        changes = changes_of(str(option.value))
+        if changes is None:
+            reply = await self.service.go_on(user, session, reply_id)
+        else:
+            reply = await self.service.answer_otherwise(user, session, reply_id, changes)
         asked = Asked(reply, search)
         async with aclosing(self._frames(visit, conversation_id, window, asked)) as frames:
             async for frame in frames:
@@ -334,10 +345,15 @@ class Handlers:
         return gr.update(visible=False), shown, "", listed.plain
 
     async def _send(
-        self, visit: Visit, conversation_id: str | None, search: str, question: str
+        self,
+        visit: Visit,
+        conversation_id: str | None,
+        search: str,
+        question: str,
+        files: Sequence[str] = (),
     ) -> Asked:
         self._sends.take(visit.user_id, visit.address)
-        reply = await self.service.send(visit.user_id, conversation_id or "", question)
+        reply = await self.service.send(visit.user_id, conversation_id or "", question, files)
         return Asked(reply, search, question)
 
     async def _frames(
@@ -397,7 +413,7 @@ class Handlers:
 
     async def _drawn(self, visit: Visit, thread: Thread) -> tuple[list[Any], str]:
         """The messages and the status line of a conversation, as the page gets them."""
-        shown = await thread_messages(thread, visit.language, visit.zone, self._kept)
+        shown = await thread_messages(thread, visit.language, visit.zone, self._kept, self._models)
         return shown, status_line(thread, visit.language)
 
     async def _list_after(self, visit: Visit, asked: Asked) -> Signal:
@@ -408,10 +424,8 @@ class Handlers:
         return {}
 
     def _name(self, language: Language) -> str:
-        """The model's name for the greeting, never an endpoint id."""
-        if self._model == OFFLINE_MODEL:
-            return text("offline_model", language)
-        return label_of(self._model) or text("unnamed_model", language)
+        """The default model's name for the greeting, never an endpoint id."""
+        return model_label(self._models.default, language)
 
     async def _opened(self, visit: Visit, wanted: str | None) -> tuple[str, Listing]:
         """The id of the conversation to open, and the list. If none is wanted: the newest. If the

@@ -160,7 +160,6 @@ PHRASES: dict[str, tuple[str, str]] = {
     "hits_next": ("Next hit", "下一处"),
     "hits_close": ("Hide the hits", "关闭"),
     "welcome": ("# What can I do for you?\n{model}", "# 有什么可以帮你？\n{model}"),
-    "offline_model": ("Offline demo", "离线演示"),
     "unnamed_model": ("Doubao", "豆包"),
     # The offline demo answers each of them to the point.
     "example_1": (
@@ -214,6 +213,20 @@ PHRASES: dict[str, tuple[str, str]] = {
     "edit_send": ("Send", "发送"),
     "thinking": ("Thinking", "思考中"),
     "thought": ("Thought", "思考过程"),
+    "thought_for": ("Thought for {seconds} s", "思考了 {seconds} 秒"),
+    "searching_web": ("Searching the web…", "正在联网搜索…"),
+    "searching_web_for": ("Searching the web: {query}", "正在联网搜索：{query}"),
+    "sources": ("Sources", "参考来源"),
+    "pdf_pages": ("{pages} pages", "{pages} 页"),
+    "without_thinking": ("Answer without thinking", "不思考，直接回答"),
+    "longer_reply": ("Allow {tokens} tokens", "允许 {tokens} tokens"),
+    "ask_model": ("Ask {model} instead", "改问 {model}"),
+    "took_searches": ("{searches} searches", "搜索 {searches} 次"),
+    "thinking_off": ("Off", "关"),
+    "thinking_on": ("On", "开"),
+    "thinking_low": ("A little", "低"),
+    "thinking_medium": ("Medium", "中"),
+    "thinking_high": ("A lot", "高"),
     "waiting": ("…", "…"),
     "usage_chip": ("Use", "用量"),
     "usage_short": ("{tokens} tokens · ¥{yuan}", "{tokens} tokens · ¥{yuan}"),
@@ -248,6 +261,15 @@ PHRASES: dict[str, tuple[str, str]] = {
     "note_history_cut": (
         "This session is too long to remember whole; its oldest turns were left out",
         "会话过长，最早的几轮没有放入模型的记忆",
+    ),
+    "note_model_changed": (
+        "Another model has answered before; this one got the session from the beginning",
+        "之前由另一个模型回答；本会话的内容已交给现在的模型",
+    ),
+    "note_search_closed": (
+        "Answered without web search: this demo's account has not opened it. Its owner opens "
+        "“Web content plug-in” (联网内容插件) in Ark's console under “Component library” (组件库)",
+        "未联网搜索：本演示的账号尚未开通。请演示的主人在方舟控制台的“组件库”中开通联网内容插件",
     ),
     "process_died": ("the server was restarted", "服务器重启了"),
     "server_stopped": ("the server was restarted", "服务器重启了"),
@@ -404,6 +426,12 @@ ERRORS_ZH: dict[str, str] = {
     "tool_not_open": (
         "本演示的账号尚未开通联网搜索。请演示的主人在方舟控制台的“组件库”中开通联网内容插件。"
     ),
+    "attachment_not_found": "这条消息的图片或文件已不存在，请重新添加。",
+    "too_many_attachments": "一条消息最多可带 {limit} 个图片或文件。",
+    "file_not_read": "无法将这个文件读取为图片或 PDF。",
+    "file_too_large": "文件太大：最多 {megabytes} MB、{pages} 页。",
+    "pictures_not_read": "模型 {model} 不能识别图片。请换一个模型，或去掉图片再问。",
+    "picture_refused": "模型服务无法识别其中的图片或文件，请换一个试试。",
     "not_supported": "该模型不支持所选的会话记忆方式。",
     "bad_request": "模型服务没有接受这个请求。",
     "prompt_too_long": "会话和问题太长，模型放不下。请开始新会话。",

@@ -7,16 +7,22 @@ its class has the message's id, so that the page can request the stored text to 
 
 import asyncio
 import html
+import json
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 
+from chatbot.catalog import Models
+from chatbot.ui.answer_options import answer_options
+from chatbot.ui.found import files_html, sources_html
+from chatbot.ui.model_names import model_label
 from chatbot.ui.render import Growing, Kept, escaped, typed
 from chatbot.ui.texts import Language, reason_text, text
-from chatbot.views import Shown, Snapshot, Thread, Versions
+from chatbot.views import Chosen, Shown, Snapshot, Thread, Versions
 
 Wire = dict[str, Any]
-CONTINUE = "continue"
 WARN_AT = 0.8
 REPEAT_SECONDS = 1.5
 """An unchanged frame is repeated after this time: only then does Gradio notice a closed tab."""
@@ -25,7 +31,7 @@ ARROW = '<a href="#version-{id}-{way}" title="{title}">{sign}</a>'
 
 
 async def thread_messages(
-    thread: Thread, language: Language, zone: tzinfo, kept: Kept
+    thread: Thread, language: Language, zone: tzinfo, kept: Kept, models: Models
 ) -> list[Wire]:
     """All messages of the shown part of a conversation, oldest first.
 
@@ -40,9 +46,9 @@ async def thread_messages(
         if message.role == "assistant" and message.content not in kept:
             kept.answer(message.content)
             await asyncio.sleep(0)
-        wires += _message(message, versions.get(message.id), language, zone, kept)
+        wires += _message(message, versions.get(message.id), language, zone, kept, models)
     if wires and running is None:
-        wires[-1]["options"] = _options(thread, language)
+        wires[-1]["options"] = answer_options(thread, language, models)
     return wires
 
 
@@ -71,6 +77,8 @@ class GrowingReply:
             thought = self._thought.html(snapshot.thought)
             wires.append(_thought(thought, language, pending=thinking))
         notes = [text(f"note_{code}", language) for code in snapshot.notes]
+        if snapshot.search is not None:
+            notes.append(_searching(snapshot.search, language))
         if snapshot.text:
             wires.append(_wire("assistant", self._text.html(snapshot.text), notes))
         elif not snapshot.thought:
@@ -89,7 +97,7 @@ def status_line(thread: Thread, language: Language) -> str:
     questions = " ".join(str(message.id) for message in thread.messages if message.role == "user")
     title = html.escape(thread.entry.title)
     place = f' data-session="{thread.entry.id}" data-title="{title}" data-questions="{questions}"'
-    facts = f"{place}{reply}{running}{earlier}"
+    facts = f"{place}{reply}{running}{earlier}{_chosen(thread.chosen, language)}"
     return f'<div class="status"{facts}>{_usage(thread, language)}</div>'
 
 
@@ -139,6 +147,8 @@ def _took(reply: Shown, language: Language) -> str:
     parts = [text("took_in", language, prompt=prompt, cached=cached)]
     if reply.completion_tokens:
         parts.append(text("took_out", language, completion=f"{reply.completion_tokens:,}"))
+    if reply.searches:
+        parts.append(text("took_searches", language, searches=reply.searches))
     parts.append(f"¥{yuan(reply.micro_yuan or 0)}")
     if reply.first_token_ms is not None:
         parts.append(text("took_first", language, first=f"{reply.first_token_ms / 1000:.1f}"))
@@ -159,31 +169,58 @@ def clock_time(moment: datetime, zone: tzinfo) -> str:
     return f"{local:%m-%d %H:%M}" if local.year == today.year else f"{local:%Y-%m-%d %H:%M}"
 
 
-def _options(thread: Thread, language: Language) -> list[dict[str, str]]:
-    """The options under the newest reply: to continue it, if it ended early."""
-    last = thread.messages[-1]
-    options = []
-    if last.content and last.state in ("stopped", "interrupted", "length"):
-        options.append({"value": CONTINUE, "label": text("continue", language)})
-    return options
+@lru_cache(1000)
+def _chosen(chosen: Chosen, language: Language) -> str:
+    """The data attribute with what is chosen and can be chosen, for `scripts/options.js`."""
+    return f' data-options="{html.escape(json.dumps(chosen_values(chosen, language)))}"'
+
+
+def chosen_values(chosen: Chosen, language: Language) -> dict[str, Any]:
+    """What is chosen and can be chosen, as plain values for the page."""
+    values = asdict(chosen)
+    for choice in values["choices"]:
+        label_zh = choice.pop("label_zh")
+        label = label_zh if language == "zh" else choice["label"]
+        choice["label"] = label or text("unnamed_model", language)
+    return values
+
+
+def _searching(query: str, language: Language) -> str:
+    if not query:
+        return text("searching_web", language)
+    return text("searching_web_for", language, query=query)
 
 
 def _message(
-    message: Shown, versions: Versions | None, language: Language, zone: tzinfo, kept: Kept
+    message: Shown,
+    versions: Versions | None,
+    language: Language,
+    zone: tzinfo,
+    kept: Kept,
+    models: Models,
 ) -> list[Wire]:
     pager = _pager(versions, language) if versions else ""
     if message.role == "user":
-        return [_wire(message.role, typed(message.content, message.id), [], pager=pager)]
+        asked = typed(message.content, message.id)
+        if message.files:
+            asked = files_html(message.files, language) + asked
+        return [_wire(message.role, asked, [], pager=pager)]
     wires = []
     if message.thought:
-        wires.append(_thought(kept.answer(message.thought), language, pending=False))
+        seconds = (message.thought_ms or 0) / 1000
+        thought = kept.answer(message.thought)
+        wires.append(_thought(thought, language, pending=False, seconds=seconds))
     took = _took(message, language) if message.prompt_tokens else ""
     remarks = [clock_time(message.at, zone)]
+    if message.model and len(models.all) > 1:
+        remarks.append(model_label(models.known(message.model), language))
     remarks += [text(f"note_{code}", language) for code in message.notes]
     if message.state != "complete":
         reason = reason_text(message.error or message.state, language, message.model).rstrip(".。")
         remarks.append(text(f"state_{message.state}", language, reason=reason))
     shown = kept.answer(message.content) if message.content else ""
+    if message.sources:
+        shown += sources_html(message.sources, language)
     wires.append(_wire(message.role, shown, remarks, took, message.id, pager))
     return wires
 
@@ -217,8 +254,10 @@ def _wire(
     return {"role": role, "metadata": None, "content": blocks, "options": None}
 
 
-def _thought(shown: str, language: Language, *, pending: bool) -> Wire:
+def _thought(shown: str, language: Language, *, pending: bool, seconds: float = 0) -> Wire:
     title = text("thinking" if pending else "thought", language)
+    if seconds:
+        title = text("thought_for", language, seconds=f"{seconds:.0f}" if seconds >= 1 else "<1")
     return {
         "role": "assistant",
         "metadata": {"title": title, "status": "pending" if pending else "done"},

@@ -177,7 +177,7 @@ def nobody_is_gone(worker):
 
 def begin(user_id, conversation_id, worker="a", is_gone=nobody_is_gone, request=HELLO):
     options = replace(OPTIONS, worker=worker)
-    return turns.start(user_id, str(conversation_id), request, options, is_gone)
+    return turns.start(user_id, str(conversation_id), request, lambda _: options, is_gone)
 
 
 def test_one_worker_at_a_time_holds_a_conversation(storage, user, clock):

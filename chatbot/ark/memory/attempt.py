@@ -10,7 +10,14 @@ from dataclasses import dataclass, field, replace
 from chatbot.ark.chunks import PromptMessage, RemoteContext
 from chatbot.ark.dialect import Dialect
 from chatbot.ark.tokens import estimate_tokens
-from chatbot.errors import ArkError, BusyFor, ContextLost, FieldRefused, PromptTooLong
+from chatbot.errors import (
+    ArkError,
+    BusyFor,
+    ContextLost,
+    FieldRefused,
+    PromptTooLong,
+    ToolNotOpen,
+)
 
 RETRIES = 2
 LONGEST_WAIT = 20
@@ -34,6 +41,8 @@ class Attempt:
     """Whether Ark itself refused every better kind, not a proxy."""
     rebuilt: bool = False
     shortened: bool = False
+    without_search: bool = field(default=False, init=False)
+    """Whether the account has not opened the search."""
     rewordings: int = field(default=0, init=False)
     retries: int = field(default=0, init=False)
 
@@ -56,6 +65,13 @@ class Attempt:
             return False
         self.dialect = dialect
         self.rewordings += 1
+        return True
+
+    def do_without_search(self, error: ArkError) -> bool:
+        """Ask without web search if the account has not opened it; whether that helps."""
+        if not isinstance(error, ToolNotOpen) or self.without_search:
+            return False
+        self.without_search = True
         return True
 
     def shorten(
@@ -115,4 +131,11 @@ class Attempt:
 
 def estimate_lines(lines: Iterable[PromptMessage]) -> int:
     """The most prompt tokens that these messages can take."""
-    return sum(estimate_tokens(line.content) for line in lines)
+    return sum(map(estimate_line, lines))
+
+
+def estimate_line(line: PromptMessage) -> int:
+    """The most prompt tokens that one message can take, with its files."""
+    if not line.files:
+        return estimate_tokens(line.content)
+    return estimate_tokens(line.content) + sum(file.tokens for file in line.files)

@@ -3,7 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from chatbot.ark.chunks import CallStarts, MemorySaved, Note, PromptMessage, RemoteContext
+from chatbot.ark.chunks import (
+    CallOptions,
+    CallStarts,
+    MemorySaved,
+    Note,
+    PromptMessage,
+    RemoteContext,
+)
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory.attempt import estimate_lines
 from chatbot.ark.memory.request import Event, MemoryRequest, history_of
@@ -21,9 +28,9 @@ class ChatMemory:
         self._client = client
 
     def first_calls(
-        self, held: int | None, history: int, new: int, max_tokens: int
+        self, held: int | None, history: int, new: int, options: CallOptions
     ) -> list[CallStarts]:
-        return [CallStarts(history + new, max_tokens)]
+        return [CallStarts(history + new, options.max_tokens)]
 
     async def stream_reply(
         self, ask: MemoryRequest, ground: RemoteContext
@@ -31,12 +38,12 @@ class ChatMemory:
         history, cut = await history_of(ask)
         if cut:
             yield Note("history_cut")
-        lines = [PromptMessage("system", ask.system), *history, PromptMessage("user", ask.question)]
-        hidden = self._client.hides_thoughts(ask.dialect)
+        lines = [PromptMessage("system", ask.system), *history, ask.question]
+        hidden = self._client.hides_thoughts(ask.options, ask.dialect)
         yield CallStarts(estimate_lines(lines), ask.output_tokens, hidden)
         yield MemorySaved("chat", None, None)
         async with aclosing(
-            self._client.stream_chat(ask.model, lines, ask.max_tokens, ask.dialect)  # type: ignore[type-var]
+            self._client.stream_chat(ask.model, lines, ask.options, ask.dialect)  # type: ignore[type-var]
         ) as chunks:
             async for chunk in chunks:
                 yield chunk

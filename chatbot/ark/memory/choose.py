@@ -6,20 +6,27 @@ memory should contain. The caller decides, by `memory_upto`, whether it equals t
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from chatbot.ark.chunks import CallFailed, CallStarts, Chunk, Note, PromptMessage, RemoteContext
+from chatbot.ark.chunks import (
+    CallFailed,
+    CallOptions,
+    CallStarts,
+    Chunk,
+    Note,
+    PromptMessage,
+    RemoteContext,
+)
 from chatbot.ark.client import ArkClient
-from chatbot.ark.dialect import PLAIN, Dialect
 from chatbot.ark.memory.attempt import Attempt
 from chatbot.ark.memory.chat import ChatMemory
 from chatbot.ark.memory.context import ContextMemory
+from chatbot.ark.memory.learned import Learned
 from chatbot.ark.memory.request import Event, Memory, MemoryRequest
 from chatbot.ark.memory.responses import ResponsesMemory
-from chatbot.catalog import kinds_of
+from chatbot.catalog import wire_name
 from chatbot.errors import ArkError, PromptTooLong
 
 log = logging.getLogger("chatbot.memory")
@@ -28,43 +35,44 @@ pause = asyncio.sleep
 
 RESPONSE_PREFIX = "resp_"
 RETRY_SECONDS = 0.5
-LEARNED_SECONDS = 86_400
-"""How long a kind of memory that a model refused is not tried again."""
+KindsOf = Callable[[str], Sequence[str]]
+"""The kinds of memory to try for a model, the best first."""
 
 
 class Memories:
-    """The kinds of memory, best first; uses the next one if a model refuses one.
+    """The kinds of memory of each model; uses the next one if a model refuses one."""
 
-    What it learns about a model is kept for a day, in this process.
-    """
-
-    def __init__(self, client: ArkClient, kinds: Sequence[Memory]) -> None:
+    def __init__(
+        self, client: ArkClient, kinds: Sequence[Memory], kinds_of: KindsOf, learned: Learned
+    ) -> None:
         self._client = client
-        self._kinds = list(kinds)
-        self._steps: dict[str, tuple[int, float]] = {}
-        self._dialects: dict[tuple[str, str], Dialect] = {}
-        self._rooms: dict[str, int] = {}
+        self._by_kind = {memory.kind: memory for memory in kinds}
+        self._kinds_of = kinds_of
+        self._learned = learned
 
     def kind_for(self, model: str) -> str:
         """The kind of memory in use for this model."""
-        return self._memory(model).kind
+        return self._kinds(model)[self._step(model)].kind
 
     def first_calls(
-        self, model: str, held: int | None, history: int, new: int, max_tokens: int
+        self, model: str, held: int | None, history: int, new: int, options: CallOptions
     ) -> list[CallStarts]:
         """The calls of a turn if nothing goes wrong, with the most tokens they can use.
 
         `held`: tokens that Ark holds; None if a memory must be built from `history` tokens.
         `new`: tokens of the question. `answer` reports each call again with its exact estimate.
         """
-        return self._memory(model).first_calls(held, history, new, max_tokens)
+        memory = self._kinds(model)[self._step(model)]
+        return memory.first_calls(held, history, new, options)
 
-    def _memory(self, model: str) -> Memory:
-        return self._kinds[self._step(model)]
+    def _kinds(self, model: str) -> list[Memory]:
+        return [self._by_kind[kind] for kind in self._kinds_of(model)]
 
     def _step(self, model: str) -> int:
-        step, at = self._steps.get(model, (0, 0.0))
-        return step if time.monotonic() - at < LEARNED_SECONDS else 0
+        """The index of the best kind that the model is not known to lack."""
+        kinds = self._kinds(model)
+        served = (self._learned.of(wire_name(model), one.kind).served for one in kinds)
+        return next((step for step, known in enumerate(served) if known), len(kinds) - 1)
 
     async def forget(self, refs: Sequence[str]) -> None:
         """Delete what Ark stores under these ids, as far as its API can; failures are logged.
@@ -89,11 +97,20 @@ class Memories:
         `CallStarts` comes before each call, `CallFailed` if another call replaces it. The consumer
         can stop at `CallStarts` to prevent the call.
         """
-        attempt = self._begin(ask)
+        kinds = self._kinds(ask.model)
+        attempt = self._begin(ask, kinds)
         while True:
             said = False
-            memory = self._kinds[attempt.step]
-            asked = replace(ask, dialect=attempt.dialect, history_tokens=attempt.history_tokens)
+            memory = kinds[attempt.step]
+            options = ask.options
+            if attempt.without_search:
+                options = replace(options, search=False)
+            asked = replace(
+                ask,
+                dialect=attempt.dialect,
+                history_tokens=attempt.history_tokens,
+                options=options,
+            )
             try:
                 async with aclosing(memory.stream_reply(asked, attempt.ground)) as events:  # type: ignore[type-var]
                     async for event in events:
@@ -102,70 +119,77 @@ class Memories:
                             continue
                         if not said and _says_something(event):
                             said = True
-                            self._learn(ask.model, attempt)
+                            await self._learn(ask.model, attempt, kinds)
                             if attempt.rebuilt:
                                 yield Note("memory_rebuilt")
+                            if attempt.without_search:
+                                yield Note("search_closed")
                         yield event
                 return
             except ArkError as error:
                 if said:
                     raise
-                cure, seconds = await self._cure(error, attempt, ask)
+                cure, seconds = await self._cure(error, attempt, ask, kinds)
                 if not cure:
                     raise
                 log.warning("%s: %s", cure, error.for_log())
                 yield _failed(error)
                 await pause(seconds)
 
-    def _begin(self, ask: MemoryRequest) -> Attempt:
+    def _begin(self, ask: MemoryRequest, kinds: Sequence[Memory]) -> Attempt:
         step = self._step(ask.model)
+        known = self._learned.of(wire_name(ask.model), kinds[step].kind)
+        most = known.most_history
         return Attempt(
             ground=RemoteContext(ask.ref, ask.held_tokens),
-            dialect=self._dialect(ask.model, step),
-            history_tokens=min(ask.history_tokens, self._rooms.get(ask.model, ask.history_tokens)),
+            dialect=known.dialect,
+            history_tokens=ask.history_tokens if most is None else min(ask.history_tokens, most),
             step=step,
-            last_step=len(self._kinds) - 1,
+            last_step=len(kinds) - 1,
         )
 
     async def _cure(
-        self, error: ArkError, attempt: Attempt, ask: MemoryRequest
+        self, error: ArkError, attempt: Attempt, ask: MemoryRequest, kinds: Sequence[Memory]
     ) -> tuple[str, float]:
         """Change the attempt after an error; returns a text for the log and the seconds to wait."""
         if attempt.rebuild(error):
             return "rebuilding memory", 0
         if attempt.reword(error):
             return "asking in other words", 0
+        if attempt.do_without_search(error):
+            return "asking without web search", 0
         if isinstance(error, PromptTooLong):
             fixed = [
                 PromptMessage("system", ask.system),
                 *ask.begun,
-                PromptMessage("user", ask.question),
+                ask.question,
             ]
-            if attempt.shorten(error, fixed, await ask.load_history(), ask.max_tokens):
+            history = await ask.load_history()
+            if attempt.shorten(error, fixed, history, ask.options.max_tokens):
                 return "shortening the history", 0
         if attempt.step_down(error):
-            attempt.dialect = self._dialect(ask.model, attempt.step)
-            return f"stepping down to {self._kinds[attempt.step].kind}", 0
+            kind = kinds[attempt.step].kind
+            attempt.dialect = self._learned.of(wire_name(ask.model), kind).dialect
+            return f"stepping down to {kind}", 0
         seconds = attempt.retry_after(error, RETRY_SECONDS)
         return ("", 0) if seconds is None else ("retrying", seconds)
 
-    def _dialect(self, model: str, step: int) -> Dialect:
-        return self._dialects.get((model, self._kinds[step].kind), PLAIN)
-
-    def _learn(self, model: str, attempt: Attempt) -> None:
+    async def _learn(self, model: str, attempt: Attempt, kinds: Sequence[Memory]) -> None:
         """Remember what has led to an answer."""
-        kind = self._kinds[attempt.step].kind
-        if attempt.dialect != self._dialect(model, attempt.step):
+        name, kind = wire_name(model), kinds[attempt.step].kind
+        known = self._learned.of(name, kind)
+        most = attempt.history_tokens if attempt.shortened else known.most_history
+        if (attempt.dialect, most) != (known.dialect, known.most_history):
             left_out = ", ".join(sorted(attempt.dialect.refused)) or "nothing"
-            most = attempt.dialect.most_output or "any"
-            log.info("%s by %r: leaves out %s, output limit %s", model, kind, left_out, most)
-            self._dialects[model, kind] = attempt.dialect
+            limit = attempt.dialect.most_output or "any"
+            log.info("%s by %r: leaves out %s, output limit %s", model, kind, left_out, limit)
+            await self._learned.learn(replace(known, dialect=attempt.dialect, most_history=most))
         # Another turn may have learned it at the same time.
         if attempt.proven and attempt.step > self._step(model):
-            self._steps[model] = (attempt.step, time.monotonic())
+            for better in kinds[: attempt.step]:
+                lacking = replace(self._learned.of(name, better.kind), served=False)
+                await self._learned.learn(lacking)
             log.warning("%s: from now on %r", model, kind)
-        if attempt.shortened:
-            self._rooms[model] = attempt.history_tokens
 
 
 def _failed(error: ArkError) -> CallFailed:
@@ -176,10 +200,12 @@ def _says_something(event: Event) -> bool:
     return isinstance(event, Chunk) and bool(event.text or event.thought)
 
 
-def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories:
+def memories_for(
+    kind: str, client: ArkClient, ttl: int, kinds_of: KindsOf, learned: Learned
+) -> Memories:
     """The kinds of memory for the setting ARK_MEMORY.
 
-    `auto` begins with the best kind that the model is known to have, for an unknown model with the
+    `auto` begins with the best kind that a model is known to have, for an unknown model with the
     best of all, and uses the next one if that is refused. Other servers than Ark get `chat`.
     """
     context, responses, chat = (
@@ -187,8 +213,8 @@ def memories_for(kind: str, model: str, client: ArkClient, ttl: int) -> Memories
         ResponsesMemory(client, ttl),
         ChatMemory(client),
     )
-    named: dict[str, Memory] = {memory.kind: memory for memory in (context, responses, chat)}
-    if kind != "auto":
-        return Memories(client, [named[kind]])
-    kinds = kinds_of(model) if client.speaks_ark else ("chat",)
-    return Memories(client, [named[name] for name in kinds])
+    memories: list[Memory] = [context, responses, chat]
+    if kind == "auto" and client.speaks_ark:
+        return Memories(client, memories, kinds_of, learned)
+    only = [memory.kind for memory in memories if memory.kind == kind] or ["chat"]
+    return Memories(client, memories, lambda _: only, learned)

@@ -4,7 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 
-from chatbot.ark.chunks import CallStarts, Chunk, MemorySaved, Note, PromptMessage, RemoteContext
+from chatbot.ark.chunks import (
+    CallOptions,
+    CallStarts,
+    Chunk,
+    MemorySaved,
+    Note,
+    PromptMessage,
+    RemoteContext,
+)
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory.attempt import estimate_lines
 from chatbot.ark.memory.request import Event, MemoryRequest, history_of
@@ -21,11 +29,12 @@ class ContextMemory:
         self._ttl = ttl
 
     def first_calls(
-        self, held: int | None, history: int, new: int, max_tokens: int
+        self, held: int | None, history: int, new: int, options: CallOptions
     ) -> list[CallStarts]:
+        most = options.max_tokens
         if held is not None:
-            return [CallStarts(held + new, max_tokens)]
-        return [CallStarts(history, 0), CallStarts(history + new, max_tokens)]
+            return [CallStarts(held + new, most)]
+        return [CallStarts(history, 0), CallStarts(history + new, most)]
 
     async def stream_reply(
         self, ask: MemoryRequest, ground: RemoteContext
@@ -39,7 +48,7 @@ class ContextMemory:
             last = [history.pop()] if history and history[-1].role == "assistant" else []
             lines = [PromptMessage("system", ask.system), *history]
             most = estimate_lines(lines)
-            new = [*last, PromptMessage("user", ask.question)]
+            new = [*last, ask.question]
             then = CallStarts(most + estimate_lines(new), ask.output_tokens)
             yield CallStarts(most, 0, then=(then,))
             ref, told = await self._client.create_context(ask.model, lines, self._ttl)
@@ -48,11 +57,11 @@ class ContextMemory:
             yield ground
         # Each use renews the idle timer. Count from before the call, so it is never too late.
         yield MemorySaved("context", ground.ref, now() + timedelta(seconds=self._ttl))
-        new = [*ground.lacking, PromptMessage("user", ask.question)]
+        new = [*ground.lacking, ask.question]
         yield CallStarts(ground.tokens + estimate_lines(new), ask.output_tokens)
         async with aclosing(
             self._client.stream_context(  # type: ignore[type-var]
-                ask.model, str(ground.ref), new, ask.max_tokens, ask.dialect
+                ask.model, str(ground.ref), new, ask.options, ask.dialect
             )
         ) as chunks:
             async for chunk in chunks:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from chatbot.ark.chunks import (
     CallFailed,
+    CallOptions,
     CallStarts,
     Chunk,
     MemorySaved,
@@ -14,8 +15,7 @@ from chatbot.ark.chunks import (
     RemoteContext,
 )
 from chatbot.ark.dialect import PLAIN, Dialect
-from chatbot.ark.memory.attempt import estimate_lines
-from chatbot.ark.tokens import estimate_tokens
+from chatbot.ark.memory.attempt import estimate_line, estimate_lines
 
 Event = CallStarts | CallFailed | Chunk | MemorySaved | Note
 
@@ -26,7 +26,7 @@ class MemoryRequest:
 
     model: str
     system: str
-    question: str
+    question: PromptMessage
     ref: str | None
     """Ark's id of the memory, if that equals the visible branch; None to build a new one."""
     held_tokens: int
@@ -36,14 +36,14 @@ class MemoryRequest:
     begun: tuple[PromptMessage, ...]
     """Question and answer so far, if the answer is continued; they are never left out."""
     history_tokens: int
-    max_tokens: int
+    options: CallOptions
     dialect: Dialect = PLAIN
     """What the model has refused so far."""
 
     @property
     def output_tokens(self) -> int:
         """The most tokens of an answer, thoughts included."""
-        return self.dialect.output(self.max_tokens)
+        return self.dialect.output(self.options.max_tokens)
 
 
 class Memory(Protocol):
@@ -52,7 +52,7 @@ class Memory(Protocol):
     kind: str
 
     def first_calls(
-        self, held: int | None, history: int, new: int, max_tokens: int
+        self, held: int | None, history: int, new: int, options: CallOptions
     ) -> list[CallStarts]:
         """The calls of a turn if nothing goes wrong: see `Memories.first_calls`."""
         ...
@@ -81,7 +81,7 @@ def newest_that_fit(
     """The newest whole turns that fit into `budget` tokens, and whether any were left out."""
     start, used = len(history), 0
     for index in range(len(history) - 1, -1, -1):
-        used += estimate_tokens(history[index].content)
+        used += estimate_line(history[index])
         if used > budget:
             break
         # A turn begins with its question: keep only whole turns.
