@@ -12,6 +12,7 @@ from chatbot.ui.account import AccountPanel, account_panel
 from chatbot.ui.admin_page import AdminHandlers, AdminPanel, admin_panel
 from chatbot.ui.frames import page_class
 from chatbot.ui.handlers import WINDOW, Handlers
+from chatbot.ui.option_bar import option_bar
 from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
 
 HERE = Path(__file__).parent
@@ -25,13 +26,17 @@ SCRIPTS = [
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
             "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
             "sessions", "recent", "banner", "forms", "faults", "wide", "pause", "host", "admin",
+            "options", "files",
         )
     ),
     "account.js",
 ]  # fmt: skip
 """The order matters: each script extends `window.chatbot` from the scripts before it."""
 STYLES = ["style.css", "sidebar.css", "messages.css"]
-I18N = gr.I18n(en=texts.labels("en"), zh=texts.labels("zh"))
+I18N = gr.I18n(
+    en={**texts.labels("en"), "option_bar": option_bar("en")},
+    zh={**texts.labels("zh"), "option_bar": option_bar("zh")},
+)
 
 JS_LOG_IN = "async (name, password) => [await chatbot.enter('login', {name, password}), '']"
 JS_REGISTER = """async (name, password, invite) =>
@@ -233,8 +238,8 @@ class _Wires:
         handle, side, chat, chosen = self.handle, self.side, self.chat, self.chosen
         chat.prompt.submit(
             handle.send,
-            js="(id, window, search, question) => chatbot.asking(id, window, search, question)",
-            inputs=[*self.place, chat.prompt],
+            js="(...inputs) => chatbot.asking(...inputs)",
+            inputs=[*self.place, chat.prompt, chat.files],
             **self.turn,
         ).failure(**self.refused)
         chat.echo.click(
@@ -374,7 +379,9 @@ def head() -> str:
         "connection_lost", "login_ended", "not_opened", "wrap_lines", "copy_code", "author_user",
         "author_bot", "answering", "sessions_label", "conversation", "messages", "ask_label",
         "copy_label", "session_gone", "hits_before", "hits_next", "hits_close", "untitled",
-        "copy_link", "proxy_hint", "sure",
+        "copy_link", "proxy_hint", "sure", "thinking_off", "thinking_on", "thinking_low",
+        "thinking_medium", "thinking_high", "file_remove", "file_loading", "no_pictures",
+        "file_too_big", "files_waiting",
     )  # fmt: skip
     languages: tuple[texts.Language, ...] = ("en", "zh")
     table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}

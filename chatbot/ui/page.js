@@ -162,17 +162,19 @@ window.chatbot = (() => {
       askedAt = 0;
       return window.chatbot.echo.takeBack(typed);
     },
-    // The second click of a double click asks nothing.
-    asking: (id, shown, search, question) => {
+    // The second click of a double click asks nothing. What was chosen is stored first.
+    asking: async (id, shown, search, question) => {
       const again = question === asked && Date.now() - askedAt < 1000;
-      const empty = !question?.trim();
+      const files = window.chatbot.files.taken();
+      const empty = !question?.trim() && !files;
       if (!again && !empty) {
         asked = question;
         askedAt = Date.now();
         window.chatbot.own();
         window.chatbot.echo.begin(id, question);
       }
-      return [id, shown, search, again || (empty && askedAt) ? null : question];
+      await window.chatbot.options.saved();
+      return [id, shown, search, again || (empty && askedAt) ? null : question, files];
     },
     // What becomes of the text in the box: it goes once it is stored, it comes back when no word
     // of an answer came, and what was typed meanwhile stays.

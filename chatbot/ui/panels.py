@@ -92,6 +92,8 @@ class ChatPanel:
     version_step: gr.Textbox
     echo: gr.Button
     """Clicked by `scripts/echo.js`."""
+    files: gr.Textbox
+    """The ids of the question's files; `scripts/files.js` fills it in."""
 
 
 def login_panel(label: Label, name: str, notices: Sequence[str]) -> LoginPanel:
@@ -301,6 +303,7 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             stop_btn=True,
             autofocus=True,
         )
+        gr.HTML(label("option_bar"), elem_id="options")
         with gr.Row(elem_id="footnotes"):
             status = gr.HTML(elem_id="usage-line")
             gr.HTML(label("disclaimer"), elem_id="disclaimer")
@@ -309,8 +312,8 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
         edit_send = gr.Button(elem_classes=UNSEEN, elem_id="edit-send")
         version_go = gr.Button(elem_classes=UNSEEN, elem_id="version-go")
         echo = gr.Button(elem_classes=UNSEEN, elem_id="echo")
-        place, question, words, version_of, version_step = (
-            gr.Textbox(visible=False) for _ in range(5)
+        place, question, words, version_of, version_step, files = (
+            gr.Textbox(visible=False) for _ in range(6)
         )
     return ChatPanel(
         earlier,
@@ -328,6 +331,7 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
         version_of,
         version_step,
         echo,
+        files,
     )
 
 
