@@ -14,7 +14,7 @@ BAR = """
     <span>{thinking_choice}</span><select id="thinking-choice"></select>
   </label>
   <button type="button" id="search-choice" hidden aria-pressed="false">{search_choice}</button>
-  <button type="button" id="parameters-open" aria-label="{parameters}" title="{parameters}"></button>
+  <button type="button" id="parameters-open" aria-label="{parameters}"></button>
 </div>
 <dialog id="parameters" aria-labelledby="parameters-title">
   <form id="parameters-form" method="dialog">

@@ -55,7 +55,7 @@ async def accounts(storage: Storage) -> AsyncIterator[Accounts]:
 
 @pytest.fixture
 def admin(storage: Storage, accounts: Accounts) -> Admin:
-    return Admin(storage, accounts, BUDGET)
+    return Admin(storage, accounts, BUDGET, models_of("ep-test"))
 
 
 async def joined(admin: Admin, name: str) -> int:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chatbot.catalog import PRICES
 from chatbot.config import Settings
+from chatbot.model_file import read_models
 
 ROOT = Path(__file__).parents[2]
 ENGINES = {
@@ -88,7 +88,7 @@ def test_the_app_starts_with_the_presets(presets, monkeypatch):
 
 def test_the_preset_names_a_model_that_is_known(presets):
     [told] = [preset["description"] for preset in presets if preset["name"] == "ARK_MODEL"]
-    assert any(name in told for name in PRICES)
+    assert any(name in told for name in read_models(ROOT / "data" / "models.yaml").models)
 
 
 def test_no_preset_holds_a_secret(presets):

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from chatbot.ark import body
-from chatbot.ark.chunks import PromptMessage
+from chatbot.ark.chunks import CallOptions, PromptMessage
 from chatbot.ark.client import ArkClient
 from chatbot.clock import now
 from chatbot.errors import ArkError, ArkSilent, BadRequest, ReplyTooLong, StreamBroken
@@ -71,10 +71,10 @@ async def asked(server, kind="chat", max_tokens=100, **more):
     async with client(server, **more) as made:
         lines = [PromptMessage("user", "hi")]
         if kind == "chat":
-            stream = made.stream_chat("m", lines, max_tokens)
+            stream = made.stream_chat("m", lines, CallOptions(max_tokens))
         else:
             expires = now() + timedelta(hours=1)
-            stream = made.stream_response("m", None, lines, max_tokens, expires)
+            stream = made.stream_response("m", None, lines, CallOptions(max_tokens), expires)
         finish = ""
         try:
             async for chunk in stream:

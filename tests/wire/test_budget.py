@@ -71,7 +71,7 @@ async def test_what_was_set_aside_covers_what_was_used(open_chat, memory):
     for row, most in zip(rows, set_aside, strict=True):
         assert row.state != "streaming"
         assert 0 < row.prompt_tokens <= most.prompt
-        assert 0 < row.completion_tokens <= most.completion == LIMITS.max_output_tokens
+        assert 0 < row.completion_tokens <= most.completion == LIMITS.bounds.max_tokens
 
 
 async def test_a_reply_costs_what_its_tokens_cost(open_chat):
@@ -178,7 +178,7 @@ async def test_what_another_session_has_set_aside_is_held_but_not_used(open_chat
         await grown(turn)
         today = await chat.storage.read(chat.purse.today, chat.user_id)
         assert (today.tokens, today.micro_yuan) == used
-        assert today.reserved > LIMITS.max_output_tokens
+        assert today.reserved > LIMITS.bounds.max_tokens
         with pytest.raises(BudgetUsedUp):
             await chat.send(await chat.started(), "echo: b")
         await chat.service.stop(chat.user_id, one)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chatbot import errors
-from chatbot.ark.chunks import PromptMessage
+from chatbot.ark.chunks import CallOptions, PromptMessage
 from chatbot.ark.client import ArkClient
 from tests.fake_ark import FAULTS, Fault
 
@@ -88,7 +88,7 @@ async def collect(stream):
 
 async def reply(client, question=QUESTION, max_tokens=1000):
     ref = await context(client)
-    return await collect(client.stream_context("ep-test", ref, question, max_tokens))
+    return await collect(client.stream_context("ep-test", ref, question, CallOptions(max_tokens)))
 
 
 async def test_a_stream_has_text_a_finish_reason_and_usage(client):
@@ -123,7 +123,7 @@ async def test_every_error_of_the_table_gets_its_name(client, ark, status, code,
     ref = await context(client)
     ark.fail_next(Fault.http(status, code, f"Ark's words about {KEY}."))
     with pytest.raises(errors.ArkError) as caught:
-        await collect(client.stream_context("ep-test", ref, QUESTION, 100))
+        await collect(client.stream_context("ep-test", ref, QUESTION, CallOptions(100)))
     assert type(caught.value) is kind
     assert caught.value.ark_code == code
     assert caught.value.request_id.startswith("021")
@@ -135,7 +135,7 @@ async def test_a_lost_context_is_known_by_its_parameter(client, ark, param):
     ref = await context(client)
     ark.fail_next(Fault.http(400, "InvalidParameter", param=param))
     with pytest.raises(errors.ContextLost):
-        await collect(client.stream_context("ep-test", ref, QUESTION, 100))
+        await collect(client.stream_context("ep-test", ref, QUESTION, CallOptions(100)))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_a_stream_that_goes_wrong_is_told_as_such(client, ark, name, kind)
     ref = await context(client)
     ark.fail_next(FAULTS[name])
     with pytest.raises(errors.ArkError) as caught:
-        await collect(client.stream_context("ep-test", ref, QUESTION, 100))
+        await collect(client.stream_context("ep-test", ref, QUESTION, CallOptions(100)))
     assert type(caught.value) is kind
 
 
@@ -171,13 +171,15 @@ async def test_silence_is_not_waited_out(impatient, ark, fault):
     ref = await context(impatient)
     ark.fail_next(fault.on("context"))
     with pytest.raises(errors.ArkSilent):
-        await collect(impatient.stream_context("ep-test", ref, QUESTION, 100))
+        await collect(impatient.stream_context("ep-test", ref, QUESTION, CallOptions(100)))
 
 
 async def test_leaving_a_stream_ends_its_request(client, ark):
     ark.fail_next(Fault.silence(after=2))
     ref = await context(client)
-    stream = client.stream_context("ep-test", ref, [PromptMessage("user", "count 50")], 100)
+    stream = client.stream_context(
+        "ep-test", ref, [PromptMessage("user", "count 50")], CallOptions(100)
+    )
     assert await anext(stream)
     await stream.aclose()
     async with asyncio.timeout(10):
@@ -190,7 +192,7 @@ async def test_nothing_is_retried_by_the_sdk_itself(client, ark):
     before = len(ark.requests)
     ark.fail_next(FAULTS["ServerOverloaded"])
     with pytest.raises(errors.ArkOverloaded):
-        await collect(client.stream_context("ep-test", ref, QUESTION, 100))
+        await collect(client.stream_context("ep-test", ref, QUESTION, CallOptions(100)))
     assert len(ark.requests) == before + 1
 
 

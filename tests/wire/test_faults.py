@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from chatbot.ark.chunks import Chunk
+from chatbot.ark.chunks import CallOptions, Chunk, PromptMessage
 from chatbot.ark.memory import Memories, MemoryRequest
 from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import count_messages, count_tokens
@@ -704,7 +704,7 @@ class Scripted:
 async def test_after_the_first_word_nothing_is_asked_again(said, error):
     first, second = Scripted([said], error), Scripted([], error)
     events = Memories(None, [first, second]).answer(
-        MemoryRequest("m", "", "q", "ref", 0, None, (), history_tokens=0, max_tokens=0)
+        MemoryRequest("m", "", PromptMessage("user", "q"), "ref", 0, None, (), 0, CallOptions(0))
     )
     assert await anext(events) == said
     with pytest.raises(type(error)):

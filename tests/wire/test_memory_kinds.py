@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from chatbot.ark.chunks import PromptMessage
+from chatbot.ark.chunks import CallOptions, PromptMessage
 from chatbot.ark.client import ArkClient
 from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline.response_events import ResponseStream
@@ -187,7 +187,7 @@ async def test_a_response_may_take_its_time_to_begin(ark):
         "ep-test",
         None,
         [PromptMessage("user", "count 9")],
-        100,
+        CallOptions(100),
         now() + timedelta(hours=1),
     )
     assert "".join([chunk.text async for chunk in stream]) == "1 2 3 4 5 6 7 8 9"

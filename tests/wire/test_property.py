@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from chatbot.ark.client import ArkClient
-from chatbot.ark.memory import memories_for
+from chatbot.ark.memory import kept_in, memories_for
 from chatbot.ark.offline.script import pieces, reply_to
 from chatbot.clock import now
 from chatbot.errors import ConversationNotFound, TurnRunning
@@ -56,7 +56,7 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 STEPS = {"quick": 16, "long": 40}
 
 # Room enough that nothing is cut: what is left out of a memory on purpose is tested elsewhere.
-ROOMY = replace(LIMITS, history_tokens=1_000_000, max_output_tokens=30_000)
+ROOMY = replace(LIMITS, history_tokens=1_000_000, bounds=replace(LIMITS.bounds, max_tokens=30_000))
 SYSTEM = ("system", ROOMY.system_prompt)
 WORDS = (
     "echo: {} one two three four five six seven eight",
@@ -134,7 +134,9 @@ class Process:
 
     def __init__(self, lab, memory):
         disk = Disk(lab)
-        memories = memories_for(memory, ROOMY.model, lab.client, 3600)
+        memories = memories_for(
+            memory, lab.client, 3600, ROOMY.models.kinds, kept_in(lab.storage, lab.ark.base_url)
+        )
         purse = Purse(NO_LIMITS)
         self.runner = Runner(disk, memories, purse, ROOMY)
         self.service = ChatService(disk, self.runner, purse, max_input_chars=20_000)

@@ -163,7 +163,7 @@ async def stopped_in_silence(chat, ark, one, kind):
     await until(lambda: len(asked(ark, PATHS[kind])) > before)
     await stop(chat, one, turn)
     row = (await ledger(chat))[-1]
-    assert row.completion_tokens == LIMITS.max_output_tokens
+    assert row.completion_tokens == LIMITS.bounds.max_tokens
 
 
 async def stopped_in_mid_answer(chat, ark, one, kind):
@@ -297,7 +297,7 @@ async def test_a_turn_that_cannot_pay_for_a_new_memory_ends_and_keeps_what_it_ha
         used = sum(row.prompt_tokens + row.completion_tokens for row in rows)
         held = (await chat.storage.read(Conversation.get_by_id, one)).memory_tokens
     # Enough for the question on top of what Ark holds, not for building that anew.
-    enough = used + held + LIMITS.max_output_tokens + 100
+    enough = used + held + LIMITS.bounds.max_tokens + 100
     async with open_chat(budget=replace(TIGHT, user_daily_tokens=enough)) as chat:
         for ref in list(ark.contexts):
             ark.forget(ref)
@@ -534,7 +534,7 @@ async def test_a_killed_process_leaves_no_reservation(open_chat, ark, both, monk
             while (row := (await ledger(there))[-1]).state == "streaming":
                 await there.storage.write(turns.recover, is_gone)
         assert row.prompt_tokens == reserved.prompt_tokens > 0
-        assert row.completion_tokens == reserved.completion_tokens == LIMITS.max_output_tokens
+        assert row.completion_tokens == reserved.completion_tokens == LIMITS.bounds.max_tokens
         reply = (await there.messages(one))[-1]
         assert (reply.state, reply.error) == ("interrupted", "process_died")
         await check_sums(there, one)
@@ -560,7 +560,7 @@ async def test_a_deletion_under_a_running_turn_leaves_no_reservation(open_chat, 
         (row,) = await ledger(chat)
         assert row.state != "streaming"
         assert row.prompt_tokens > 0
-        assert 0 < row.completion_tokens < LIMITS.max_output_tokens, "the one that ran it knows"
+        assert 0 < row.completion_tokens < LIMITS.bounds.max_tokens, "the one that ran it knows"
         assert (row.user_id is None) == (what == "account")
         with pytest.raises(ConversationNotFound):
             await chat.messages(one)
@@ -584,7 +584,7 @@ async def test_a_turn_taken_for_dead_corrects_what_it_was_settled_at(open_chat, 
         await finished(turn)
         reply = (await chat.messages(one))[-1]
         assert reply.content == turn.text
-        assert reply.completion_tokens < LIMITS.max_output_tokens
+        assert reply.completion_tokens < LIMITS.bounds.max_tokens
         await check_sums(chat, one)
 
 

@@ -2,20 +2,21 @@
 
 import functools
 import ssl
+from datetime import timedelta
 
 import pytest
 
 from chatbot.ark.memory import choose as memory
 from chatbot.ui.texts import reason_text
 from tests.conftest import finished, grown
-from tests.fake_ark import FAULTS, Fault
+from tests.fake_ark import FAULTS, FakeArk, Fault
 from tests.wire.asking import SYSTEM, calls, recalled, shown, stored
 
 pytestmark = pytest.mark.anyio
 
 KINDS = ("context", "responses", "chat")
 REMEMBERING = ("context", "responses")
-PLAIN_MODEL = "doubao-seed-1-6-251015"
+PLAIN_MODEL = "doubao-seed-2-1-lite-260915"
 OLD_MODEL = "ep-test=doubao-1-5-pro-32k-250115"
 SHUT = ("empty", "not_found", "bad_request", "forbidden")
 certificates = functools.cache(ssl.create_default_context)
@@ -101,26 +102,40 @@ async def test_stepping_down_in_mid_conversation_loses_nothing(open_chat, ark, s
             assert (await stored(chat, one)).memory_kind == kind
 
 
-async def test_another_process_tries_again(open_chat, ark):
+async def test_what_was_learned_is_kept_over_a_restart(open_chat, ark):
+    ark.models_without_responses = {"ep-test"}
+    async with open_chat(memory="auto") as chat:
+        one = await chat.started()
+        await chat.ask(one, "echo: one")
+    seen = len(ark.requests)
+    async with open_chat(memory="auto") as chat:
+        before = shown(await chat.messages(one))
+        assert await recalled(chat, one) == [SYSTEM, *before]
+        assert calls(ark, seen) == [("context", True)], "responses are not tried again"
+        assert (await stored(chat, one)).memory_kind == "context"
+
+
+async def test_what_one_server_refuses_another_is_asked(open_chat, ark):
+    ark.models_without_responses = {"ep-test"}
+    async with open_chat(memory="auto") as chat:
+        await chat.ask(await chat.started(), "echo: one")
+    with FakeArk(pace=0) as better:
+        async with open_chat(memory="auto", url=better.base_url) as chat:
+            await chat.ask(await chat.started(), "echo: two")
+        assert calls(better) == [("responses", True)]
+
+
+async def test_what_was_learned_is_tried_again_after_a_day(open_chat, ark, clock):
     ark.models_without_responses = {"ep-test"}
     async with open_chat(memory="auto") as chat:
         one = await chat.started()
         await chat.ask(one, "echo: one")
         ark.models_without_responses = set()
-        async with open_chat(memory="auto", beside=chat) as other:
-            before = shown(await chat.messages(one))
-            assert await recalled(other, one) == [SYSTEM, *before]
-            assert (await stored(chat, one)).memory_kind == "responses"
-
-
-async def test_what_was_learned_is_tried_again_after_a_day(open_chat, ark, monkeypatch):
-    ark.models_without_responses = {"ep-test"}
-    async with open_chat(memory="auto") as chat:
-        one = await chat.started()
-        await chat.ask(one, "echo: one")
-        ark.models_without_responses = set()
-        monkeypatch.setattr(memory, "LEARNED_SECONDS", 0)
+        clock.ahead = timedelta(hours=23)
         await chat.ask(one, "echo: two")
+        assert (await stored(chat, one)).memory_kind == "context"
+        clock.ahead = timedelta(hours=25)
+        await chat.ask(one, "echo: three")
         assert (await stored(chat, one)).memory_kind == "responses"
 
 
