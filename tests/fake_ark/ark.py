@@ -10,12 +10,13 @@ from chatbot.ark.offline.calls import Call
 from chatbot.ark.offline.exchange import ClientLeft, Exchange
 from chatbot.ark.offline.job import Job
 from chatbot.ark.offline.server import Work
-from tests.fake_ark.account import State, check_state
+from tests.fake_ark.account import Plugin, State, check_search, check_state
 from tests.fake_ark.clock import Clock
 from tests.fake_ark.connection import hang_up
 from tests.fake_ark.faults import Fault
 from tests.fake_ark.recorded import Recorded
 from tests.fake_ark.shapes import (
+    Annotations,
     ContextApi,
     LostShape,
     UnsupportedShape,
@@ -47,6 +48,7 @@ class FakeArk(OfflineArk):
         self.context_api: ContextApi = "on"
         # What the account may do with a model, by its name; one that is not named is open.
         self.states: dict[str, State] = {}
+        self.search_plugin: Plugin = "open"
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
 
@@ -85,6 +87,15 @@ class FakeArk(OfflineArk):
     @shows_cut_thoughts.setter
     def shows_cut_thoughts(self, shown: bool) -> None:
         self.response_store.shows_cut_thoughts = shown
+
+    @property
+    def annotations(self) -> Annotations:
+        """Where the sources of a web search are told."""
+        return self.response_store.annotations
+
+    @annotations.setter
+    def annotations(self, shape: Annotations) -> None:
+        self.response_store.annotations = shape
 
     def fail_next(self, fault: Fault) -> None:
         """Let the next call that the fault fits go wrong."""
@@ -127,6 +138,8 @@ class FakeArk(OfflineArk):
             raise context_shut(call.model, self.context_api)
         check_state(call.model, self.states.get(call.model, "open"))
         super().check(call)
+        if call.api == "responses":
+            check_search(call.body, self.search_plugin)
         if of_contexts and call.model in self.models_without_context:
             raise not_served(call.model, "context", self.unsupported_shape)
         if call.api == "responses" and call.model in self.models_without_responses:

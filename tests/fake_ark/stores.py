@@ -1,7 +1,7 @@
 """Alternative ways to store contexts and responses, where Ark's way is not documented."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from chatbot.ark.offline.answer import Answer
@@ -11,7 +11,8 @@ from chatbot.ark.offline.models import Model
 from chatbot.ark.offline.refusals import Refusal
 from chatbot.ark.offline.response_object import Round
 from chatbot.ark.offline.responses import Responses
-from tests.fake_ark.shapes import LostShape, lost
+from chatbot.ark.offline.search import Source
+from tests.fake_ark.shapes import Annotations, LostShape, lost
 
 
 class FakeContexts(Contexts):
@@ -32,17 +33,30 @@ class FakeResponses(Responses):
     def __init__(self, now: Callable[[], float]) -> None:
         super().__init__(now)
         self.shows_cut_thoughts = True
+        self.annotations: Annotations = "both"
 
     def ask(self, body: dict[str, Any], request_id: str, about: Model) -> Round:
         round = super().ask(body, request_id, about)
-        if self.shows_cut_thoughts:
-            return round
         given = {field.name: getattr(round, field.name) for field in fields(round)}
-        return RoundWithoutCutThoughts(**given)
+        return FakeRound(
+            **given, shows_cut_thoughts=self.shows_cut_thoughts, annotations=self.annotations
+        )
 
 
-class RoundWithoutCutThoughts(Round):
-    """A reply that was cut in its thoughts has none in its output; both were seen."""
+@dataclass
+class FakeRound(Round):
+    """A reply that was cut in its thoughts may have none in its output; both were seen. The
+    sources of a search may come by events, in the finished text, both or neither."""
+
+    shows_cut_thoughts: bool
+    annotations: Annotations
 
     def output(self) -> list[dict[str, Any]]:
-        return [] if self.answer.only_thought else super().output()
+        hidden = self.answer.only_thought and not self.shows_cut_thoughts
+        return [] if hidden else super().output()
+
+    def added_sources(self) -> list[Source]:
+        return super().added_sources() if self.annotations in ("both", "deltas") else []
+
+    def kept_sources(self) -> list[Source]:
+        return super().kept_sources() if self.annotations in ("both", "final") else []

@@ -20,7 +20,7 @@ from chatbot.ark.offline.messages import (
     check_type,
 )
 from chatbot.ark.offline.models import Model, check_abilities
-from chatbot.ark.offline.refusals import Refusal, invalid, too_large, two_limits
+from chatbot.ark.offline.refusals import Refusal, invalid, missing, too_large, two_limits
 from chatbot.ark.offline.response_events import ResponseStream
 from chatbot.ark.offline.responses import EFFORTS, NO_EFFORT, THINKING, Responses
 from chatbot.ark.offline.usage import Usage, count_messages
@@ -59,6 +59,7 @@ def chat_job(call: Call, now: float, about: Model) -> Job:
     model = check_model(body)
     messages = check_messages(body, roles=CHAT_ROLES)
     check_sampling(body)
+    check_functions(body)
     max_tokens = check_count(body, "max_tokens")
     max_total = check_count(body, "max_completion_tokens")
     if max_tokens is not None and max_total is not None:
@@ -133,6 +134,15 @@ def check_sampling(body: dict[str, Any]) -> None:
     check_range(body, "top_p", 0, 1)
     check_range(body, "frequency_penalty", -2, 2)
     check_range(body, "presence_penalty", -2, 2)
+
+
+def check_functions(body: dict[str, Any]) -> None:
+    """Chat has functions only: any other tool lacks its `function`."""
+    tools = body.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise invalid("tools", "it must be a list of objects")
+    if any(not tool.get("function") for tool in tools):
+        raise missing("tools.function")
 
 
 def real_name(model: str) -> str:

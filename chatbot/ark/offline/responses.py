@@ -23,6 +23,7 @@ from chatbot.ark.offline.messages import (
 from chatbot.ark.offline.models import Model, check_abilities
 from chatbot.ark.offline.refusals import Refusal, invalid, lost_response, missing, unknown_role
 from chatbot.ark.offline.response_object import MAX_OUTPUT, Round
+from chatbot.ark.offline.search import read_search_tool
 from chatbot.ark.offline.usage import Usage, count_messages
 
 ROLES = {"user", "system", "developer", "assistant"}
@@ -64,6 +65,7 @@ class Responses:
         now = int(self._now())
         expire_at = check_expiry(body, now)
         store = check_flag(body, "store", default=True)
+        search = read_search_tool(body)
         cached = check_caching(body, store)
         check_range(body, "temperature", 0, 2)
         check_range(body, "top_p", 0, 1)
@@ -87,7 +89,14 @@ class Responses:
             read = first + history + new
             thinking = check_thinking(body)
             check_abilities(about, read, thinking)
-            answer = answer_to(read, price, thinking=thinking, mode=about.thinking, max_total=limit)
+            answer = answer_to(
+                read,
+                price,
+                thinking=thinking,
+                mode=about.thinking,
+                max_total=limit,
+                search=search,
+            )
         return Round(
             request_id=request_id,
             created_at=now,

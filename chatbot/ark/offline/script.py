@@ -76,7 +76,7 @@ def reply_to(messages: list[dict[str, Any]]) -> Reply:
     """The reply to the last message, given everything before it."""
     asked = text_of(messages[-1].get("content")) if messages else ""
     before = messages[:-1]
-    chinese = bool(CHINESE.search(asked))
+    chinese = is_chinese(asked)
     if GO_ON.search(asked) and len(before) > 1:
         whole = reply_to(before[:-1]).content
         return Reply(whole.removeprefix(text_of(before[-1].get("content"))))
@@ -97,9 +97,19 @@ def reply_to(messages: list[dict[str, Any]]) -> Reply:
     return Reply(showcase.TEXTS.get(topic, showcase.HELP)[language])
 
 
+def is_chinese(text: str) -> bool:
+    return bool(CHINESE.search(text))
+
+
+def is_command(asked: str) -> bool:
+    """Whether the script does exactly what it is told, whatever is in the text."""
+    told = asked.strip()
+    return bool(told == "recall" or ECHO.match(asked) or COUNT.match(told) or GO_ON.search(asked))
+
+
 def thought_about(asked: str) -> str:
     """A line of thought for a caller who switched thinking on with a message of any kind."""
-    return showcase.ASIDE["zh" if CHINESE.search(asked) else "en"]
+    return showcase.ASIDE["zh" if is_chinese(asked) else "en"]
 
 
 def recall(messages: list[dict[str, Any]]) -> str:

@@ -56,6 +56,7 @@ class Usage:
     cached: int = 0
     completion: int = 0
     reasoning: int = 0
+    searches: int = 0
 
     def chat(self) -> dict[str, Any]:
         return {
@@ -67,10 +68,14 @@ class Usage:
         }
 
     def responses(self) -> dict[str, Any]:
-        return {
+        usage: dict[str, Any] = {
             "input_tokens": self.prompt,
-            "input_tokens_details": {"cached_tokens": self.cached},
             "output_tokens": self.completion,
-            "output_tokens_details": {"reasoning_tokens": self.reasoning},
             "total_tokens": self.prompt + self.completion,
+            "input_tokens_details": {"cached_tokens": self.cached},
+            "output_tokens_details": {"reasoning_tokens": self.reasoning},
         }
+        if self.searches:
+            usage["tool_usage"] = {"web_search": self.searches}
+            usage["tool_usage_details"] = {"web_search": {"search_engine": self.searches}}
+        return usage
