@@ -37,7 +37,7 @@ class FakeArk(OfflineArk):
         self.clock = Clock()
         super().__init__(port=port, pace=pace, now=self.clock.now)
         self.context_store: FakeContexts = FakeContexts(self.now)
-        self.response_store: FakeResponses = FakeResponses(self.now)
+        self.response_store: FakeResponses = FakeResponses(self.now, self.file_store, self.cache)
         self.requests: list[Recorded] = []
         # How many real seconds a context stays "in progress" after the client has left.
         # Not documented, but worth testing.
@@ -87,6 +87,15 @@ class FakeArk(OfflineArk):
     @shows_cut_thoughts.setter
     def shows_cut_thoughts(self, shown: bool) -> None:
         self.response_store.shows_cut_thoughts = shown
+
+    @property
+    def caches(self) -> bool:
+        """Whether anything is ever read from a cache by chat and responses."""
+        return self.cache.on
+
+    @caches.setter
+    def caches(self, on: bool) -> None:
+        self.cache.on = on
 
     @property
     def annotations(self) -> Annotations:

@@ -6,9 +6,11 @@ from typing import Any
 
 from chatbot.ark.offline.answer import Answer
 from chatbot.ark.offline.contexts import Context, Contexts
+from chatbot.ark.offline.files import Files
 from chatbot.ark.offline.messages import Message
 from chatbot.ark.offline.models import Model
 from chatbot.ark.offline.refusals import Refusal
+from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.response_object import Round
 from chatbot.ark.offline.responses import Responses
 from chatbot.ark.offline.search import Source
@@ -30,8 +32,8 @@ class FakeContexts(Contexts):
 
 
 class FakeResponses(Responses):
-    def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__(now)
+    def __init__(self, now: Callable[[], float], files: Files, cache: PromptCache) -> None:
+        super().__init__(now, files, cache)
         self.shows_cut_thoughts = True
         self.annotations: Annotations = "both"
 

@@ -1,7 +1,6 @@
 """Web search of the local Ark, in the form of the vendor's pages and of what others have seen."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -11,41 +10,12 @@ from volcenginesdkarkruntime._exceptions import ArkBadRequestError, ArkNotFoundE
 
 from chatbot.ark.offline.search import read_search_tool
 from tests.fake_ark import FakeArk
+from tests.wire.arks import MODEL, QUIET
 
 pytestmark = pytest.mark.anyio
 
-MODEL = "doubao-seed-2-1-lite-260915"
 ENDPOINT = "ep-offline-demo"
 SEARCH = {"type": "web_search"}
-QUIET = {"type": "disabled"}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def ark() -> Iterator[FakeArk]:
-    with FakeArk(pace=0) as ark:
-        yield ark
-
-
-@pytest.fixture
-async def raw(ark: FakeArk) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": "Bearer a-key"}
-    async with httpx.AsyncClient(
-        verify=False, trust_env=False, base_url=ark.base_url, headers=headers
-    ) as raw:
-        yield raw
-
-
-@pytest.fixture
-async def client(ark: FakeArk) -> AsyncIterator[AsyncArk]:
-    http = httpx.AsyncClient(verify=False, trust_env=False)
-    client = AsyncArk(base_url=ark.base_url, api_key="a-key", max_retries=0, http_client=http)
-    yield client
-    await client.close()
 
 
 async def ask(raw: httpx.AsyncClient, asked: str, **options: Any) -> Any:

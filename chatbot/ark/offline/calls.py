@@ -7,7 +7,9 @@ from typing import Any, Literal
 from chatbot.ark.offline.answer import Answer, answer_to
 from chatbot.ark.offline.chat import ChatStream, completion
 from chatbot.ark.offline.contexts import Contexts, check_endpoint, read_context
+from chatbot.ark.offline.files import Files
 from chatbot.ark.offline.job import Job
+from chatbot.ark.offline.looking import look_at
 from chatbot.ark.offline.messages import (
     check_choice,
     check_count,
@@ -19,8 +21,9 @@ from chatbot.ark.offline.messages import (
     check_stop,
     check_type,
 )
-from chatbot.ark.offline.models import Model, check_abilities
-from chatbot.ark.offline.refusals import Refusal, invalid, missing, too_large, two_limits
+from chatbot.ark.offline.models import Model, check_abilities, has_more_than_text
+from chatbot.ark.offline.refusals import Refusal, invalid, missing, text_only, too_large, two_limits
+from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.response_events import ResponseStream
 from chatbot.ark.offline.responses import EFFORTS, NO_EFFORT, THINKING, Responses
 from chatbot.ark.offline.usage import Usage, count_messages
@@ -54,7 +57,7 @@ def read_call(api: CallName, body: Any, request_id: str) -> Call:
     return Call(api, body, api != "create" and check_flag(body, "stream"), request_id)
 
 
-def chat_job(call: Call, now: float, about: Model) -> Job:
+def chat_job(call: Call, now: float, about: Model, files: Files, cache: PromptCache) -> Job:
     body = call.body
     model = check_model(body)
     messages = check_messages(body, roles=CHAT_ROLES)
@@ -70,9 +73,10 @@ def chat_job(call: Call, now: float, about: Model) -> Job:
     if check_choice(body, "reasoning_effort", EFFORTS) in NO_EFFORT:
         thinking = "disabled"
     check_abilities(about, messages, thinking)
+    messages = look_at(messages, files)
     answer = answer_to(
         messages,
-        Usage(prompt=count_messages(messages)),
+        Usage(prompt=count_messages(messages), cached=cache.read(model, messages)),
         thinking=thinking,
         mode=about.thinking,
         max_tokens=max_tokens or (None if max_total else MAX_TOKENS),
@@ -92,6 +96,9 @@ def context_job(call: Call, now: float, contexts: Contexts) -> Job:
         if body.get(name) is not None:
             raise invalid(name, "it is not supported by the context API")
     check_sampling(body)
+    # The models of contexts read only text.
+    if has_more_than_text(messages):
+        raise text_only()
     limit = check_count(body, "max_tokens") or MAX_TOKENS
     stop = check_stop(body)
     context = contexts.find(body)

@@ -58,10 +58,15 @@ def check_abilities(model: Model, messages: list[Any], thinking: str | None) -> 
         raise always_thinks()
     if model.images:
         return
+    if has_more_than_text(messages):
+        raise text_only()
+
+
+def has_more_than_text(messages: list[Any]) -> bool:
     contents = [message.get("content") for message in messages]
     parts = [part for content in contents if isinstance(content, list) for part in content]
-    if any("image" in str(part.get("type")) for part in parts):
-        raise text_only()
+    kinds = ("image", "file", "video", "audio")
+    return any(kind in str(part.get("type")) for part in parts for kind in kinds)
 
 
 def list_models(models: dict[str, Model]) -> dict[str, Any]:

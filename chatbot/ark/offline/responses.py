@@ -10,6 +10,8 @@ from typing import Any
 
 from chatbot.ark.offline.answer import Answer, answer_to
 from chatbot.ark.offline.fields import check_fields
+from chatbot.ark.offline.files import Files
+from chatbot.ark.offline.looking import look_at
 from chatbot.ark.offline.messages import (
     Message,
     check_choice,
@@ -22,6 +24,7 @@ from chatbot.ark.offline.messages import (
 )
 from chatbot.ark.offline.models import Model, check_abilities
 from chatbot.ark.offline.refusals import Refusal, invalid, lost_response, missing, unknown_role
+from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.response_object import MAX_OUTPUT, Round
 from chatbot.ark.offline.search import read_search_tool
 from chatbot.ark.offline.usage import Usage, count_messages
@@ -32,8 +35,6 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 NO_EFFORT = ("none", "minimal")
 STORED_FOR = 259_200
 STORED_AT_MOST = 604_800
-LEAST_CACHED = 1_024
-CACHE_STEP = 128
 # The real name reported for an endpoint.
 ENDPOINT_MODEL = "doubao-seed-1-6-251015"
 
@@ -54,8 +55,10 @@ class StoredResponse:
 class Responses:
     """The stored responses, and the rules for making new ones."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], files: Files, cache: PromptCache) -> None:
         self.stored: dict[str, StoredResponse] = {}
+        self._files = files
+        self._cache = cache
         self._now = now
 
     def ask(self, body: dict[str, Any], request_id: str, about: Model) -> Round:
@@ -76,19 +79,18 @@ class Responses:
         if said_once is not None and not isinstance(said_once, str):
             raise invalid("instructions", "it must be a string")
         first = [{"role": "system", "content": said_once}] if said_once else []
-        kept = count_messages(history)
-        hit = implicit_hit(kept)
+        thinking = check_thinking(body)
+        check_abilities(about, history + new, thinking)
+        new = look_at(new, self._files)
+        read = first + history + new
+        hit = self._cache.read(model, read)
         if cached:
-            hit = kept if previous is not None and previous.cached else 0
-        price = Usage(prompt=kept + count_messages(new) + count_messages(first), cached=hit)
+            hit = count_messages(history) if previous is not None and previous.cached else 0
+        price = Usage(prompt=count_messages(read), cached=hit if self._cache.on else 0)
         prefix_only = bool((body.get("caching") or {}).get("prefix"))
         limit = check_count(body, "max_output_tokens") or MAX_OUTPUT
-        if prefix_only:
-            answer = Answer([], [], "stop", price)
-        else:
-            read = first + history + new
-            thinking = check_thinking(body)
-            check_abilities(about, read, thinking)
+        answer = Answer([], [], "stop", price)
+        if not prefix_only:
             answer = answer_to(
                 read,
                 price,
@@ -243,12 +245,6 @@ def check_thinking(body: dict[str, Any]) -> str | None:
     effort = check_choice(body.get("reasoning") or {}, "effort", EFFORTS)
     thinking = check_type(body, "thinking", THINKING)
     return "disabled" if effort in NO_EFFORT else thinking
-
-
-def implicit_hit(kept: int) -> int:
-    """How much of a history that was sent before comes from the cache that works by itself: the
-    shortest is documented, the steps are our guess [D 1398933]."""
-    return kept // CACHE_STEP * CACHE_STEP if kept >= LEAST_CACHED else 0
 
 
 def to_message(item: dict[str, Any]) -> Message:

@@ -181,6 +181,11 @@ ASIDE = {
     "zh": "对方打开了思考，那么在脚本回答之前先想一想。",
 }
 
+SEEN = {
+    "en": ("You sent", "No model looks at it here: format and size are all I can tell."),
+    "zh": ("你发来了", "这里没有模型在看，我只能说出格式和大小。"),
+}
+
 LONG = {
     "en": """\
 # A walk through one reply

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from chatbot.ark.offline.attachment import Attachment
+
 WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 WIDE_RUN = re.compile(f"[{WIDE}]+")
 MESSAGE_TOKENS = 4
@@ -44,8 +46,20 @@ def text_of(content: Any) -> str:
     return ""
 
 
+def attached(content: Any) -> list[Attachment]:
+    """The pictures and files of a message that was looked at."""
+    parts = content if isinstance(content, list) else []
+    found = (part.get("seen") for part in parts if isinstance(part, dict))
+    return [seen for seen in found if isinstance(seen, Attachment)]
+
+
 def count_messages(messages: Iterable[dict[str, Any]]) -> int:
-    return sum(count_tokens(text_of(m.get("content"))) + MESSAGE_TOKENS for m in messages)
+    return sum(count_content(message.get("content")) + MESSAGE_TOKENS for message in messages)
+
+
+def count_content(content: Any) -> int:
+    seen = sum(attachment.tokens for attachment in attached(content))
+    return seen + count_tokens(text_of(content))
 
 
 @dataclass(frozen=True)
