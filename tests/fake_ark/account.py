@@ -8,7 +8,22 @@ State = Literal["open", "not_opened", "retired", "limit_set", "quota_gone"]
 STATES: tuple[State, ...] = get_args(State)
 Plugin = Literal["open", "closed"]
 """Whether the account has opened web search, which is free but has to be done by hand."""
+Standing = Literal["good", "overdue"]
+"""Whether the account has paid."""
 ACCOUNT = 2100000000
+
+
+def check_standing(standing: Standing) -> None:
+    """Refuse whatever an account that owes money asks of a model."""
+    if standing == "overdue":
+        message = "The request failed because your account has an overdue balance."
+        raise Refusal(403, "AccountOverdueError", message)
+
+
+def too_fast() -> Refusal:
+    """A burst of requests, more than Ark lets pass at once."""
+    message = "System protection triggered by request burst."
+    return Refusal(429, "RequestBurstTooFast", message)
 
 
 def check_state(name: str, state: State) -> None:

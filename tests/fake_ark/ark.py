@@ -8,9 +8,19 @@ from functools import partial
 from chatbot.ark.offline import Context, OfflineArk, StoredResponse
 from chatbot.ark.offline.calls import Call
 from chatbot.ark.offline.exchange import ClientLeft, Exchange
+from chatbot.ark.offline.fields import check_fields
 from chatbot.ark.offline.job import Job
 from chatbot.ark.offline.server import Work
-from tests.fake_ark.account import Plugin, State, check_search, check_state
+from tests.fake_ark.account import (
+    Plugin,
+    Standing,
+    State,
+    check_search,
+    check_standing,
+    check_state,
+    too_fast,
+)
+from tests.fake_ark.chat_fields import CHAT
 from tests.fake_ark.clock import Clock
 from tests.fake_ark.connection import hang_up
 from tests.fake_ark.faults import Fault
@@ -49,6 +59,13 @@ class FakeArk(OfflineArk):
         # What the account may do with a model, by its name; one that is not named is open.
         self.states: dict[str, State] = {}
         self.search_plugin: Plugin = "open"
+        self.standing: Standing = "good"
+        # So many calls of a model are still refused because they came too fast.
+        self.burst = 0
+        # How many real seconds a call waits before it is answered or refused.
+        self.first_byte_seconds = 0.0
+        # Whether chat refuses keys that it does not know. Not documented.
+        self.strict_chat = False
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
 
@@ -87,6 +104,15 @@ class FakeArk(OfflineArk):
     @shows_cut_thoughts.setter
     def shows_cut_thoughts(self, shown: bool) -> None:
         self.response_store.shows_cut_thoughts = shown
+
+    @property
+    def deletion_breaks_chains(self) -> bool:
+        """Whether a response cannot be continued once one before it was deleted. Not documented."""
+        return self.response_store.deletion_breaks_chains
+
+    @deletion_breaks_chains.setter
+    def deletion_breaks_chains(self, breaks: bool) -> None:
+        self.response_store.deletion_breaks_chains = breaks
 
     @property
     def caches(self) -> bool:
@@ -131,6 +157,8 @@ class FakeArk(OfflineArk):
             raise
 
     async def answer(self, exchange: Exchange, call: Call) -> None:
+        if self.first_byte_seconds:
+            await exchange.pause(self.first_byte_seconds)
         if fault := self._take_fault(call):
             if await answer_instead(exchange, fault, self._drop(exchange)):
                 return
@@ -142,6 +170,11 @@ class FakeArk(OfflineArk):
         await super().answer(exchange, call)
 
     def check(self, call: Call) -> None:
+        check_standing(self.standing)
+        if self._bursts():
+            raise too_fast()
+        if call.api == "chat" and self.strict_chat:
+            check_fields(call.body, CHAT)
         of_contexts = call.api in ("create", "context")
         if of_contexts and self.context_api != "on":
             raise context_shut(call.model, self.context_api)
@@ -163,6 +196,11 @@ class FakeArk(OfflineArk):
         except ClientLeft:
             await asyncio.sleep(self.linger)
             raise
+
+    def _bursts(self) -> bool:
+        with self._lock:
+            left, self.burst = self.burst, max(0, self.burst - 1)
+            return left > 0
 
     def _take_fault(self, call: Call) -> Fault | None:
         with self._lock:

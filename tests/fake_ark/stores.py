@@ -9,10 +9,10 @@ from chatbot.ark.offline.contexts import Context, Contexts
 from chatbot.ark.offline.files import Files
 from chatbot.ark.offline.messages import Message
 from chatbot.ark.offline.models import Model
-from chatbot.ark.offline.refusals import Refusal
+from chatbot.ark.offline.refusals import Refusal, lost_response
 from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.response_object import Round
-from chatbot.ark.offline.responses import Responses
+from chatbot.ark.offline.responses import Responses, StoredResponse
 from chatbot.ark.offline.search import Source
 from tests.fake_ark.shapes import Annotations, LostShape, lost
 
@@ -36,6 +36,8 @@ class FakeResponses(Responses):
         super().__init__(now, files, cache)
         self.shows_cut_thoughts = True
         self.annotations: Annotations = "both"
+        self.deletion_breaks_chains = False
+        self._deleted: set[str] = set()
 
     def ask(self, body: dict[str, Any], request_id: str, about: Model) -> Round:
         round = super().ask(body, request_id, about)
@@ -43,6 +45,19 @@ class FakeResponses(Responses):
         return FakeRound(
             **given, shows_cut_thoughts=self.shows_cut_thoughts, annotations=self.annotations
         )
+
+    def delete(self, ref: str) -> dict[str, Any]:
+        told = super().delete(ref)
+        self._deleted.add(ref)
+        return told
+
+    def _previous(self, body: dict[str, Any]) -> StoredResponse | None:
+        previous = link = super()._previous(body)
+        while self.deletion_breaks_chains and link is not None and link.previous is not None:
+            if link.previous in self._deleted:
+                raise lost_response(str(body["previous_response_id"]))
+            link = self.stored.get(link.previous)
+        return previous
 
 
 @dataclass

@@ -3,6 +3,8 @@
 It knows nothing of the wire; `chat.py` and `responses.py` put it into bytes.
 """
 
+import base64
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -12,6 +14,7 @@ from chatbot.ark.offline.script import (
     Reply,
     is_chinese,
     is_command,
+    more_thoughts,
     pieces,
     reply_to,
     thought_about,
@@ -32,6 +35,8 @@ class Answer:
     finish: Finish
     price: Usage
     searches: list[Search] = field(default_factory=list)
+    sealed: bool = False
+    """Whether the raw thoughts come along, which only Ark can read."""
     sent: int = 0
     ended: bool = field(default=False, init=False)
 
@@ -70,6 +75,7 @@ def answer_to(
     price: Usage,
     *,
     thinking: str | None = None,
+    effort: str | None = None,
     mode: ThinkingMode = "asked",
     max_tokens: int | None = None,
     max_total: int | None = None,
@@ -83,6 +89,8 @@ def answer_to(
     if searches and not is_command(asked):
         reply = Reply(report(searches[0].query, is_chinese(asked)), reply.reasoning)
     thought = think(reply, messages, thinking, mode)
+    if thought and effort:
+        thought += more_thoughts(asked, effort)
     content = reply.content
     finish: Finish = "stop"
     for word in stop or []:
@@ -90,7 +98,7 @@ def answer_to(
     if thought and searches:
         language = "zh" if is_chinese(asked) else "en"
         after = pieces(FOUND_ENOUGH[language])
-        thought = SEARCH_FIRST[language]
+        thought = SEARCH_FIRST[language] + (more_thoughts(asked, effort) if effort else "")
         searches = [replace(made, thoughts=after) for made in searches]
     if max_total is not None:
         kept = fit_tokens(thought, max_total)
@@ -108,6 +116,13 @@ def answer_to(
     read = sum(made.tokens for made in searches)
     price = replace(price, prompt=price.prompt + read, searches=len(searches))
     return Answer(pieces(thought), pieces(content), finish, price, searches)
+
+
+def seal(thought: str) -> str:
+    """What stands for a raw thought: nobody can read it."""
+    return base64.b64encode(
+        hashlib.sha512(thought.encode("utf-8", "replace")).digest() * 2
+    ).decode()
 
 
 def plan_searches(asked: str, tool: SearchTool | None) -> list[Search]:

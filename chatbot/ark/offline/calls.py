@@ -25,7 +25,7 @@ from chatbot.ark.offline.models import Model, check_abilities, has_more_than_tex
 from chatbot.ark.offline.refusals import Refusal, invalid, missing, text_only, too_large, two_limits
 from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.response_events import ResponseStream
-from chatbot.ark.offline.responses import EFFORTS, NO_EFFORT, THINKING, Responses
+from chatbot.ark.offline.responses import EFFORTS, THINKING, Responses, settle_thinking
 from chatbot.ark.offline.usage import Usage, count_messages
 
 CallName = Literal["create", "context", "chat", "responses"]
@@ -69,20 +69,24 @@ def chat_job(call: Call, now: float, about: Model, files: Files, cache: PromptCa
         raise two_limits()
     if about.most_output is not None and (max_total or 0) > about.most_output:
         raise too_large("max_completion_tokens", about.most_output, max_total or 0)
-    thinking = check_type(body, "thinking", THINKING)
-    if check_choice(body, "reasoning_effort", EFFORTS) in NO_EFFORT:
-        thinking = "disabled"
+    thinking, effort = settle_thinking(
+        check_type(body, "thinking", THINKING),
+        check_choice(body, "reasoning_effort", EFFORTS),
+        "reasoning_effort",
+    )
     check_abilities(about, messages, thinking)
     messages = look_at(messages, files)
     answer = answer_to(
         messages,
         Usage(prompt=count_messages(messages), cached=cache.read(model, messages)),
         thinking=thinking,
+        effort=effort,
         mode=about.thinking,
         max_tokens=max_tokens or (None if max_total else MAX_TOKENS),
         max_total=max_total,
         stop=check_stop(body),
     )
+    answer.sealed = about.summarizes
     return completion_job(answer, call, now, real_name(model), lambda: None)
 
 

@@ -7,7 +7,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatbot.ark.offline.answer import Answer
+from chatbot.ark.offline.answer import Answer, seal
+from chatbot.ark.offline.chains import Earlier
 from chatbot.ark.offline.messages import Message
 from chatbot.ark.offline.search import Search, Source
 
@@ -21,6 +22,8 @@ class Step:
     id: str
     pieces: list[str] = field(default_factory=list)
     search: Search | None = None
+    sealed: str = ""
+    """The raw thought, if it was asked for and the model shows only a summary."""
 
     @property
     def text(self) -> str:
@@ -37,6 +40,8 @@ class Step:
         item: dict[str, Any] = {"id": self.id, "type": "reasoning"}
         if not opened:
             item["summary"] = [{"type": "summary_text", "text": self.text}]
+        if self.sealed:
+            item["encrypted_content"] = self.sealed
         return {**item, "status": status}
 
 
@@ -55,6 +60,8 @@ class Round:
     store: bool
     cached: bool
     prefix_only: bool
+    thinking: str | None
+    earlier: Earlier | None
 
     def __post_init__(self) -> None:
         self.id = f"resp_{self.request_id}"
@@ -66,7 +73,8 @@ class Round:
                 self.steps.append(self._thought(search.thoughts))
 
     def _thought(self, pieces: list[str]) -> Step:
-        return Step(self._item_id("rs_"), pieces)
+        sealed = seal("".join(pieces)) if self.answer.sealed else ""
+        return Step(self._item_id("rs_"), pieces, sealed=sealed)
 
     def _item_id(self, prefix: str) -> str:
         """Ids of items have the time of their response, and an end of their own."""

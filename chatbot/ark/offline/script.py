@@ -117,6 +117,13 @@ def thought_about(asked: str) -> str:
     return showcase.ASIDE["zh" if is_chinese(asked) else "en"]
 
 
+def more_thoughts(asked: str, effort: str) -> str:
+    """What is thought in addition when an effort is asked for: the higher it is, the longer."""
+    step = showcase.STEP["zh" if is_chinese(asked) else "en"]
+    last = {"low": 1, "medium": 3}.get(effort, 6)
+    return "".join(step.format(number=number) for number in range(1, last + 1))
+
+
 def recall(messages: list[dict[str, Any]]) -> str:
     """All the model was given, as JSON, to compare its memory with what a page shows."""
     pairs = [[message["role"], text_of(message.get("content"))] for message in messages]
