@@ -6,7 +6,7 @@ import httpx
 import pytest
 from volcenginesdkarkruntime import AsyncArk
 
-from tests.fake_ark import FakeArk, Fault
+from tests.fake_ark import FakeArk, Fault, SteeredArk
 from tests.wire.arks import MODEL, QUIET, answer_of, chat, respond, user
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +115,16 @@ async def test_the_demo_has_a_model_for_each_api(
             assert answer.status_code == 200
         else:
             assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+
+
+async def test_switches_can_be_set_over_http() -> None:
+    with SteeredArk(pace=0) as ark:
+        url = ark.base_url.replace("/api/v3", "/offline/switches")
+        async with httpx.AsyncClient(verify=False, trust_env=False) as http:
+            told = await http.post(url, json={"search_plugin": "closed", "burst": 2})
+            assert told.json()["search_plugin"] == ark.search_plugin == "closed"
+            assert ark.burst == 2
+            for wrong in ({"search_plugin": "ajar"}, {"burst": "2"}, {"pace": 1.0}):
+                given = {"caches": False, **wrong}
+                assert (await http.post(url, json=given)).status_code == 400
+            assert ark.caches
