@@ -8,14 +8,25 @@ from functools import partial
 from chatbot.ark.offline import Context, OfflineArk, StoredResponse
 from chatbot.ark.offline.calls import Call
 from chatbot.ark.offline.exchange import ClientLeft, Exchange
+from chatbot.ark.offline.fields import check_fields
 from chatbot.ark.offline.job import Job
 from chatbot.ark.offline.server import Work
-from tests.fake_ark.account import State, check_state
+from tests.fake_ark.account import (
+    Plugin,
+    Standing,
+    State,
+    check_search,
+    check_standing,
+    check_state,
+    too_fast,
+)
+from tests.fake_ark.chat_fields import CHAT
 from tests.fake_ark.clock import Clock
 from tests.fake_ark.connection import hang_up
 from tests.fake_ark.faults import Fault
 from tests.fake_ark.recorded import Recorded
 from tests.fake_ark.shapes import (
+    Annotations,
     ContextApi,
     LostShape,
     UnsupportedShape,
@@ -36,7 +47,7 @@ class FakeArk(OfflineArk):
         self.clock = Clock()
         super().__init__(port=port, pace=pace, now=self.clock.now)
         self.context_store: FakeContexts = FakeContexts(self.now)
-        self.response_store: FakeResponses = FakeResponses(self.now)
+        self.response_store: FakeResponses = FakeResponses(self.now, self.file_store, self.cache)
         self.requests: list[Recorded] = []
         # How many real seconds a context stays "in progress" after the client has left.
         # Not documented, but worth testing.
@@ -47,6 +58,14 @@ class FakeArk(OfflineArk):
         self.context_api: ContextApi = "on"
         # What the account may do with a model, by its name; one that is not named is open.
         self.states: dict[str, State] = {}
+        self.search_plugin: Plugin = "open"
+        self.standing: Standing = "good"
+        # So many calls of a model are still refused because they came too fast.
+        self.burst = 0
+        # How many real seconds a call waits before it is answered or refused.
+        self.first_byte_seconds = 0.0
+        # Whether chat refuses keys that it does not know. Not documented.
+        self.strict_chat = False
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
 
@@ -86,6 +105,33 @@ class FakeArk(OfflineArk):
     def shows_cut_thoughts(self, shown: bool) -> None:
         self.response_store.shows_cut_thoughts = shown
 
+    @property
+    def deletion_breaks_chains(self) -> bool:
+        """Whether a response cannot be continued once one before it was deleted. Not documented."""
+        return self.response_store.deletion_breaks_chains
+
+    @deletion_breaks_chains.setter
+    def deletion_breaks_chains(self, breaks: bool) -> None:
+        self.response_store.deletion_breaks_chains = breaks
+
+    @property
+    def caches(self) -> bool:
+        """Whether anything is ever read from a cache by chat and responses."""
+        return self.cache.on
+
+    @caches.setter
+    def caches(self, on: bool) -> None:
+        self.cache.on = on
+
+    @property
+    def annotations(self) -> Annotations:
+        """Where the sources of a web search are told."""
+        return self.response_store.annotations
+
+    @annotations.setter
+    def annotations(self, shape: Annotations) -> None:
+        self.response_store.annotations = shape
+
     def fail_next(self, fault: Fault) -> None:
         """Let the next call that the fault fits go wrong."""
         with self._lock:
@@ -111,6 +157,8 @@ class FakeArk(OfflineArk):
             raise
 
     async def answer(self, exchange: Exchange, call: Call) -> None:
+        if self.first_byte_seconds:
+            await exchange.pause(self.first_byte_seconds)
         if fault := self._take_fault(call):
             if await answer_instead(exchange, fault, self._drop(exchange)):
                 return
@@ -122,11 +170,18 @@ class FakeArk(OfflineArk):
         await super().answer(exchange, call)
 
     def check(self, call: Call) -> None:
+        check_standing(self.standing)
+        if self._bursts():
+            raise too_fast()
+        if call.api == "chat" and self.strict_chat:
+            check_fields(call.body, CHAT)
         of_contexts = call.api in ("create", "context")
         if of_contexts and self.context_api != "on":
             raise context_shut(call.model, self.context_api)
         check_state(call.model, self.states.get(call.model, "open"))
         super().check(call)
+        if call.api == "responses":
+            check_search(call.body, self.search_plugin)
         if of_contexts and call.model in self.models_without_context:
             raise not_served(call.model, "context", self.unsupported_shape)
         if call.api == "responses" and call.model in self.models_without_responses:
@@ -141,6 +196,11 @@ class FakeArk(OfflineArk):
         except ClientLeft:
             await asyncio.sleep(self.linger)
             raise
+
+    def _bursts(self) -> bool:
+        with self._lock:
+            left, self.burst = self.burst, max(0, self.burst - 1)
+            return left > 0
 
     def _take_fault(self, call: Call) -> Fault | None:
         with self._lock:

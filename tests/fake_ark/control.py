@@ -5,7 +5,7 @@ Only for programs on this machine: a page in a browser sends an `Origin` and is 
 
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, get_args
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,12 +13,20 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from chatbot.ark.offline.models import model_of
-from tests.fake_ark.account import STATES
+from tests.fake_ark.account import STATES, Plugin, Standing
 from tests.fake_ark.ark import FakeArk
 from tests.fake_ark.faults import Fault
+from tests.fake_ark.shapes import Annotations, ContextApi
 from tests.fake_ark.table import FAULTS
 
 Action = Callable[[FakeArk, dict[str, Any]], Any]
+WORDS: dict[str, tuple[str, ...]] = {
+    "search_plugin": get_args(Plugin),
+    "annotations": get_args(Annotations),
+    "standing": get_args(Standing),
+    "context_api": get_args(ContextApi),
+}
+SWITCHES = (*WORDS, "burst", "strict_chat", "caches", "deletion_breaks_chains")
 HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -69,6 +77,20 @@ def set_model(ark: FakeArk, given: dict[str, Any]) -> Any:
     return {"state": state, **dataclasses.asdict(ark.models[name])}
 
 
+def set_switches(ark: FakeArk, given: dict[str, Any]) -> Any:
+    """`{"search_plugin": "closed", "burst": 2}`: attributes of `FakeArk`, by their names."""
+    for name, value in given.items():
+        if name not in SWITCHES:
+            raise ValueError(f"no such switch: {name}; there are {', '.join(SWITCHES)}")
+        if type(value) is not type(getattr(ark, name)):
+            raise ValueError(f"{name} is {getattr(ark, name)!r}")
+        if name in WORDS and value not in WORDS[name]:
+            raise ValueError(f"{name} is one of {', '.join(WORDS[name])}")
+    for name, value in given.items():
+        setattr(ark, name, value)
+    return {name: getattr(ark, name) for name in SWITCHES}
+
+
 def list_requests(ark: FakeArk, _: dict[str, Any]) -> Any:
     return [recorded.told() for recorded in list(ark.requests)]
 
@@ -82,6 +104,7 @@ ACTIONS: list[tuple[str, str, Action]] = [
     ("POST", "clock", advance_clock),
     ("POST", "forget", forget),
     ("POST", "models", set_model),
+    ("POST", "switches", set_switches),
     ("GET", "requests", list_requests),
     ("GET", "contexts", list_contexts),
 ]

@@ -20,7 +20,7 @@ Kind = Literal[
     "silence", "no_done", "no_finish", "end", "error_payload", "error_text", "error_event",
     "null_choices", "split_utf8", "keep_alive", "comments", "odd_event",
     # in streams of the Responses API only
-    "failed", "error_flat",
+    "failed", "error_flat", "unknown_event",
 ]  # fmt: skip
 INSTEAD = {"http", "body", "reset", "silence_before"}
 ANYWHERE = {*INSTEAD, "slow_start", "drop", "bad_json", "finish", "usage"}
@@ -212,6 +212,11 @@ class Fault:
         """A flat `{"type":"error",…}` after this many pieces."""
         return cls("error_flat", after=after, code=code)
 
+    @classmethod
+    def unknown_event(cls, after: int = 3) -> "Fault":
+        """One event more, of a type that no SDK knows, which is to be ignored; the rest follows."""
+        return cls("unknown_event", after=after)
+
     def on(self, path: CallName) -> "Fault":
         """The same fault for one kind of call only."""
         return replace(self, path=path)
@@ -222,7 +227,7 @@ class Fault:
             return False
         if self.path not in (None, call.api):
             return False
-        if self.kind in ("failed", "error_flat"):
+        if self.kind in ("failed", "error_flat", "unknown_event"):
             return call.streaming and call.api == "responses"
         if self.kind == "null_choices":
             return call.streaming and call.api in ("chat", "context")

@@ -22,6 +22,9 @@ ContextApi = Literal["on", "empty", "not_found", "bad_request", "forbidden"]
 """Whether contexts are served; the others are ways in which an API that was shut may say so.
 The empty 404 is what another entry of Ark was seen to answer."""
 
+Annotations = Literal["both", "deltas", "final", "none"]
+"""Where the sources of a web search are told: by events, in the finished text, both or nowhere."""
+
 
 def lost(ref: str, shape: LostShape) -> Refusal:
     if shape == "previous_response":

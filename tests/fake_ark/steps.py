@@ -14,7 +14,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 # Their work is done before the stream starts: on the headers' delay or the answer itself.
 SHAPING = {"silence_before", "finish", "usage"}
 # The stream goes on after them.
-PASSING = {"silence", "bad_json", "null_choices", "odd_event"}
+PASSING = {"silence", "bad_json", "null_choices", "odd_event", "unknown_event"}
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,9 @@ def strike(fault: Fault, stream: Stream) -> Iterator[Step]:
             failed = stream.round.object(status="failed", error=error, output=[])
             yield stream.event("response.failed", response=failed)
             yield DONE
+        case "unknown_event" if isinstance(stream, ResponseStream):
+            place = {"item_id": stream.round.message_id, "output_index": 0}
+            yield stream.event("response.reasoning_raw_text.delta", delta="?", **place)
         case "error_flat":
             yield event({"type": "error", **error, "param": None}, "error")
             yield DONE

@@ -93,4 +93,5 @@ FAULTS: dict[str, Fault] = {code: Fault.http(status, code) for status, code in R
     "partial_usage": Fault.with_usage("partial"),
     "failed": Fault.failed(),
     "error_flat": Fault.error_flat(),
+    "unknown_event": Fault.unknown_event(),
 }

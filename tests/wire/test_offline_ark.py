@@ -830,19 +830,14 @@ class TestResponses:
 
     async def test_a_prefix_is_written_without_an_answer(self, client: AsyncArk) -> None:
         caching = {"type": "enabled", "prefix": True}
-        prefix = await client.responses.create(model=MODEL, input="recall", caching=caching)
+        text = "word " * 200
+        prefix = await client.responses.create(model=MODEL, input=text, caching=caching)
         assert prefix.output == []
         assert prefix.usage.output_tokens == 0
         after = await client.responses.create(
             model=MODEL, input="recall", previous_response_id=prefix.id
         )
-        assert json.loads(output_text(after)) == [["user", "recall"]]
-        stream = await client.responses.create(
-            model=MODEL, input="recall", caching=caching, stream=True
-        )
-        assert [e.type async for e in stream] == [
-            "response.created", "response.in_progress", "response.completed",
-        ]  # fmt: skip
+        assert json.loads(output_text(after)) == [["user", text]]
 
     @pytest.mark.parametrize(
         ("options", "words"),

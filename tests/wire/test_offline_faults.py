@@ -117,6 +117,7 @@ async def eventually(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.005)
 
 
+ON_RESPONSES = ("failed", "error_flat", "incomplete", "unknown_event")
 REFUSALS = [(name, fault) for name, fault in FAULTS.items() if fault.kind == "http"]
 
 
@@ -471,7 +472,7 @@ async def test_every_named_fault_can_be_had_over_http(
     async with plain_http() as http:
         answer = await http.post(url, json={"name": name, "seconds": 0.01})
     assert answer.json() == {"pending": 1}
-    call = respond if name in ("failed", "error_flat", "incomplete") else chat
+    call = respond if name in ON_RESPONSES else chat
     if FAULTS[name].kind in ("http", "body", "reset"):
         with pytest.raises(ark_errors.ArkAPIError):
             await call(client, stream=True)

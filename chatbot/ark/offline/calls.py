@@ -7,7 +7,9 @@ from typing import Any, Literal
 from chatbot.ark.offline.answer import Answer, answer_to
 from chatbot.ark.offline.chat import ChatStream, completion
 from chatbot.ark.offline.contexts import Contexts, check_endpoint, read_context
+from chatbot.ark.offline.files import Files
 from chatbot.ark.offline.job import Job
+from chatbot.ark.offline.looking import look_at
 from chatbot.ark.offline.messages import (
     check_choice,
     check_count,
@@ -19,10 +21,11 @@ from chatbot.ark.offline.messages import (
     check_stop,
     check_type,
 )
-from chatbot.ark.offline.models import Model, check_abilities
-from chatbot.ark.offline.refusals import Refusal, invalid, too_large, two_limits
+from chatbot.ark.offline.models import Model, check_abilities, has_more_than_text
+from chatbot.ark.offline.refusals import Refusal, invalid, missing, text_only, too_large, two_limits
+from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.response_events import ResponseStream
-from chatbot.ark.offline.responses import EFFORTS, NO_EFFORT, THINKING, Responses
+from chatbot.ark.offline.responses import EFFORTS, THINKING, Responses, settle_thinking
 from chatbot.ark.offline.usage import Usage, count_messages
 
 CallName = Literal["create", "context", "chat", "responses"]
@@ -54,30 +57,36 @@ def read_call(api: CallName, body: Any, request_id: str) -> Call:
     return Call(api, body, api != "create" and check_flag(body, "stream"), request_id)
 
 
-def chat_job(call: Call, now: float, about: Model) -> Job:
+def chat_job(call: Call, now: float, about: Model, files: Files, cache: PromptCache) -> Job:
     body = call.body
     model = check_model(body)
     messages = check_messages(body, roles=CHAT_ROLES)
     check_sampling(body)
+    check_functions(body)
     max_tokens = check_count(body, "max_tokens")
     max_total = check_count(body, "max_completion_tokens")
     if max_tokens is not None and max_total is not None:
         raise two_limits()
     if about.most_output is not None and (max_total or 0) > about.most_output:
         raise too_large("max_completion_tokens", about.most_output, max_total or 0)
-    thinking = check_type(body, "thinking", THINKING)
-    if check_choice(body, "reasoning_effort", EFFORTS) in NO_EFFORT:
-        thinking = "disabled"
+    thinking, effort = settle_thinking(
+        check_type(body, "thinking", THINKING),
+        check_choice(body, "reasoning_effort", EFFORTS),
+        "reasoning_effort",
+    )
     check_abilities(about, messages, thinking)
+    messages = look_at(messages, files)
     answer = answer_to(
         messages,
-        Usage(prompt=count_messages(messages)),
+        Usage(prompt=count_messages(messages), cached=cache.read(model, messages)),
         thinking=thinking,
+        effort=effort,
         mode=about.thinking,
         max_tokens=max_tokens or (None if max_total else MAX_TOKENS),
         max_total=max_total,
         stop=check_stop(body),
     )
+    answer.sealed = about.summarizes
     return completion_job(answer, call, now, real_name(model), lambda: None)
 
 
@@ -91,6 +100,9 @@ def context_job(call: Call, now: float, contexts: Contexts) -> Job:
         if body.get(name) is not None:
             raise invalid(name, "it is not supported by the context API")
     check_sampling(body)
+    # The models of contexts read only text.
+    if has_more_than_text(messages):
+        raise text_only()
     limit = check_count(body, "max_tokens") or MAX_TOKENS
     stop = check_stop(body)
     context = contexts.find(body)
@@ -133,6 +145,15 @@ def check_sampling(body: dict[str, Any]) -> None:
     check_range(body, "top_p", 0, 1)
     check_range(body, "frequency_penalty", -2, 2)
     check_range(body, "presence_penalty", -2, 2)
+
+
+def check_functions(body: dict[str, Any]) -> None:
+    """Chat has functions only: any other tool lacks its `function`."""
+    tools = body.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise invalid("tools", "it must be a list of objects")
+    if any(not tool.get("function") for tool in tools):
+        raise missing("tools.function")
 
 
 def real_name(model: str) -> str:

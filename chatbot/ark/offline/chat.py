@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from chatbot.ark.offline.answer import Answer
+from chatbot.ark.offline.answer import Answer, seal
 from chatbot.ark.offline.messages import check_flag
 from chatbot.ark.offline.refusals import invalid
 from chatbot.ark.offline.usage import Usage, count_tokens
@@ -35,6 +35,9 @@ class ChatStream:
     def head(self) -> Iterator[bytes]:
         for thought in self.answer.thoughts:
             yield self.chunk({"role": "assistant", "content": "", "reasoning_content": thought})
+        if self.answer.thoughts and self.answer.sealed:
+            sealed = seal(self.answer.thought)
+            yield self.chunk({"role": "assistant", "content": "", "encrypted_content": sealed})
 
     def deltas(self) -> Iterator[bytes]:
         answer = self.answer
@@ -75,6 +78,8 @@ def completion(answer: Answer, id: str, created: int, model: str) -> dict[str, A
     message = {"role": "assistant", "content": answer.text}
     if answer.thoughts:
         message["reasoning_content"] = answer.thought
+        if answer.sealed:
+            message["encrypted_content"] = seal(answer.thought)
     finish = {"logprobs": None, "finish_reason": answer.finish}
     return {
         "id": id,

@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
+from chatbot.ark.offline.files import Upload
 from chatbot.ark.offline.refusals import Refusal
 from chatbot.ark.offline.wire import to_json
 
@@ -24,6 +27,7 @@ class Exchange:
         self.request = Request(scope, receive)
         self.request_id = request_id
         self.body: Any = None
+        self.upload: Upload | None = None
         self.status: int | None = None
         self._send = send
         self._gone: asyncio.Task[None] | None = None
@@ -37,10 +41,24 @@ class Exchange:
         self._gone = asyncio.create_task(self._watch())
         if not content:
             return
+        if self.request.headers.get("content-type", "").startswith("multipart/form-data"):
+            await self._read_form()
+            return
         try:
             self.body = json.loads(content)
         except (ValueError, RecursionError):
             message = "The request body is not valid JSON."
+            raise Refusal(400, "InvalidParameter", message) from None
+
+    async def _read_form(self) -> None:
+        try:
+            async with self.request.form() as form:
+                file = form.get("file")
+                if isinstance(file, UploadFile):
+                    fields = {name: told for name, told in form.items() if isinstance(told, str)}
+                    self.upload = Upload(file.filename or "file", await file.read(), fields)
+        except HTTPException:
+            message = "The request body is not a valid form."
             raise Refusal(400, "InvalidParameter", message) from None
 
     async def close(self) -> None:

@@ -114,3 +114,46 @@ def lost_response(ref: str) -> Refusal:
     return Refusal(
         400, "InvalidParameter.PreviousResponseNotFound", message, param="previous_response_id"
     )
+
+
+def empty_image_url() -> Refusal:
+    return Refusal(400, "InvalidImageURL.EmptyURL", "Empty image url.")
+
+
+def bad_image_url() -> Refusal:
+    return Refusal(400, "InvalidImageURL.InvalidFormat", "Invalid base64 image url.")
+
+
+def bad_image_format() -> Refusal:
+    message = "The request failed because the image format is not supported by the API."
+    code = "InvalidParameter.UnsupportedImageFormat"
+    return Refusal(400, code, message, param="image_url")
+
+
+def oversize_image(why: str) -> Refusal:
+    """The code is Ark's; its words and its `param` are not known."""
+    message = f"The request failed because {why}."
+    return Refusal(400, "InvalidParameter.OversizeImage", message, param="image_url")
+
+
+def bad_detail(detail: object) -> Refusal:
+    message = f"Invalid image detail: {detail}."
+    return Refusal(400, "InvalidArgumentError.InvalidImageDetail", message)
+
+
+def bad_pixel_limit() -> Refusal:
+    return Refusal(400, "InvalidArgumentError.InvalidPixelLimit", "Invalid image pixel limit.")
+
+
+def slow_download(url: str) -> Refusal:
+    return Refusal(400, "InvalidParameter", f"Timeout while downloading url: {url}.")
+
+
+def file_busy() -> Refusal:
+    message = "The specified file is in invalid state: InProgress."
+    return Refusal(403, "OperationDenied.InvalidState", message)
+
+
+def lost_file(ref: str) -> Refusal:
+    message = f"The specified file {ref} is not found."
+    return Refusal(404, "NotFound.file_id", message, param="file_id")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from chatbot.ark.offline.response_object import Round
+from chatbot.ark.offline.response_object import Round, Step
 from chatbot.ark.offline.wire import event, to_json
 
 
@@ -14,7 +14,7 @@ class ResponseStream:
         self.round = round
         self.answer = round.answer
         self._number = 0
-        self._index = 0
+        self._index = len(round.steps)
 
     def head(self) -> Iterator[bytes]:
         summary = self.round.summary()
@@ -23,11 +23,10 @@ class ResponseStream:
         if self.round.prefix_only:
             yield opening
             return
-        if self.answer.thoughts:
-            yield opening + self._thought_added()
-            yield from self._thought_deltas()
-            opening = self._thought_done()
-            self._index = 1
+        for index, step in enumerate(self.round.steps):
+            yield opening + self._step_added(step, index)
+            yield from self._step_runs(step, index)
+            opening = self._step_done(step, index)
         yield opening + (b"" if self.answer.only_thought else self._message_added())
 
     def deltas(self) -> Iterator[bytes]:
@@ -46,33 +45,46 @@ class ResponseStream:
     def usage(self) -> bytes:
         return b""
 
-    def _thought_added(self) -> bytes:
-        item = self.round.thought("in_progress")
-        added = self.event("response.output_item.added", output_index=0, item=item)
+    def _step_added(self, step: Step, index: int) -> bytes:
+        item = step.item("in_progress")
+        added = self.event("response.output_item.added", output_index=index, item=item)
+        if step.search is not None:
+            return added + self._searching("in_progress", step, index)
         return added + self.event(
             "response.reasoning_summary_part.added",
-            item_id=item["id"],
-            output_index=0,
+            item_id=step.id,
+            output_index=index,
             summary_index=0,
             part={"type": "summary_text"},
         )
 
-    def _thought_deltas(self) -> Iterator[bytes]:
+    def _step_runs(self, step: Step, index: int) -> Iterator[bytes]:
+        if step.search is not None:
+            yield self._searching("searching", step, index)
+            return
         before = self._before("response.reasoning_summary_text.delta", {"summary_index": 0})
-        after = self._behind(self.round.thought_id, 0)
-        for thought in self.answer.thoughts:
+        after = self._behind(step.id, index)
+        for thought in step.pieces:
             yield before + to_json(thought) + after + self._end()
 
-    def _thought_done(self) -> bytes:
-        item, text = self.round.thought("completed"), self.answer.thought
-        place = {"item_id": item["id"], "output_index": 0}
+    def _step_done(self, step: Step, index: int) -> bytes:
+        item, text = step.item("completed"), step.text
+        place = {"item_id": step.id, "output_index": index}
+        if step.search is not None:
+            return self._searching("completed", step, index) + self.event(
+                "response.output_item.done", output_index=index, item=item
+            )
         part = {"type": "summary_text", "text": text}
         summary = "response.reasoning_summary"
         return (
             self.event(f"{summary}_text.done", summary_index=0, **place, text=text)
             + self.event(f"{summary}_part.done", **place, summary_index=0, part=part)
-            + self.event("response.output_item.done", output_index=0, item=item)
+            + self.event("response.output_item.done", output_index=index, item=item)
         )
+
+    def _searching(self, state: str, step: Step, index: int) -> bytes:
+        type = f"response.web_search_call.{state}"
+        return self.event(type, item_id=step.id, output_index=index)
 
     def _message_added(self) -> bytes:
         item = self.round.message("in_progress")
@@ -86,10 +98,14 @@ class ResponseStream:
     def _message_done(self) -> bytes:
         item, text = self.round.message(self.round.status), self.answer.text
         place = {"content_index": 0, "item_id": item["id"], "output_index": self._index}
-        part = {"type": "output_text", "text": text}
+        added = [
+            self.event("response.output_text.annotation.added", **place, annotation=source)
+            for source in self.round.added_sources()
+        ]
         return (
-            self.event("response.output_text.done", **place, text=text)
-            + self.event("response.content_part.done", **place, part=part)
+            b"".join(added)
+            + self.event("response.output_text.done", **place, text=text)
+            + self.event("response.content_part.done", **place, part=self.round.part())
             + self.event("response.output_item.done", output_index=self._index, item=item)
         )
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatbot.ark.offline.answer import Answer, answer_to
+from chatbot.ark.offline.chains import check_caching, check_length, check_prefix, check_tier
 from chatbot.ark.offline.fields import check_fields
+from chatbot.ark.offline.files import Files
+from chatbot.ark.offline.looking import look_at
 from chatbot.ark.offline.messages import (
     Message,
     check_choice,
@@ -22,17 +25,20 @@ from chatbot.ark.offline.messages import (
 )
 from chatbot.ark.offline.models import Model, check_abilities
 from chatbot.ark.offline.refusals import Refusal, invalid, lost_response, missing, unknown_role
+from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.response_object import MAX_OUTPUT, Round
+from chatbot.ark.offline.search import read_search_tool
 from chatbot.ark.offline.usage import Usage, count_messages
 
 ROLES = {"user", "system", "developer", "assistant"}
 THINKING = ("enabled", "disabled", "auto")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 NO_EFFORT = ("none", "minimal")
+SEALED = "reasoning.encrypted_content"
+# The items of an earlier answer that must say that they are completed when they are sent back.
+DONE_ITEMS = ("reasoning", "web_search_call")
 STORED_FOR = 259_200
 STORED_AT_MOST = 604_800
-LEAST_CACHED = 1_024
-CACHE_STEP = 128
 # The real name reported for an endpoint.
 ENDPOINT_MODEL = "doubao-seed-1-6-251015"
 
@@ -48,13 +54,23 @@ class StoredResponse:
     messages: list[Message]
     expire_at: int
     cached: bool
+    previous: str | None
+    items: int
+    """Of the whole chain: what was asked and what was answered."""
+    instructed: bool
+    """Whether a round of the chain had instructions."""
+    thinking: str | None
+    moderated: bool
+    """Whether moderation stopped it, so that nothing can continue it."""
 
 
 class Responses:
     """The stored responses, and the rules for making new ones."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], files: Files, cache: PromptCache) -> None:
         self.stored: dict[str, StoredResponse] = {}
+        self._files = files
+        self._cache = cache
         self._now = now
 
     def ask(self, body: dict[str, Any], request_id: str, about: Model) -> Round:
@@ -64,30 +80,42 @@ class Responses:
         now = int(self._now())
         expire_at = check_expiry(body, now)
         store = check_flag(body, "store", default=True)
-        cached = check_caching(body, store)
+        search = read_search_tool(body)
+        thinking, effort = check_thinking(body)
+        previous = self._previous(body)
+        check_length(previous, len(items))
+        check_tier(body, store)
+        cached = check_caching(body, store, previous, thinking)
         check_range(body, "temperature", 0, 2)
         check_range(body, "top_p", 0, 1)
-        previous = self._previous(body)
+        sealed = check_include(body) and about.summarizes
         new = [to_message(item) for item in items if "role" in item]
         history = previous.messages if previous else []
         said_once = body.get("instructions")
         if said_once is not None and not isinstance(said_once, str):
             raise invalid("instructions", "it must be a string")
         first = [{"role": "system", "content": said_once}] if said_once else []
-        kept = count_messages(history)
-        hit = implicit_hit(kept)
+        check_abilities(about, history + new, thinking)
+        new = look_at(new, self._files)
+        read = first + history + new
+        hit = self._cache.read(model, read)
         if cached:
-            hit = kept if previous is not None and previous.cached else 0
-        price = Usage(prompt=kept + count_messages(new) + count_messages(first), cached=hit)
-        prefix_only = bool((body.get("caching") or {}).get("prefix"))
+            hit = count_messages(history) if previous is not None and previous.cached else 0
+        price = Usage(prompt=count_messages(read), cached=hit if self._cache.on else 0)
+        prefix_only = cached and check_prefix(body, previous, price.prompt)
         limit = check_count(body, "max_output_tokens") or MAX_OUTPUT
-        if prefix_only:
-            answer = Answer([], [], "stop", price)
-        else:
-            read = first + history + new
-            thinking = check_thinking(body)
-            check_abilities(about, read, thinking)
-            answer = answer_to(read, price, thinking=thinking, mode=about.thinking, max_total=limit)
+        answer = Answer([], [], "stop", price)
+        if not prefix_only:
+            answer = answer_to(
+                read,
+                price,
+                thinking=thinking,
+                effort=effort,
+                mode=about.thinking,
+                max_total=limit,
+                search=search,
+            )
+            answer.sealed = sealed
         return Round(
             request_id=request_id,
             created_at=now,
@@ -100,6 +128,8 @@ class Responses:
             store=store,
             cached=cached,
             prefix_only=prefix_only,
+            thinking=thinking,
+            earlier=previous,
         )
 
     def keep(self, done: Round) -> None:
@@ -107,6 +137,7 @@ class Responses:
         if not done.store:
             return
         self._drop_expired()
+        earlier = done.earlier
         reply = {"role": "assistant", "content": done.answer.text}
         self.stored[done.id] = StoredResponse(
             id=done.id,
@@ -116,6 +147,11 @@ class Responses:
             messages=done.messages if done.prefix_only else [*done.messages, reply],
             expire_at=done.expire_at,
             cached=done.cached,
+            previous=done.body.get("previous_response_id") or None,
+            items=(earlier.items if earlier else 0) + len(done.new) + len(done.output()),
+            instructed=bool(done.body.get("instructions") or (earlier and earlier.instructed)),
+            thinking=done.thinking,
+            moderated=done.answer.finish == "content_filter",
         )
 
     def find(self, ref: str) -> StoredResponse:
@@ -166,7 +202,7 @@ class Responses:
         if ref is None or ref == "":
             return None
         stored = self._live(ref) if isinstance(ref, str) else None
-        if stored is None:
+        if stored is None or stored.moderated:
             raise lost_response(str(ref))
         return stored
 
@@ -195,6 +231,8 @@ def check_input(body: dict[str, Any]) -> list[dict[str, Any]]:
     for item in given:
         if not isinstance(item, dict):
             raise invalid("input", "every item must be an object")
+        if item.get("type") in DONE_ITEMS and not item.get("status"):
+            raise missing("input.status")
         # Items of other types, such as a function's output, carry no role.
         if item.get("type", "message") == "message":
             if item.get("role") not in ROLES:
@@ -212,34 +250,34 @@ def check_expiry(body: dict[str, Any], now: int) -> int:
     return expire_at
 
 
-def check_caching(body: dict[str, Any], store: bool) -> bool:
-    """Whether caching is on; it goes with neither instructions, built-in tools, JSON schema
-    nor `store:false`."""
-    if check_type(body, "caching", ("enabled", "disabled")) != "enabled":
-        return False
-    check_flag(body["caching"], "prefix")
-    if body.get("instructions"):
-        raise invalid("instructions", "caching is not supported for instructions")
-    if not store:
-        raise invalid("store", "store should be true when enable caching")
-    if any(tool.get("type") != "function" for tool in body.get("tools") or []):
-        raise invalid("caching", "caching is not supported for built-in tools")
-    text = body.get("text") or {}
-    if (text.get("format") or {}).get("type") == "json_schema":
-        raise invalid("caching", "caching is not supported for json_schema")
-    return True
-
-
-def check_thinking(body: dict[str, Any]) -> str | None:
+def check_thinking(body: dict[str, Any]) -> tuple[str | None, str | None]:
+    """What is asked of the thinking, and the effort."""
     effort = check_choice(body.get("reasoning") or {}, "effort", EFFORTS)
-    thinking = check_type(body, "thinking", THINKING)
-    return "disabled" if effort in NO_EFFORT else thinking
+    return settle_thinking(check_type(body, "thinking", THINKING), effort, "reasoning")
 
 
-def implicit_hit(kept: int) -> int:
-    """How much of a history that was sent before comes from the cache that works by itself: the
-    shortest is documented, the steps are our guess [D 1398933]."""
-    return kept // CACHE_STEP * CACHE_STEP if kept >= LEAST_CACHED else 0
+def settle_thinking(
+    thinking: str | None, effort: str | None, param: str
+) -> tuple[str | None, str | None]:
+    """The two switches as one. Thinking that is off goes with no effort: how Ark says so is not
+    documented, here `param` is named."""
+    if effort is None:
+        return thinking, None
+    if effort in NO_EFFORT:
+        return "disabled", None
+    if thinking == "disabled":
+        raise invalid(param, "it is not supported when thinking is disabled")
+    return thinking or "enabled", effort
+
+
+def check_include(body: dict[str, Any]) -> bool:
+    """Whether the raw thoughts are asked for; there is nothing else to ask for."""
+    include = body.get("include")
+    if include is None:
+        return False
+    if not isinstance(include, list) or any(name != SEALED for name in include):
+        raise invalid("include", f"it must be a list of {SEALED}")
+    return bool(include)
 
 
 def to_message(item: dict[str, Any]) -> Message:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatbot.ark.offline import showcase
-from chatbot.ark.offline.usage import WIDE, text_of
+from chatbot.ark.offline.usage import WIDE, attached, text_of
 
 # Leading whitespace stays with the word after it, so indentation is never torn apart;
 # 24 caps a run without any space, such as a long URL.
@@ -39,6 +39,7 @@ TELL_NAME = re.compile(
     r"(?i:my name is)\s+([\w'’\-]+(?: [A-Z][\w'’\-]+)*)"
     r"|(?:我叫|我的名字(?:叫|是))\s*([\w·]{1,20}?)(?=[，。！？,.!?\s]|$)"
 )
+PICTURE = re.compile(r"\b(?:picture|image|photo|pdf|file)s?\b|图|照片|文件", re.IGNORECASE)
 GO_ON = re.compile(r"continue exactly where you stopped|从你中断的地方", re.IGNORECASE)
 COUNT = re.compile(r"count\s+(?:to\s+)?(\d{1,6})\s*$", re.IGNORECASE)
 ECHO = re.compile(r"echo: ?(.*)", re.IGNORECASE | re.DOTALL)
@@ -76,7 +77,7 @@ def reply_to(messages: list[dict[str, Any]]) -> Reply:
     """The reply to the last message, given everything before it."""
     asked = text_of(messages[-1].get("content")) if messages else ""
     before = messages[:-1]
-    chinese = bool(CHINESE.search(asked))
+    chinese = is_chinese(asked)
     if GO_ON.search(asked) and len(before) > 1:
         whole = reply_to(before[:-1]).content
         return Reply(whole.removeprefix(text_of(before[-1].get("content"))))
@@ -86,9 +87,13 @@ def reply_to(messages: list[dict[str, Any]]) -> Reply:
         return Reply(echo.group(1))
     if count := COUNT.match(asked.strip()):
         return Reply(" ".join(map(str, range(1, int(count.group(1)) + 1))))
+    if described := describe(messages[-1:], chinese):
+        return Reply(described)
     remembered = answer_from_memory(asked, before, chinese)
     if remembered is not None:
         return Reply(remembered)
+    if PICTURE.search(asked) and (described := describe(before, chinese)):
+        return Reply(described)
     language = "zh" if chinese else "en"
     mentioned = MENTIONED.search(asked)
     topic = TOPICS.get(subject(asked)) or TOPICS.get(mentioned[0].lower() if mentioned else "", "")
@@ -97,9 +102,26 @@ def reply_to(messages: list[dict[str, Any]]) -> Reply:
     return Reply(showcase.TEXTS.get(topic, showcase.HELP)[language])
 
 
+def is_chinese(text: str) -> bool:
+    return bool(CHINESE.search(text))
+
+
+def is_command(asked: str) -> bool:
+    """Whether the script does exactly what it is told, whatever is in the text."""
+    told = asked.strip()
+    return bool(told == "recall" or ECHO.match(asked) or COUNT.match(told) or GO_ON.search(asked))
+
+
 def thought_about(asked: str) -> str:
     """A line of thought for a caller who switched thinking on with a message of any kind."""
-    return showcase.ASIDE["zh" if CHINESE.search(asked) else "en"]
+    return showcase.ASIDE["zh" if is_chinese(asked) else "en"]
+
+
+def more_thoughts(asked: str, effort: str) -> str:
+    """What is thought in addition when an effort is asked for: the higher it is, the longer."""
+    step = showcase.STEP["zh" if is_chinese(asked) else "en"]
+    last = {"low": 1, "medium": 3}.get(effort, 6)
+    return "".join(step.format(number=number) for number in range(1, last + 1))
 
 
 def recall(messages: list[dict[str, Any]]) -> str:
@@ -130,6 +152,20 @@ def answer_from_memory(asked: str, before: list[dict[str, Any]], chinese: bool) 
             else f"Nice to meet you, {name}! I will remember: ask me “what is my name?” later."
         )
     return None
+
+
+def describe(messages: list[dict[str, Any]], chinese: bool) -> str:
+    """What the pictures and files of the last message that has any look like, "" without any."""
+    all_seen = [seen for m in messages if (seen := attached(m.get("content")))]
+    if not all_seen:
+        return ""
+    names = [seen.chinese if chinese else seen.english for seen in all_seen[-1]]
+    start, end = showcase.SEEN["zh" if chinese else "en"]
+    if len(names) == 1:
+        stop = "。" if chinese else "."
+        return f"{start}{'' if chinese else ' '}{names[0]}{stop}\n\n{end}"
+    colon = "：" if chinese else ":"
+    return f"{start}{colon}\n\n" + "".join(f"- {name}\n" for name in names) + f"\n{end}"
 
 
 def quote(said: list[str], what_zh: str, what_en: str, chinese: bool) -> str:

@@ -26,25 +26,36 @@ from chatbot.ark.offline.calls import (
 )
 from chatbot.ark.offline.contexts import Contexts
 from chatbot.ark.offline.exchange import ClientLeft, Exchange
+from chatbot.ark.offline.files import Files
 from chatbot.ark.offline.job import Job
 from chatbot.ark.offline.listener import Listener
 from chatbot.ark.offline.models import MODELS, Model, check_served, list_models, model_of
 from chatbot.ark.offline.refusals import Refusal, bad_key
+from chatbot.ark.offline.remembered import PromptCache
 from chatbot.ark.offline.responses import Responses
 from chatbot.ark.offline.sending import send_events, send_whole
+from chatbot.ark.offline.tokenizing import tokenize
 
 logger = logging.getLogger("chatbot.offline")
 
 READING_PACE = 1 / 40
 API = "/api/v3"
 
-Work = CallName | Literal["models", "read", "delete", "input_items"]
+Work = CallName | Literal[
+    "models", "read", "delete", "input_items", "tokenization",
+    "upload", "files", "read_file", "delete_file",
+]  # fmt: skip
 PATHS: list[tuple[str, str, Work]] = [
     ("POST", "/context/create", "create"),
     ("POST", "/context/chat/completions", "context"),
     ("POST", "/chat/completions", "chat"),
     ("POST", "/responses", "responses"),
     ("GET", "/models", "models"),
+    ("POST", "/tokenization", "tokenization"),
+    ("POST", "/files", "upload"),
+    ("GET", "/files", "files"),
+    ("GET", "/files/{ref}", "read_file"),
+    ("DELETE", "/files/{ref}", "delete_file"),
     ("GET", "/responses/{ref}", "read"),
     ("DELETE", "/responses/{ref}", "delete"),
     ("GET", "/responses/{ref}/input_items", "input_items"),
@@ -68,7 +79,9 @@ class OfflineArk:
         self.now = now
         self.models: dict[str, Model] = dict(MODELS)
         self.context_store = Contexts(now)
-        self.response_store = Responses(now)
+        self.file_store = Files(now)
+        self.cache = PromptCache()
+        self.response_store = Responses(now, self.file_store, self.cache)
         self.listener: Listener | None = None
         self._thread: threading.Thread | None = None
 
@@ -166,7 +179,7 @@ class OfflineArk:
     def _job(self, call: Call) -> Job:
         about = model_of(self.models, call.model)
         if call.api == "chat":
-            return chat_job(call, self.now(), about)
+            return chat_job(call, self.now(), about, self.file_store, self.cache)
         if call.api == "responses":
             return response_job(call, self.response_store, about)
         return context_job(call, self.now(), self.context_store)
@@ -174,14 +187,24 @@ class OfflineArk:
     def _look_up(self, exchange: Exchange, work: Work) -> dict[str, Any]:
         """The answer to a request that calls no model."""
         ref = exchange.request.path_params.get("ref", "")
+        query = dict(exchange.request.query_params)
         match work:
             case "read":
                 return self.response_store.read(ref)
             case "delete":
                 return self.response_store.delete(ref)
             case "input_items":
-                query = dict(exchange.request.query_params)
                 return self.response_store.input_items(ref, query)
+            case "tokenization":
+                return tokenize(exchange.body, exchange.request_id, int(self.now()))
+            case "upload":
+                return self.file_store.add(exchange.upload)
+            case "files":
+                return self.file_store.list(query)
+            case "read_file":
+                return self.file_store.read(ref)
+            case "delete_file":
+                return self.file_store.delete(ref)
         return list_models(self.models)
 
 

@@ -12,7 +12,9 @@ The memory is real, though, and so is the streaming. You can try:
 - `what did I say first?` or `what did I say last?`
 - `my name is Ada`, and later `what is my name?`
 - `code`, `table`, `formula`, `emoji` or `arabic`, to see how a page draws them
-- `think`, a reply that shows its thoughts
+- `think`, a reply that shows its thoughts; the switch for thinking gives every reply some
+- `news today` or `weather` with web search on, an answer with its sources
+- a picture or a PDF, and I tell what I can see of it
 - `long`, an answer of several screens, good for trying Stop
 - `echo: any text` and `count 20`
 
@@ -29,7 +31,9 @@ ARK_MODEL=doubao-seed-2-1-lite-260915
 - `我第一句说了什么` 或 `我上一句说了什么`
 - `我叫小明`，过一会儿再问 `我叫什么`
 - `代码`、`表格`、`公式`、`emoji`、`阿拉伯语`，看看页面怎样显示
-- `思考`，一个会展示思考过程的回答
+- `思考`，一个会展示思考过程的回答；打开思考开关，每个回答都会先想一想
+- 打开联网搜索，再问 `今天的新闻` 或 `天气`，回答会带上来源
+- 发一张图片或一份 PDF，我会说出看到了什么
 - `长`，一篇好几屏的长回答，适合用来试试“停止”
 - `echo: 任意文字` 和 `count 20`
 
@@ -179,6 +183,16 @@ costs **0.05**, the bat 1.05. The thoughts you saw are scripted, like all of thi
 ASIDE = {
     "en": "Thinking was asked for, so here is a thought before the scripted reply.",
     "zh": "对方打开了思考，那么在脚本回答之前先想一想。",
+}
+
+STEP = {
+    "en": " Step {number}: look at the question once more, from another side.",
+    "zh": "第 {number} 步：换个角度，再看一遍问题。",
+}
+
+SEEN = {
+    "en": ("You sent", "No model looks at it here: format and size are all I can tell."),
+    "zh": ("你发来了", "这里没有模型在看，我只能说出格式和大小。"),
 }
 
 LONG = {

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from chatbot.ark.offline.attachment import Attachment
+
 WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 WIDE_RUN = re.compile(f"[{WIDE}]+")
 MESSAGE_TOKENS = 4
@@ -44,8 +46,20 @@ def text_of(content: Any) -> str:
     return ""
 
 
+def attached(content: Any) -> list[Attachment]:
+    """The pictures and files of a message that was looked at."""
+    parts = content if isinstance(content, list) else []
+    found = (part.get("seen") for part in parts if isinstance(part, dict))
+    return [seen for seen in found if isinstance(seen, Attachment)]
+
+
 def count_messages(messages: Iterable[dict[str, Any]]) -> int:
-    return sum(count_tokens(text_of(m.get("content"))) + MESSAGE_TOKENS for m in messages)
+    return sum(count_content(message.get("content")) + MESSAGE_TOKENS for message in messages)
+
+
+def count_content(content: Any) -> int:
+    seen = sum(attachment.tokens for attachment in attached(content))
+    return seen + count_tokens(text_of(content))
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class Usage:
     cached: int = 0
     completion: int = 0
     reasoning: int = 0
+    searches: int = 0
 
     def chat(self) -> dict[str, Any]:
         return {
@@ -67,10 +82,14 @@ class Usage:
         }
 
     def responses(self) -> dict[str, Any]:
-        return {
+        usage: dict[str, Any] = {
             "input_tokens": self.prompt,
-            "input_tokens_details": {"cached_tokens": self.cached},
             "output_tokens": self.completion,
-            "output_tokens_details": {"reasoning_tokens": self.reasoning},
             "total_tokens": self.prompt + self.completion,
+            "input_tokens_details": {"cached_tokens": self.cached},
+            "output_tokens_details": {"reasoning_tokens": self.reasoning},
         }
+        if self.searches:
+            usage["tool_usage"] = {"web_search": self.searches}
+            usage["tool_usage_details"] = {"web_search": {"search_engine": self.searches}}
+        return usage
