@@ -30,7 +30,7 @@ from chatbot.storage.tables import Conversation, Invitation, Login, State, Turn,
 from chatbot.storage.turn_values import Send, TurnOptions
 from chatbot.turns.purse import Purse
 from chatbot.usage import Used
-from tests.conftest import NO_LIMITS
+from tests.conftest import NO_LIMITS, models_of
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
 PRICES = Prices(input=1.0, cached=0.1, output=10.0, storage=0)
-TIGHT = replace(NO_LIMITS, prices=PRICES)
+TIGHT = replace(NO_LIMITS, prices=lambda model: PRICES)
 
 
 async def ledger(chat):

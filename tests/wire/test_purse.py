@@ -28,7 +28,8 @@ from tests.fake_ark import Fault
 pytestmark = pytest.mark.anyio
 
 KINDS = ["context", "responses", "chat"]
-TIGHT = replace(NO_LIMITS, prices=Prices(input=1.0, cached=0.1, output=10.0, storage=0))
+PRICES = Prices(input=1.0, cached=0.1, output=10.0, storage=0)
+TIGHT = replace(NO_LIMITS, prices=lambda model: PRICES)
 LONG = "echo: " + "and tell why this question is so long, with 1,234,567 reasons. " * 80
 
 
@@ -399,7 +400,7 @@ async def test_numbers_of_a_hostile_server_lose_no_reply_and_cost_the_estimate(
         assert 0 < row.prompt_tokens <= most.prompt
         assert 0 < row.completion_tokens <= most.completion
         assert (row.cached_tokens, row.reasoning_tokens) == (0, 0)
-        assert 0 < row.micro_yuan <= TIGHT.prices.micro_yuan(most.prompt, 0, most.completion)
+        assert 0 < row.micro_yuan <= PRICES.micro_yuan(most.prompt, 0, most.completion)
         await check_sums(chat, one)
         assert (await chat.ask(one, "echo: next")).content == "next"
 
