@@ -235,7 +235,7 @@ def test_all_sessions_can_be_reached(someone, fast, server, viewport):
     expect(ann.replies.last).to_contain_text("today")
 
 
-def test_a_hit_below_what_is_drawn_late_stays_in_view(someone):
+def test_a_hit_below_what_is_drawn_late_stays_in_view(someone, fast):
     """Formulas grow after the page has gone to the hit."""
     ann = someone(viewport=TABLET).open().register()
     ann.is_in()

@@ -469,7 +469,7 @@ def test_without_a_key_the_page_says_so_and_answers(someone, tmp_path):
         expect(ann.error).to_contain_text("用户名或密码错误")
 
 
-def test_the_page_fits_its_window(someone):
+def test_the_page_fits_its_window(someone, fast):
     ann = someone().open()
     page = ann.page
     fits = "document.documentElement.scrollWidth <= window.innerWidth"
