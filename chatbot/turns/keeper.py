@@ -1,5 +1,8 @@
-"""Once a second, saves the text and renews the leases of the running turns of this process. Ends
-turns whose process has died, and turns that nobody watches. Learns which models are switched off."""
+"""Once a second, saves the text and renews the leases of the running turns of this process.
+
+Ends turns whose process has died, and turns that nobody watches. Learns which models an admin has
+switched off.
+"""
 
 import asyncio
 import itertools

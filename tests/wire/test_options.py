@@ -236,7 +236,7 @@ async def test_parameters_are_sent_within_the_owners_limits(open_chat, ark):
                 temperature=1.9,
                 top_p=0.5,
                 max_tokens=50_000,
-                instructions="Rhyme always!",
+                instructions="Rhyme often!",
             )
             assert (now.temperature, now.top_p, now.max_tokens) == (1.2, 0.5, 1000)
             assert now.instructions == "Rhyme ofte"
