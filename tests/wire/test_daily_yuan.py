@@ -53,14 +53,15 @@ def test_the_bill_has_every_model_of_the_table():
 async def test_what_ark_bills_in_a_day_never_passes_the_limit(open_chat, ark, model):
     rows, chance = BILL[model], random.Random(model)
     # Some turns of a thousand tokens.
-    daily = 12 * rows[0][3] / 1000 + 4 * SEARCH
+    daily = 10 * rows[0][3] / 1000 + 8 * SEARCH
     budget = replace(NO_LIMITS, prices=models_of(model).prices, daily_yuan=daily)
     bounds = replace(BOUNDS, max_tokens=1_000)
     refused = 0
     async with open_chat(memory="auto", model=model, budget=budget, bounds=bounds) as chat:
         one = await chat.started()
         while refused < 3:
-            changes = {"search": chance.random() < 0.3, "thinking": chance.choice(["off", "high"])}
+            search = chance.random() < 0.2
+            changes = {"search": search, "thinking": chance.choice(["off", "high"])}
             await chat.service.choose(chat.user_id, one, changes)
             if chance.random() < 0.2:
                 ark.fail_next(chance.choice([Fault.drop(3), Fault.with_usage("none")]))
@@ -68,9 +69,10 @@ async def test_what_ark_bills_in_a_day_never_passes_the_limit(open_chat, ark, mo
             try:
                 await finished(await chat.send(one, words))
             except AppBudgetUsedUp:
-                refused += 1
+                refused += not search
             if chance.random() < 0.2:
                 one = await chat.started()
     spent = sum(cost(rows, answer.usage) for _, answer in ark.billed)
-    assert daily / 3 < spent <= daily
+    # Turns whose usage was not told count with their estimates.
+    assert daily / 8 < spent <= daily
     assert {name for name, _ in ark.billed} == {model.partition("=")[0]}
