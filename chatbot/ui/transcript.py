@@ -81,7 +81,7 @@ class GrowingReply:
             notes.append(_searching(snapshot.search, language))
         if snapshot.text:
             wires.append(_wire("assistant", self._text.html(snapshot.text), notes))
-        elif not snapshot.thought:
+        elif notes or not snapshot.thought:
             waiting = f"<p>{escaped(text('waiting', language))}</p>"
             wires.append(_wire("assistant", waiting, notes))
         return wires

@@ -36,8 +36,9 @@ from chatbot.storage import messages, turns, users
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Conversation, Message, Turn, User
 from chatbot.storage.turn_values import Continue, Edit, Progress, Regenerate, Send
+from chatbot.turns.prompt import CONTINUE
 from chatbot.turns.purse import Purse
-from chatbot.turns.runner import CONTINUE, Runner
+from chatbot.turns.runner import Runner
 from chatbot.turns.worker import is_gone
 from tests.conftest import LIMITS, NO_LIMITS, finished, grown, stored_turns
 from tests.fake_ark import FakeArk, Fault
