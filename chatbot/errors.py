@@ -75,7 +75,7 @@
             └── ReplyTooLong
 
 Each class has a stable `code` (what tests, logs and JSON answers name) and a `sentence` in
-English; `ui/texts.py` holds the same sentences in Chinese, by code.
+English; `errors_zh.py` holds the same sentences in Chinese, by code.
 """
 
 import math

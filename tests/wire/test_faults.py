@@ -16,8 +16,9 @@ from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.clock import now
 from chatbot.errors import ArkUnavailable, ChatbotError, ContextLost, NotSupported, RateLimited
+from chatbot.errors_zh import ERRORS_ZH
 from chatbot.storage.tables import Conversation, Message, Turn
-from chatbot.ui.texts import ERRORS_ZH, reason_text, text
+from chatbot.ui.texts import reason_text, text
 from tests.conftest import LIMITS, finished, grown
 from tests.fake_ark import AFTER_THE_END, FAULTS, Fault
 from tests.wire.fault_table import (
