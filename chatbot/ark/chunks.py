@@ -42,6 +42,8 @@ class CallStarts:
     """Whether the model may think without showing all of it."""
     searches: int = 0
     """The most web searches of this call."""
+    found_tokens: int = 0
+    """The part of `prompt_tokens` that only searches can add."""
     then: tuple["CallStarts", ...] = ()
     """Calls that must follow; this call is useless without them."""
 

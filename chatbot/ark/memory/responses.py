@@ -70,5 +70,5 @@ def _call(most: int, output: int, *, search: bool, hidden: bool = False) -> Call
     after each, and all that was found."""
     if not search:
         return CallStarts(most, output, hidden)
-    prompt = most * (1 + MOST_TOOL_CALLS) + MOST_SEARCHES * FOUND_TOKENS
-    return CallStarts(prompt, output, hidden, MOST_SEARCHES)
+    found = most * MOST_TOOL_CALLS + MOST_SEARCHES * FOUND_TOKENS
+    return CallStarts(most + found, output, hidden, MOST_SEARCHES, found)
