@@ -68,8 +68,9 @@ REFUSALS = {
 @pytest.mark.parametrize("name", REFUSALS)
 @pytest.mark.parametrize("kind", ["responses", "chat"])
 async def test_a_model_that_refuses_the_switch_is_asked_without_it(open_chat, ark, kind, name):
-    model = ALWAYS if name == "glm" else "ep-test"
-    async with open_chat(memory=kind, model=model) as chat:
+    if name == "glm":
+        ark.models["ep-test"] = Model(thinking="always")
+    async with open_chat(memory=kind) as chat:
         one = await chat.started()
         if REFUSALS[name]:
             ark.fail_next(REFUSALS[name])
