@@ -139,6 +139,7 @@ async def _call_models(settings: Settings, found: Findings) -> None:
         idle_seconds=settings.idle_seconds,
     )
     ladder = Ladder(settings, models, client, found)
+    before = len(found.all)
     try:
         for place, model in enumerate(models.all):
             stopped = await ladder.climb(model)
@@ -149,13 +150,13 @@ async def _call_models(settings: Settings, found: Findings) -> None:
             break
     finally:
         await client.close()
-    reached = any(one.name == "model" and one.ok for one in found.all)
     if not any(one.name == "ark" for one in found.all):
-        # It has no list of models.
-        if reached:
-            found.good("ark", "no_list")
-        else:
+        # There was no list of models: only a call could tell whether there is a service at all.
+        if any(one.code == WrongAddress.code for one in found.all):
             found.bad("ark", "nowhere", address=settings.ark_base_url)
+        else:
+            found.good("ark", "no_list")
+        found.all.insert(before, found.all.pop())
     ladder.tell_cost()
 
 

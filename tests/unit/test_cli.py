@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -19,7 +20,7 @@ from chatbot.config import ROOT, Settings, language
 from chatbot.storage import switches, users
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Attempt, Conversation, Login, Message, State, Turn, User
-from tests.fake_ark import FAULTS, FakeArk
+from tests.fake_ark import FAULTS, FakeArk, Fault
 
 PASSWORD = "correct horse"
 KEY = "key-that-nobody-may-see"
@@ -466,6 +467,59 @@ def test_a_check_tells_of_a_model_that_always_thinks(ark, monkeypatch):
     assert codes("--call")["thinking"] == "thinking_off"
     monkeypatch.setenv("ARK_MODEL", "glm-5-3-flash-260828")
     assert codes("--call")["thinking"] == "thinking_known"
+
+
+CLICKS = [
+    ("ModelNotOpen", "开通管理"),
+    ("InvalidEndpointOrModel.NotFound", "开通管理"),
+    ("InvalidEndpointOrModel.ModelIDAccessDisabled", "在线推理"),
+    ("InvalidEndpoint.ClosedEndpoint", "在线推理"),
+    ("SetLimitExceeded", "安心体验模式"),
+    ("QuotaExceeded", "开通管理"),
+    ("AuthenticationError", "API Key 管理"),
+    ("AccessDenied", "API Key 管理"),
+    ("InvalidSubscription", "API Key 管理"),
+    ("AccountOverdueError", "费用中心"),
+]
+
+
+@pytest.mark.parametrize(("fault", "page"), CLICKS)
+@pytest.mark.parametrize("language", ["zh_CN", "en_US"])
+def test_each_refusal_names_the_page_of_the_console(ark, monkeypatch, fault, page, language):
+    monkeypatch.setenv("LC_ALL", language)
+    monkeypatch.setenv("ARK_MEMORY", "chat")
+    ark.fail_next(FAULTS[fault].on("chat"))
+    good, told = findings("--call", code=1)["model"]
+    # Where the English sentence does not say it, a second one does.
+    assert (good, page in told) == (False, True), told
+    assert KEY not in told
+
+
+@pytest.mark.parametrize(
+    ("memory", "missing"), [("chat", set()), ("context", {"thinking", "pictures"})]
+)
+def test_what_a_kind_of_memory_lacks_is_not_asked(ark, monkeypatch, memory, missing):
+    monkeypatch.setenv("ARK_MODEL", f"ep-1={LITE}")
+    monkeypatch.setenv("ARK_MEMORY", memory)
+    told = codes("--call")
+    assert told["search"] == "search_elsewhere"
+    assert {"thinking", "pictures"} - told.keys() == missing
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("", "no_list"), ("ModelNotOpen", "no_list"), ("html", "nowhere")],
+)
+def test_a_server_without_a_list_is_judged_by_its_answer(ark, monkeypatch, fault, code):
+    monkeypatch.setattr("chatbot.cli.ladder.httpx.get", lambda *_, **__: httpx.Response(404))
+    monkeypatch.setenv("ARK_MEMORY", "chat")
+    assert codes(code=1)["ark"] == "nowhere"
+    if fault:
+        refusal = Fault.html(404) if fault == "html" else FAULTS[fault]
+        ark.fail_next(refusal.on("chat"))
+    found = checks("--call", code=int(bool(fault)))
+    assert [row["name"] for row in found][3:5] == ["ark", "model"]
+    assert found[3]["code"] == code
 
 
 def test_a_search_that_is_not_opened_is_told_with_the_click(ark, monkeypatch):
