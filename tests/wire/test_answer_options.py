@@ -1,6 +1,7 @@
 """The buttons under a reply that failed: what they offer, and that it helps."""
 
 import functools
+import re
 import ssl
 
 import pytest
@@ -10,6 +11,8 @@ from chatbot.storage.attachments import Stored
 from chatbot.ui.answer_options import CLOSED, answer_options, changes_of
 from tests.conftest import BOUNDS, finished
 from tests.fake_ark import FAULTS, Fault
+from tests.page import browser, reply_of
+from tests.server import running_server
 from tests.wire.asking import calls
 from tests.wire.test_offline_pictures import picture as drawn
 
@@ -209,6 +212,23 @@ async def test_a_model_that_always_thinks_is_not_offered_to_stop(open_chat, ark)
         await chat.service.choose(chat.user_id, one, {"max_tokens": 4})
         await thought_only(chat, one)
         assert [button["value"] for button in await offered(chat, one)] == ["max_tokens:8"]
+
+
+async def test_the_button_works_in_the_page(ark, tmp_path):
+    ark.states[LITE] = "not_opened"
+    environment = {"ARK_MODEL": BOTH, "REGISTRATION": "open"}
+    with running_server(ark, tmp_path, **environment) as server:
+        async with browser(server, "Ann") as ann:
+            tab = ann.tab()
+            one = await tab.new_conversation()
+            outputs = await tab.result("send", one, None, "", "echo: hello")
+            messages = outputs[0]
+            assert messages[-1]["options"] == [ASK_PRO]
+            [shown] = re.findall(r'data-reply="(\d+)"', str(outputs))
+            event = {"index": [1, 0], "value": ASK_PRO["value"]}
+            messages, *_ = await tab.result("choose_option", one, None, "", shown, data=event)
+            assert reply_of(messages) == "hello"
+            assert messages[-1]["options"] in ([], None)
 
 
 @pytest.mark.parametrize(
