@@ -14,8 +14,9 @@ from chatbot.catalog import Models
 from chatbot.errors import BadInput, BadName
 from chatbot.storage import conversations, invitations, reports, switches, users
 from chatbot.storage.database import Storage
+from chatbot.turns.keeper import MODEL_OFF
 from chatbot.turns.purse import PAUSE
-from chatbot.views import DayRow, ErrorRow, InvitationRow, PersonRow
+from chatbot.views import DayRow, ErrorRow, InvitationRow, ModelRow, PersonRow
 
 MOST_DAYS = 366
 MOST_TOKENS = 2_000_000_000
@@ -113,6 +114,34 @@ class Admin:
     async def pause(self, on: bool) -> None:
         """Pause or resume new replies in every process. Running replies finish."""
         await self._storage.write(switches.turn, PAUSE, on)
+
+    def models(self) -> list[ModelRow]:
+        """The models of ARK_MODEL, in its order."""
+        rows = []
+        for number, model in enumerate(self._models.all, 1):
+            prices, is_off = self._models.prices(model.name), model.name in self._models.off
+            rows.append(
+                ModelRow(
+                    number, model.name, model.label, model.label_zh,
+                    prices.input, prices.cached, prices.output, is_off,
+                )
+            )  # fmt: skip
+        return rows
+
+    async def switch_model(self, number: int, on: bool) -> None:
+        """Switch a model on or off for all, by its place in ARK_MODEL. Running replies finish.
+
+        Raises `BadInput` for the last one that is on; `pause` stops all replies.
+        """
+        models = self._models
+        if not 1 <= number <= len(models.all):
+            raise BadInput()
+        name = models.all[number - 1].name
+        off = models.off - {name} if on else models.off | {name}
+        if len(off) == len(models.all):
+            raise BadInput()
+        await self._storage.write(switches.turn, MODEL_OFF + name, not on)
+        models.off = off
 
     async def storage_micro_yuan(self) -> int:
         """The approximate cost per hour of the contexts that Ark stores now, in micro-yuan.

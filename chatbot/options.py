@@ -5,9 +5,9 @@ Stored as JSON with the session, and with the user as the default of new session
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from chatbot.catalog import Model, Models
+from chatbot.catalog import Model, Models, Thinking
 from chatbot.characters import storable
 
 
@@ -113,6 +113,8 @@ def _fits(name: str, value: Any) -> bool:
     match name:
         case "search":
             return isinstance(value, bool)
+        case "thinking":
+            return value in ("", *get_args(Thinking))
         case "temperature" | "top_p":
             return value is None or (type(value) in (int, float) and 0 <= value <= 2)
         case "max_tokens":

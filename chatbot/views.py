@@ -244,6 +244,22 @@ class ErrorRow:
 
 
 @dataclass(frozen=True)
+class ModelRow:
+    """A model of ARK_MODEL for admins. Prices are in yuan per million tokens, for short inputs."""
+
+    number: int
+    """Its place in ARK_MODEL, from 1."""
+    name: str
+    label: str
+    label_zh: str
+    input: float
+    cached: float
+    output: float
+    is_off: bool
+    """Whether an admin has switched it off for all."""
+
+
+@dataclass(frozen=True)
 class InvitationRow:
     """An invitation without its code. `state`: open, used, expired or revoked."""
 

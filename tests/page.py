@@ -99,7 +99,7 @@ class Tab:
 
     async def ask(self, conversation, question):
         """The reply to a question, when it has ended."""
-        messages, *_ = await self.result("send", conversation, None, "", question)
+        messages, *_ = await self.result("send", conversation, None, "", question, "")
         return reply_of(messages)
 
     async def thread(self, conversation):

@@ -43,7 +43,7 @@ class CallStarts:
     searches: int = 0
     """The most web searches of this call."""
     found_tokens: int = 0
-    """The part of `prompt_tokens` that only searches can add."""
+    """The part of `prompt_tokens` that is used only if the model searches."""
     then: tuple["CallStarts", ...] = ()
     """Calls that must follow; this call is useless without them."""
 

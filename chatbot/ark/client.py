@@ -52,8 +52,6 @@ MOST_KEYWORDS = 2
 MOST_SEARCHES = MOST_TOOL_CALLS * MOST_KEYWORDS
 """The most searches of one reply; each keyword counts (docs/82379/1338550)."""
 WEB_SEARCH = {"type": "web_search", "max_keyword": MOST_KEYWORDS, "limit": 5}
-SEARCH_HEADERS = {"ark-beta-web-search": "true"}
-"""The vendor's SDK guide of 2026 asks for it; its examples do without."""
 SPARE_EVENTS = 1_000
 """Events without text that a stream may have, in addition to two for each allowed token."""
 SWITCH = {"off": {"type": "disabled"}, "on": {"type": "enabled"}}
@@ -175,12 +173,8 @@ class ArkClient:
         if dialect.takes("expire_at"):
             fields["expire_at"] = int(expires_at.timestamp())
         if searches(options, dialect):
-            # Not stored with a response: sent again each time.
-            fields |= {
-                "tools": [WEB_SEARCH],
-                "max_tool_calls": MOST_TOOL_CALLS,
-                "extra_headers": SEARCH_HEADERS,
-            }
+            # Not stored with a response: sent again each time. The SDK adds the header for it.
+            fields |= {"tools": [WEB_SEARCH], "max_tool_calls": MOST_TOOL_CALLS}
         return self._stream(
             "responses",
             model,

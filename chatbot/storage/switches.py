@@ -18,6 +18,12 @@ def turn(name: str, on: bool) -> None:
     ).execute()
 
 
+def names_on(prefix: str) -> frozenset[str]:
+    """The names of the switches that are on and begin so, without that beginning."""
+    rows: Any = Switch.select(Switch.name).where(Switch.on, Switch.name.startswith(prefix)).tuples()
+    return frozenset(name.removeprefix(prefix) for (name,) in rows)
+
+
 def secret(name: str) -> str:
     """The secret key with this name, created if missing. Runs in a write transaction."""
     # If two processes create it at once, the second uses the key of the first.

@@ -38,9 +38,7 @@ class Call:
         if not (self.applied or self.said or self.told):
             return Used()
         prompt, cached = counted(told.prompt), 0
-        # Without a search, nothing that was found is in the prompt.
-        sent = self.starts.prompt_tokens - self.starts.found_tokens
-        if prompt and prompt * FEWEST >= sent:
+        if prompt and prompt * FEWEST >= self.starts.prompt_tokens - self.starts.found_tokens:
             # More cached tokens than prompt tokens is impossible: then count none as cached.
             cached = counted(told.cached) or 0
             cached = cached if cached <= prompt else 0

@@ -1,5 +1,8 @@
-"""Once a second, saves the text and renews the leases of the running turns of this process. Ends
-turns whose process has died, and turns that nobody watches."""
+"""Once a second, saves the text and renews the leases of the running turns of this process.
+
+Ends turns whose process has died, and turns that nobody watches. Learns which models an admin has
+switched off.
+"""
 
 import asyncio
 import itertools
@@ -8,8 +11,9 @@ import time
 from collections.abc import Callable, Collection
 from uuid import UUID
 
+from chatbot.catalog import Models
 from chatbot.errors import StorageUnavailable, traced
-from chatbot.storage import turns
+from chatbot.storage import switches, turns
 from chatbot.storage.database import Storage
 from chatbot.storage.tables import State
 from chatbot.storage.turn_values import Progress, Sign
@@ -20,6 +24,8 @@ log = logging.getLogger("chatbot.turns")
 
 SAVE_SECONDS = 1.0
 RECOVER_TICKS = 5
+MODEL_OFF = "model_off:"
+"""The switch of a model that is off for all: this, and the model's name."""
 LEASE_SECONDS = 10.0
 """How long a conversation stays locked after its process died unnoticed."""
 
@@ -36,11 +42,13 @@ class Keeper:
         worker: str,
         running: Callable[[], Collection[RunningTurn]],
         orphan_seconds: float,
+        models: Models,
     ) -> None:
         self._storage = storage
         self._worker = worker
         self._running = running
         self._orphan_seconds = orphan_seconds
+        self._models = models
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -56,6 +64,8 @@ class Keeper:
                 if self._running():
                     await self._save()
                 if tick % RECOVER_TICKS == 0:
+                    # An admin may have switched a model in another process.
+                    self._models.off = await self._storage.read(switches.names_on, MODEL_OFF)
                     await self._storage.write(turns.recover, is_gone)
             except StorageUnavailable:
                 # Already logged; the next tick tries again.

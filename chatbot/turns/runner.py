@@ -81,7 +81,7 @@ class Runner:
         self._followers: Counter[int] = Counter()
         self._closing = asyncio.Event()
         self._keeper = keeper.Keeper(
-            storage, self.worker, self._turns.values, limits.orphan_seconds
+            storage, self.worker, self._turns.values, limits.orphan_seconds, limits.models
         )
         self._final = FinalSave(storage, purse)
 

@@ -13,7 +13,12 @@ import gradio as gr
 from chatbot.accounts import Accounts
 from chatbot.admin import Admin
 from chatbot.errors import BadInput
-from chatbot.ui.admin_tables import errors_table, invitations_table, people_table
+from chatbot.ui.admin_tables import (
+    errors_table,
+    invitations_table,
+    models_table,
+    people_table,
+)
 from chatbot.ui.charts import day_chart, name_chart
 from chatbot.ui.panels import UNSEEN, Label
 from chatbot.ui.texts import text
@@ -48,6 +53,7 @@ class AdminPanel:
     invite: gr.Button
     invited: gr.HTML
     errors: gr.HTML
+    models: gr.HTML
 
     @property
     def shown(self) -> list[Any]:
@@ -58,6 +64,7 @@ class AdminPanel:
             self.people,
             self.invitations,
             self.errors,
+            self.models,
         ]
 
 
@@ -79,6 +86,8 @@ def admin_panel(label: Label) -> AdminPanel:
                 _invitations(label, made)
             with gr.Tab(label("admin_errors")):
                 made["errors"] = gr.HTML(elem_id="admin-errors", elem_classes="table")
+            with gr.Tab(label("admin_models")):
+                made["models"] = gr.HTML(elem_id="admin-models", elem_classes="table")
         made["act"] = gr.Button(elem_classes=UNSEEN, elem_id="admin-act")
         made["what"] = gr.Textbox(visible=False)
         made["row"], made["tokens"] = (gr.Number(visible=False, precision=0) for _ in range(2))
@@ -125,7 +134,8 @@ class AdminHandlers:
     async def act(self, visit: Visit, what: str, row: int, tokens: int | None) -> tuple[Any, ...]:
         """Do what a button in a row says; returns the updated page.
 
-        `row` is the id of an invitation to revoke, else of a user. A new password is shown once.
+        `row` is the id of an invitation to revoke, the number of a model to switch, else the id of
+        a user. A new password is shown once.
         Raises `BadInput` if there is no such button or row.
         """
         told = ""
@@ -133,6 +143,8 @@ class AdminHandlers:
             await self.admin.set_limit(row, tokens)
         elif what == "revoke":
             await self.admin.revoke(row)
+        elif what in ("model_on", "model_off"):
+            await self.admin.switch_model(row, what == "model_on")
         elif what == "enable":
             await self.admin.set_disabled(row, False)
         elif what in ("disable", "reset") and row != visit.user_id:
@@ -168,6 +180,7 @@ class AdminHandlers:
             people_table(people, visit),
             invitations_table(invitations, visit),
             errors_table(await self.admin.errors(ERRORS), visit),
+            models_table(self.admin.models(), visit),
         )
 
 

@@ -8,7 +8,7 @@ from chatbot.ui.render import escaped
 from chatbot.ui.texts import reason_text, text
 from chatbot.ui.transcript import clock_time, yuan
 from chatbot.ui.visit import Visit
-from chatbot.views import ErrorRow, InvitationRow, PersonRow
+from chatbot.views import ErrorRow, InvitationRow, ModelRow, PersonRow
 
 NOTHING = "–"
 
@@ -29,6 +29,26 @@ def errors_table(errors: Sequence[ErrorRow], visit: Visit) -> str:
     if not errors:
         return _sentence("chart_no_errors", visit)
     return _table("admin_error_columns", (_error(error, visit) for error in errors), visit)
+
+
+def models_table(models: Sequence[ModelRow], visit: Visit) -> str:
+    """The last model that is on cannot be switched off."""
+    on = sum(not row.is_off for row in models)
+    rows = (_model(row, visit, is_last=on == 1 and not row.is_off) for row in models)
+    return _table("admin_model_columns", rows, visit)
+
+
+def _model(row: ModelRow, visit: Visit, *, is_last: bool) -> list[str]:
+    label = row.label_zh if visit.language == "zh" and row.label_zh else row.label
+    name = label or row.name
+    act = "model_on" if row.is_off else "model_off"
+    return [
+        f"<bdi>{escaped(name)}</bdi>",
+        escaped(row.name),
+        *(f"{price:g}" for price in (row.input, row.cached, row.output)),
+        escaped(text("admin_model_is_off", visit.language)) if row.is_off else "",
+        "" if is_last else _button(act, row.number, name, visit, asks=act == "model_off"),
+    ]
 
 
 def _person(person: PersonRow, visit: Visit) -> list[str]:

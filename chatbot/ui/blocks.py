@@ -32,7 +32,7 @@ SCRIPTS = [
     "account.js",
 ]  # fmt: skip
 """The order matters: each script extends `window.chatbot` from the scripts before it."""
-STYLES = ["style.css", "sidebar.css", "messages.css"]
+STYLES = ["style.css", "sidebar.css", "messages.css", "options.css"]
 I18N = gr.I18n(
     en={**texts.labels("en"), "option_bar": option_bar("en")},
     zh={**texts.labels("zh"), "option_bar": option_bar("zh")},
@@ -380,15 +380,17 @@ def head() -> str:
         "author_bot", "answering", "sessions_label", "conversation", "messages", "ask_label",
         "copy_label", "session_gone", "hits_before", "hits_next", "hits_close", "untitled",
         "copy_link", "proxy_hint", "sure", "thinking_off", "thinking_on", "thinking_low",
-        "thinking_medium", "thinking_high", "file_remove", "file_loading", "no_pictures",
-        "file_too_big", "files_waiting",
+        "thinking_medium", "thinking_high", "no_pictures", "files_waiting",
     )  # fmt: skip
     languages: tuple[texts.Language, ...] = ("en", "zh")
     table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}
-    # The browser fills in the numbers.
-    table["hits_count"] = {
-        lang: texts.text("hits_count", lang, now="{now}", all="{all}") for lang in languages
-    }
+    # The browser fills in the places.
+    for key, places in (
+        ("hits_count", ("now", "all")), ("file_remove", ("name",)), ("file_loading", ("name",)),
+        ("file_too_big", ("name",)),
+    ):  # fmt: skip
+        kept = {place: f"{{{place}}}" for place in places}
+        table[key] = {lang: texts.text(key, lang, **kept) for lang in languages}
     table["app"] = dict.fromkeys(languages, TITLE)
     page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     # Escape `<`, because a `</script>` inside a string would end the script.

@@ -1,5 +1,6 @@
 """HTML of what goes with a message besides its text: sources of an answer, files of a question."""
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from chatbot.ui.render.links import allowed
 from chatbot.ui.texts import Language, text
 from chatbot.views import Attached, Source
 
+DAY = re.compile(r"\d{4}\D\d{1,2}\D\d{1,2}日?")
 FILES = "gradio_api/chatbot/files"
 """Relative to the page, which may be served below a prefix; see `scripts/files.js`."""
 
@@ -28,7 +30,8 @@ def files_html(files: Sequence[Attached], language: Language) -> str:
 
 def _link(one: Source) -> str:
     site = one.site or (urlsplit(one.url).hostname or "")
-    about = " · ".join(filter(None, (site, one.date[:10])))
+    day = DAY.match(one.date)
+    about = " · ".join(filter(None, (site, day[0] if day else one.date[:10])))
     return (
         f'<a href="{escaped(one.url)}" target="_blank" rel="noopener noreferrer nofollow">'
         f"{escaped(one.title or one.url)}</a> <small>{escaped(about)}</small>"

@@ -13,7 +13,9 @@ BAR = """
   <label class="option thinking" hidden title="{thinking_choice}">
     <span>{thinking_choice}</span><select id="thinking-choice"></select>
   </label>
-  <button type="button" id="search-choice" hidden aria-pressed="false">{search_choice}</button>
+  <button type="button" id="search-choice" hidden aria-pressed="false">
+    <span>{search_choice}</span>
+  </button>
   <button type="button" id="parameters-open" aria-label="{parameters}"></button>
 </div>
 <dialog id="parameters" aria-labelledby="parameters-title">

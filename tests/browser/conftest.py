@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from tests.fake_ark import FakeArk
 from tests.server import Server, free_port, running_server
@@ -22,6 +30,7 @@ ARGUMENTS = [
     "--no-first-run", "--mute-audio",
 ]  # fmt: skip
 PASSWORD = "correct horse battery"
+WINDOW: ViewportSize = {"width": 1280, "height": 800}
 SECONDS = 20_000
 expect.set_options(timeout=SECONDS)
 
@@ -218,6 +227,7 @@ def ann(resident: Person) -> Iterator[Person]:
     for close in resident.page.locator(".toast-close").all():
         close.click()
     yield resident
+    resident.page.set_viewport_size(WINDOW)
     # It may end by itself at this moment.
     resident.page.evaluate("document.querySelector('#prompt .stop-button')?.click()")
 
@@ -240,7 +250,7 @@ def arriving(
 
     def arrive(url: str = "", *, beside: Person | None = None, **options: object) -> Person:
         if beside is None:
-            options.setdefault("viewport", {"width": 1280, "height": 800})
+            options.setdefault("viewport", WINDOW)
             options.setdefault("locale", "en-US")
             # An address of their own, so that so many newcomers are no flood.
             address = f"10.0.{random.randrange(256)}.{random.randrange(256)}"

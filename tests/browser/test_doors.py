@@ -19,7 +19,7 @@ def refused(page):
     return told
 
 
-def test_the_page_gets_all_that_it_asks_for(someone, server):
+def test_the_page_gets_all_that_it_asks_for(someone, fast, server):
     ann = someone()
     missing = refused(ann.page)
     ann.open().is_out()

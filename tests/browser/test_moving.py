@@ -74,9 +74,8 @@ def test_each_message_has_the_pager_of_its_versions(ann, fast):
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
-def test_earlier_messages_come_above_what_is_in_view(someone, fast, viewport, server):
-    ann = someone(viewport=viewport).open().register()
-    ann.is_in()
+def test_earlier_messages_come_above_what_is_in_view(ann, fast, viewport, server):
+    ann.page.set_viewport_size(viewport)
     ann.ask("echo: number 000")
     ann.is_answered()
     lengthen(server, ann.page.evaluate("chatbot.status().session"), 100)

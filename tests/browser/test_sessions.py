@@ -235,7 +235,7 @@ def test_all_sessions_can_be_reached(someone, fast, server, viewport):
     expect(ann.replies.last).to_contain_text("today")
 
 
-def test_a_hit_below_what_is_drawn_late_stays_in_view(someone):
+def test_a_hit_below_what_is_drawn_late_stays_in_view(someone, fast):
     """Formulas grow after the page has gone to the hit."""
     ann = someone(viewport=TABLET).open().register()
     ann.is_in()
@@ -252,22 +252,26 @@ def test_a_hit_below_what_is_drawn_late_stays_in_view(someone):
     assert ann.page.evaluate(LOOKED) is True, "and it stays there"
 
 
-@pytest.mark.parametrize("title", ["back", "common.submit", '__i18n__{"key":"log_out"}', "a.b"])
-def test_a_title_is_not_taken_for_the_name_of_a_text(someone, title):
+def test_a_title_is_not_taken_for_the_name_of_a_text(someone):
     """Gradio translates what it lists, and has a text of its own for each of the first three."""
     ann = someone(locale="zh-CN").open().register()
     ann.is_in()
-    ann.ask(title)
-    ann.is_answered()
-    expect(links(ann).first).to_contain_text(title)
-    ann.page.click("#session-list input")
-    expect(options(ann)).to_have_count(1)
-    listed = options(ann).first.inner_text(), ann.session.input_value()
-    assert {text.replace("\u2060", "") for text in listed} == {title}
-    ann.page.keyboard.press("Escape")
-    ann.ask(f"echo: `{title}`")
-    ann.is_answered()
-    expect(ann.replies.last.locator(".md").first).to_have_text(title)
+    for number, title in enumerate(
+        ("back", "common.submit", '__i18n__{"key":"log_out"}', "a.b"), 1
+    ):
+        ann.page.click("#new-session")
+        expect(ann.replies).to_have_count(0)
+        ann.ask(title)
+        ann.is_answered()
+        expect(links(ann).first).to_contain_text(title)
+        ann.page.click("#session-list input")
+        expect(options(ann)).to_have_count(number)
+        listed = options(ann).first.inner_text(), ann.session.input_value()
+        assert {text.replace("\u2060", "") for text in listed} == {title}
+        ann.page.keyboard.press("Escape")
+        ann.ask(f"echo: `{title}`")
+        ann.is_answered()
+        expect(ann.replies.last.locator(".md").first).to_have_text(title)
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
@@ -402,9 +406,8 @@ def test_the_tablet_has_the_sidebar(someone):
     assert ann.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_nothing_of_the_conversation_lies_over_the_account_page(someone, fast):
-    ann = someone(viewport=TABLET).open().register()
-    ann.is_in()
+def test_nothing_of_the_conversation_lies_over_the_account_page(ann, fast):
+    ann.page.set_viewport_size(TABLET)
     for question in ("long", "long"):
         ann.ask(question)
         ann.is_answered()
@@ -465,9 +468,8 @@ def test_an_example_is_shown_at_once_and_the_welcome_only_where_it_belongs(someo
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
-def test_each_session_is_empty_or_greeted_by_a_name(someone, viewport):
-    ann = someone(viewport=viewport).open().register()
-    ann.is_in()
+def test_each_session_is_empty_or_greeted_by_a_name(ann, viewport):
+    ann.page.set_viewport_size(viewport)
     expect(ann.chat).to_contain_text(NEW)
     expect(ann.chat).not_to_contain_text("ep-")
     expect(ann.page.locator("#chatbot .placeholder p")).to_have_text("Doubao")

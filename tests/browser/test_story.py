@@ -225,9 +225,7 @@ def test_two_tabs_show_the_same_growing_reply_and_either_stops_it(someone):
     assert one.replies.last.inner_text() == two.replies.last.inner_text()
 
 
-def test_sessions_are_switched_without_mixing(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_sessions_are_switched_without_mixing(ann):
     ann.ask("count 3000")
     expect(ann.replies.last).to_contain_text("1 2 3")
     ann.page.click("#new-session")
@@ -259,9 +257,7 @@ def test_an_unused_session_is_used_again(someone):
     expect(ann.page.get_by_role("option")).to_have_count(1)
 
 
-def test_a_session_is_renamed_searched_and_deleted(someone):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_session_is_renamed_searched_and_deleted(ann):
     ann.ask("echo: about whales")
     ann.is_answered()
     ann.page.click("#rename-session")
@@ -410,9 +406,7 @@ def test_enter_of_an_input_method_does_not_send(ann):
     assert ann.page.locator("#chatbot [data-testid=user]").filter(has_text="nihao").count() == 1
 
 
-def test_a_long_session_shows_its_end_first_and_the_rest_on_request(someone, fast):
-    ann = someone().open().register()
-    ann.is_in()
+def test_a_long_session_shows_its_end_first_and_the_rest_on_request(ann, fast):
     for number in range(17):
         ann.ask(f"echo: number {number:02}")
         expect(ann.replies.filter(has_text=f"number {number:02}")).to_be_visible()
@@ -469,7 +463,7 @@ def test_without_a_key_the_page_says_so_and_answers(someone, tmp_path):
         expect(ann.error).to_contain_text("用户名或密码错误")
 
 
-def test_the_page_fits_its_window(someone):
+def test_the_page_fits_its_window(someone, fast):
     ann = someone().open()
     page = ann.page
     fits = "document.documentElement.scrollWidth <= window.innerWidth"

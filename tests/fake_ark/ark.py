@@ -6,6 +6,7 @@ from collections import deque
 from functools import partial
 
 from chatbot.ark.offline import Context, OfflineArk, StoredResponse
+from chatbot.ark.offline.answer import Answer
 from chatbot.ark.offline.calls import Call
 from chatbot.ark.offline.exchange import ClientLeft, Exchange
 from chatbot.ark.offline.fields import check_fields
@@ -49,6 +50,8 @@ class FakeArk(OfflineArk):
         self.context_store: FakeContexts = FakeContexts(self.now)
         self.response_store: FakeResponses = FakeResponses(self.now, self.file_store, self.cache)
         self.requests: list[Recorded] = []
+        # The model and the answer of each call that was answered, for what it would cost.
+        self.billed: list[tuple[str, Answer]] = []
         # How many real seconds a context stays "in progress" after the client has left.
         # Not documented, but worth testing.
         self.linger = 0.0
@@ -189,6 +192,7 @@ class FakeArk(OfflineArk):
 
     async def send(self, exchange: Exchange, call: Call, job: Job) -> None:
         try:
+            self.billed.append((call.model, job.answer))
             if isinstance(call, Struck):
                 await send_struck(exchange, call, job, self.piece_seconds, self._drop(exchange))
             else:

@@ -427,7 +427,9 @@ async def test_a_pause_refuses_replies_until_it_ends(admin, storage):
     def reserve():
         conversation = conversations.start(ann)
         options = TurnOptions("ep", "chat", "", "worker", 9, 9)
-        begun = turns.start(ann, conversation, Send("hello"), options, lambda worker: False)
+        begun = turns.start(
+            ann, conversation, Send("hello"), lambda _: options, lambda worker: False
+        )
         Purse(BUDGET).reserve(begun, [Used(10, 0, 10)])
 
     assert not await admin.paused()
@@ -442,6 +444,6 @@ async def test_a_pause_refuses_replies_until_it_ends(admin, storage):
 
 
 async def test_the_setting_pauses_whatever_the_switch_says(storage, accounts):
-    admin = Admin(storage, accounts, replace(BUDGET, paused=True))
+    admin = Admin(storage, accounts, replace(BUDGET, paused=True), models_of("ep-test"))
     await admin.pause(False)
     assert await admin.paused()

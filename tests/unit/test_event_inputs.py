@@ -60,11 +60,11 @@ def test_an_event_without_declared_inputs_stops_the_start():
     [
         (0, [None], None),
         (0, ["6b0e3ad4-0000-4000-8000-000000000000"], None),
-        (1, ["id", None, "", "What is it?"], None),
-        (1, ["id", None, "", None], None),
-        (1, ["id", None, "", "x" * 2000], None),
-        (1, ["id", None, "", '{"path": "a"} [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\ " 😀'], None),
-        (1, ["id", 30, "", "What is it?"], None),
+        (1, ["id", None, "", "What is it?", ""], None),
+        (1, ["id", None, "", None, ""], None),
+        (1, ["id", None, "", "x" * 2000, ""], None),
+        (1, ["id", None, "", '{"path": "a"} [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\ " 😀', ""], None),
+        (1, ["id", 30, "", "What is it?", ""], None),
         (2, ["id", None, "", "12", "id", "11", "b"], None),
         (3, ["limit", 1, 2.5], None),
         (3, [None, None, 0], None),
@@ -115,9 +115,9 @@ ODD = {
     "too many": body(0, [None, None]),
     "a file": body(0, [FILE]),
     "files": body(1, [FILE, None, FILE, FILE]),
-    "a file in a list": body(1, ["id", None, "", [FILE]]),
+    "a file in a list": body(1, ["id", None, "", [FILE], ""]),
     "a file for a number": body(3, ["limit", FILE, 1]),
-    "a file for the window": body(1, ["id", FILE, "", "hi"]),
+    "a file for the window": body(1, ["id", FILE, "", "hi", ""]),
     "a file in the event": body(
         5, ["id", None, ""], event_data={"index": 0, "value": {"text": FILE}}
     ),
@@ -127,8 +127,8 @@ ODD = {
     "odd place": body(5, ["id", None, ""], event_data={**EXAMPLE, "index": [1, 2, 3]}),
     "huge place": body(5, ["id", None, ""], event_data={**EXAMPLE, "index": 10**300}),
     "long id": body(0, ["x" * 65]),
-    "long search": body(1, ["id", None, "x" * 2001, "hi"]),
-    "long question": body(1, ["id", None, "", "x" * 100_000]),
+    "long search": body(1, ["id", None, "x" * 2001, "hi", ""]),
+    "long question": body(1, ["id", None, "", "x" * 100_000, ""]),
     "number as text": body(3, ["limit", "1", 1]),
     "truth as number": body(3, ["limit", True, 1]),
     "number as truth": body(4, [1]),
@@ -162,7 +162,7 @@ def test_the_longest_question_fits_into_a_body(inputs, character):
 
 
 def test_half_a_character_is_replaced(inputs):
-    sent = b'{"fn_index": 1, "session_hash": "tab", "data": ["id", null, "", "a\\ud800"]}'
+    sent = b'{"fn_index": 1, "session_hash": "tab", "data": ["id", null, "", "a\\ud800", ""]}'
     assert json.loads(inputs.read(sent).body)["data"][3] == "a\ufffd"
 
 

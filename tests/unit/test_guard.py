@@ -537,7 +537,7 @@ async def test_a_body_is_read_no_further_than_allowed(client, declared):
 
 
 async def test_whoever_is_logged_in_may_send_more(client):
-    long = {"fn_index": 2, "data": [None, None, "", "x" * 5000], "session_hash": "tab"}
+    long = {"fn_index": 2, "data": [None, None, "", "x" * 5000, ""], "session_hash": "tab"}
     assert (await client.post(JOIN, json=long)).status_code == 413
     await client.post(f"{API}/register", json=ANN)
     assert (await client.post(JOIN, json=long)).status_code == 200
@@ -546,7 +546,7 @@ async def test_whoever_is_logged_in_may_send_more(client):
 async def test_without_a_login_only_the_login_page_works(client):
     for number, passes in ((0, True), (1, True), (2, False), (4, False)):
         opened = [None, None]
-        data = {0: opened, 1: opened, 2: [*opened, "", "hi"], 4: ["limit", 1, 2]}[number]
+        data = {0: opened, 1: opened, 2: [*opened, "", "hi", ""], 4: ["limit", 1, 2]}[number]
         sent = {"fn_index": number, "data": data, "session_hash": "tab"}
         answer = await client.post(JOIN, json=sent)
         assert answer.is_success == passes

@@ -68,7 +68,7 @@ def test_usage_of_another_shape_tells_nothing(usage):
         ({"type": "response.incomplete", "response": {"incomplete_details": "odd"}},
          Chunk(finish="length")),
         ({"type": "response.output_item.added", "item": {"type": "reasoning"}}, Chunk()),
-        ({"type": "response.web_search_call.searching", "item_id": "ws_1"}, Chunk()),
+        ({"type": "response.web_search_call.searching", "item_id": "ws_1"}, Chunk(search="")),
         ({"type": "response.reasoning_raw_text.delta", "delta": "not for people"}, Chunk()),
         ({"type": "response.mood", "delta": "x", "response": {"id": "resp_2"}}, Chunk()),
         ({"type": 5}, Chunk()),

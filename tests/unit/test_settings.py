@@ -15,6 +15,7 @@ from chatbot.ark.client import ArkClient
 from chatbot.budget import Budget
 from chatbot.config import Settings, prepare_environment
 from chatbot.errors import BadSettings
+from chatbot.model_file import configured_models
 from chatbot.storage.place import sqlite_file
 from chatbot.ui.guard import POLICY
 
@@ -196,7 +197,12 @@ def test_any_values_make_settings_that_can_be_used_or_one_sentence(monkeypatch, 
     assert client
     httpx.Request("POST", f"{made.ark_base_url}/chat/completions", headers={"Authorization": key})
     made.system_prompt.encode()
-    budget = Budget.of(made, made.ark_model)
+    try:
+        models = configured_models(made)
+    except BadSettings:
+        # Not a list of models, or a model named twice.
+        return
+    budget = Budget.of(made, models)
     assert budget
     assert ZoneInfo(made.budget_zone)
     POLICY.format(frame_ancestors=made.frame_ancestors).encode("latin-1")

@@ -7,10 +7,16 @@ from datetime import UTC, datetime
 import pytest
 
 from chatbot.ui.transcript import status_line
-from chatbot.views import Entry, Shown, Thread, Today, Totals
+from chatbot.views import Chosen, Entry, Shown, Thread, Today, Totals
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 NOTHING = Today(tokens=0, micro_yuan=0, reserved=0, limit=0)
+
+CHOSEN = Chosen(
+    model="m", thinking="off", search=False, temperature=None, top_p=None, max_tokens=100,
+    instructions="", choices=(), most_tokens=100, max_temperature=2, max_instructions=0,
+    default_thinking="off",
+)  # fmt: skip
 
 
 def said(today=NOTHING, language="en", **facts):
@@ -21,7 +27,7 @@ def said(today=NOTHING, language="en", **facts):
         notes=(), at=AT, model="ep-test", **{"completion_tokens": 30} | told | facts,
     )  # fmt: skip
     entry = Entry("a", "title", AT, running=False, memory="context")
-    thread = Thread(entry, [reply], False, Totals(1200, 0, 30, 5900, 0), today, [])
+    thread = Thread(entry, [reply], False, Totals(1200, 0, 30, 5900, 0), today, CHOSEN, [])
     line = status_line(thread, language)
     return [html.unescape(one) for one in re.findall(r">([^<>]+)<", line)]
 

@@ -146,7 +146,9 @@ async def test_fifty_sends_at_once_are_two_replies(servers, database, ark):
             tab = (first, second)[number % 2].tab()
             await tab.result("view", sessions[number], None)
             try:
-                async for messages, *_ in tab.event("send", sessions[number], None, "", "count 90"):
+                async for messages, *_ in tab.event(
+                    "send", sessions[number], None, "", "count 90", ""
+                ):
                     if messages and number not in accepted:
                         accepted.append(number)
             except Refused:

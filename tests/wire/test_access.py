@@ -25,6 +25,7 @@ from chatbot.ui.account_routes import account_routes
 from chatbot.ui.cookies import NAME as COOKIE
 from chatbot.ui.export import export_route
 from chatbot.ui.hit import hit_route
+from chatbot.ui.options_route import options_route
 from chatbot.ui.routes import PREFIX, routes
 from chatbot.ui.source import source_route
 from tests.conftest import finished
@@ -49,7 +50,7 @@ ABOUT_A_SESSION = {
 FOR_ADMINS = {
     "open_admin", "close_admin", "pause", "act", "invite",
 }  # fmt: skip
-ACTS = ("limit", "disable", "enable", "reset", "revoke")
+ACTS = ("limit", "disable", "enable", "reset", "revoke", "model_off", "model_on")
 STRANGERS = ("nobody", "bob", "zoe", "root")
 """Without a login; logged in; logged in, then disabled; an admin."""
 
@@ -146,6 +147,7 @@ async def house(tmp_path):
         "search": SECRET, "many": 100, "title": "changed", "question": "changed",
         "shown": str(reply.id),
         "example": gr.SelectData(None, {"index": 0, "value": {"text": "changed"}}),
+        "option": gr.SelectData(None, {"index": 0, "value": "model:x"}), "files": "",
         "begun_in": session, "question_id": str(question.id), "words": "changed",
         "message_id": str(question.id), "step": "1",
         "on": False, "what": "limit", "row": ann, "tokens": 5, "uses": 1, "days": 1,
@@ -158,6 +160,7 @@ async def house(tmp_path):
             export_route(app.accounts, app.service),
             source_route(app.accounts, app.service),
             hit_route(app.accounts, app.service),
+            options_route(app.accounts, app.service),
             *account_routes(app.accounts, SelfService(app.storage, app.service, app.runner)),
         ],
         tokens=tokens, values=values, runner=app.runner, storage=app.storage, service=app.service,
@@ -232,6 +235,7 @@ async def test_an_admin_does_only_what_the_tables_offer(house):
     root = (await house.accounts.person(house.tokens["root"])).id
     for what, row in (
         ("promote", house.ann), ("", house.ann), ("disable", root), ("reset", root), ("limit", 999),
+        ("model_off", 0), ("model_off", 9),
     ):  # fmt: skip
         house.values |= {"what": what, "row": row}
         assert await house.call("root", house.functions["act"]) == NOT_TAKEN, (what, row)
@@ -260,6 +264,7 @@ ROUTES = {
     ("POST", "export"): {},
     ("POST", "source"): {"message": ""},
     ("POST", "hit"): {"search": SECRET},
+    ("POST", "options"): {"changes": {"instructions": "changed", "model": "ep-offline-chat"}},
 }
 
 
@@ -289,7 +294,7 @@ async def test_routes_answer_about_oneself_only(house, who):
     async with house.client(who) as client:
         async for name, fields, answer in house.closed_routes(client):
             assert SECRET not in answer.text, name
-            if name in ("export", "source", "hit"):
+            if name in ("export", "source", "hit", "options"):
                 assert answer.json()["error"]["message"] == NOT_THEIRS
             if "password" in fields or "current" in fields:
                 assert answer.json()["error"]["message"] == WRONG_PASSWORD

@@ -221,7 +221,7 @@ async def test_the_button_works_in_the_page(ark, tmp_path):
         async with browser(server, "Ann") as ann:
             tab = ann.tab()
             one = await tab.new_conversation()
-            outputs = await tab.result("send", one, None, "", "echo: hello")
+            outputs = await tab.result("send", one, None, "", "echo: hello", "")
             messages = outputs[0]
             assert messages[-1]["options"] == [ASK_PRO]
             [shown] = re.findall(r'data-reply="(\d+)"', str(outputs))

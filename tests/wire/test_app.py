@@ -181,7 +181,7 @@ def test_what_the_page_never_sends_is_refused(offline_server):
 @pytest.mark.anyio
 async def test_an_event_of_the_page_is_refused_without_a_login(offline_server):
     async with browser(offline_server) as nobody:
-        for name, inputs in {"select_session": 2, "send": 4, "delete": 1, "rename": 3}.items():
+        for name, inputs in {"select_session": 2, "send": 5, "delete": 1, "rename": 3}.items():
             with pytest.raises(httpx.HTTPStatusError, match="401"):
                 await nobody.tab().result(name, *[None] * inputs)
 

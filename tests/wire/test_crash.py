@@ -71,7 +71,9 @@ class Asked:
 async def ask(tab, asked):
     """Send the question and note what is shown, until the end of the reply or the server."""
     with suppress(httpx.HTTPError):
-        async for messages, *_ in tab.event("send", asked.conversation, None, "", asked.question):
+        async for messages, *_ in tab.event(
+            "send", asked.conversation, None, "", asked.question, ""
+        ):
             asked.accepted = True
             text = reply_of(messages)
             if re.match(r"1\b", text):
@@ -197,7 +199,7 @@ async def goes_on(tab, one):
     """The conversation opens as it was left, and the model knows it like that."""
     thread = await tab.thread(one.conversation)
     assert thread == [["user", one.question], ["assistant", one.stored]]
-    messages, *_ = await tab.result("send", one.conversation, None, "", "recall")
+    messages, *_ = await tab.result("send", one.conversation, None, "", "recall", "")
     known = thread if one.stored else []
     assert json.loads(reply_of(messages)) == [SYSTEM, *known]
 

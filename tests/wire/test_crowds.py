@@ -91,7 +91,7 @@ async def somebody_honest(server, ark, name):
         conversations = [await talk.new_conversation()]
         await talk.ask(conversations[0], "echo: hello")
         conversations.append(await long.new_conversation())
-        asked = long.event("send", conversations[1], None, "", "count 1200")
+        asked = long.event("send", conversations[1], None, "", "count 1200", "")
         await anext(asked)
 
         async def follow():
@@ -159,7 +159,7 @@ async def test_fourteen_hundred_events_of_one_account_stop_nobody(server, ark):
     ):
         tab = greedy.tab()
         conversation = await tab.new_conversation()
-        asked = tab.event("send", conversation, None, "", "count 3000")
+        asked = tab.event("send", conversation, None, "", "count 3000", "")
         await anext(asked)
         # Each would follow the reply to its end, and none is read.
         events = [

@@ -137,7 +137,7 @@ async def test_a_stream_is_not_packed_held_up_or_kept(server):
         tab = ann.tab()
         conversation = await tab.new_conversation()
         join = {
-            "data": [conversation, None, "", "long"],
+            "data": [conversation, None, "", "long", ""],
             "fn_index": ann.functions["send"], "session_hash": tab.hash,
         }  # fmt: skip
         await ann.client.post("gradio_api/queue/join", json=join)

@@ -68,9 +68,10 @@ REFUSALS = {
 @pytest.mark.parametrize("name", REFUSALS)
 @pytest.mark.parametrize("kind", ["responses", "chat"])
 async def test_a_model_that_refuses_the_switch_is_asked_without_it(open_chat, ark, kind, name):
-    if name == "glm":
-        ark.models["ep-test"] = Model(thinking="always")
-    async with open_chat(memory=kind) as chat:
+    # An endpoint of a model that always thinks, and nobody has said so.
+    model = "ep-glm" if name == "glm" else "ep-test"
+    ark.models["ep-glm"] = ark.models[ALWAYS]
+    async with open_chat(memory=kind, model=model) as chat:
         one = await chat.started()
         if REFUSALS[name]:
             ark.fail_next(REFUSALS[name])

@@ -229,7 +229,7 @@ async def test_a_running_reply_is_neither_read_nor_broken_with_its_hash(app):
     async with people(Launched(app)) as who:
         tab = who["ann"].tab()
         conversation = await tab.new_conversation()
-        asked = tab.event("send", conversation, None, "", "count 200")
+        asked = tab.event("send", conversation, None, "", "count 200", "")
         await anext(asked)
         for name in ("ann again", "bob", "nobody"):
             client = who[name].client
@@ -382,7 +382,7 @@ async def test_a_login_that_ends_loses_its_running_streams(tmp_path):
 async def watch(one, tab, conversation):
     """Ask for something long, and read all that the tab is shown; the last message."""
     sent = {
-        "data": [conversation, None, "", "count 400"], "fn_index": one.functions["send"],
+        "data": [conversation, None, "", "count 400", ""], "fn_index": one.functions["send"],
         "session_hash": tab.hash,
     }  # fmt: skip
     (await one.client.post(JOIN, json=sent)).raise_for_status()
@@ -402,8 +402,9 @@ async def test_what_no_button_sends_is_refused_without_a_word_in_the_log(app, ca
         assert await tab.ask(talk, "echo: \ud800") == "\ufffd"
         for number in ("9" * 60, "9" * 18, "-1", "\u0663", "1.5", "", None):
             for event in ("regenerate", "undo", "choose_option"):
+                option = {"index": 0, "value": "continue"} if event == "choose_option" else None
                 with pytest.raises(Refused):
-                    await tab.result(event, talk, None, "", number)
+                    await tab.result(event, talk, None, "", number, data=option)
             with pytest.raises(Refused):
                 await tab.result("show_version", talk, None, number, "1")
         await tab.result("sessions", "\ud800", talk, None)

@@ -49,7 +49,7 @@ async def test_an_event_for_which_there_is_no_room_is_refused(app, monkeypatch):
     async with browser(Launched(app), "Ann") as ann:
         tab = ann.tab()
         conversation = await tab.new_conversation()
-        asked = tab.event("send", conversation, None, "", "count 40")
+        asked = tab.event("send", conversation, None, "", "count 40", "")
         await anext(asked)
         wanted = {"data": ["", conversation, None], "fn_index": ann.functions["sessions"]}
         answers = [

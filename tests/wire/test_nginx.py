@@ -97,7 +97,7 @@ async def test_words_pass_as_they_come(ark, tmp_path, monkeypatch):
             tab = here.tab()
             conversation = await tab.new_conversation()
             # Ark falls silent after three words, so they come now or not at all.
-            async for messages, *_ in tab.event("send", conversation, None, "", "count 30"):
+            async for messages, *_ in tab.event("send", conversation, None, "", "count 30", ""):
                 if reply_of(messages) == "1 2 3":
                     break
             await tab.result("stop", conversation)

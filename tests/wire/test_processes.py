@@ -100,12 +100,12 @@ async def test_after_a_kill_the_conversation_is_free_at_once(ark, tmp_path):
         async with browser(server, "Ann") as here:
             tab = here.tab()
             one = await tab.new_conversation()
-            async for messages, *_ in tab.event("send", one, None, "", "count 9"):
+            async for messages, *_ in tab.event("send", one, None, "", "count 9", ""):
                 if reply_of(messages).startswith("1 2"):
                     break
             server.end(9)
             server.start(server.port)
-            messages, *_ = await here.tab().result("send", one, None, "", "echo: at once")
+            messages, *_ = await here.tab().result("send", one, None, "", "echo: at once", "")
             assert reply_of(messages) == "at once"
 
 
