@@ -7,7 +7,9 @@ import ssl
 import pytest
 
 from chatbot.ark.memory import choose as memory
+from chatbot.storage import switches
 from chatbot.storage.attachments import Stored
+from chatbot.turns.keeper import MODEL_OFF
 from chatbot.ui.answer_options import CLOSED, answer_options, changes_of
 from tests.conftest import BOUNDS, finished
 from tests.fake_ark import FAULTS, Fault
@@ -35,6 +37,12 @@ def less_waiting(monkeypatch):
 async def offered(chat, one, language="en"):
     thread = await chat.service.open(chat.user_id, one, 60)
     return answer_options(thread, language, chat.runner.limits.models)
+
+
+async def switch_off(chat, model):
+    """As an admin does; the keeper, which looks once a second, is not waited for."""
+    await chat.storage.write(switches.turn, MODEL_OFF + model, True)
+    chat.runner.limits.models.off = await chat.storage.read(switches.names_on, MODEL_OFF)
 
 
 async def press(chat, one, value):
@@ -126,7 +134,7 @@ async def test_another_model_is_offered_where_it_may_help(open_chat, ark, fault,
         assert reply.error.startswith(error)
         assert await offered(chat, one) == ([ASK_PRO] if helps else [])
         if helps:
-            chat.runner.limits.models.off = frozenset({PRO})
+            await switch_off(chat, PRO)
             assert await offered(chat, one) == [], "an admin has switched it off"
             assert (await press(chat, one, ASK_PRO["value"])).model == LITE, "nor can it be sent"
 
@@ -145,7 +153,7 @@ async def test_a_model_that_was_switched_off_leads_to_one_that_is_on(open_chat, 
         one = await chat.started()
         ark.states[LITE] = "not_opened"
         await chat.ask(one, "echo: one")
-        chat.runner.limits.models.off = frozenset({PRO})
+        await switch_off(chat, PRO)
         [button] = await offered(chat, one)
         assert button["value"] == f"model:{TEXT_ONLY}"
         assert (await press(chat, one, button["value"])).content == "one"
