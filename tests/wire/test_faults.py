@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from chatbot.ark.chunks import CallOptions, Chunk, PromptMessage
-from chatbot.ark.memory import Memories, MemoryRequest
+from chatbot.ark.memory import Learned, Memories, MemoryRequest
 from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.clock import now
@@ -686,10 +686,8 @@ async def test_going_on_loses_nothing(
 class Scripted:
     """A memory whose calls end as told; the app has a rule for what cannot be had over HTTP."""
 
-    kind = "scripted"
-
-    def __init__(self, events, error):
-        self.events, self.error = events, error
+    def __init__(self, kind, events, error):
+        self.kind, self.events, self.error = kind, events, error
         self.calls = 0
 
     async def stream_reply(self, ask, ref):
@@ -704,8 +702,10 @@ class Scripted:
     "error", [ContextLost(), RateLimited(), ArkUnavailable(), NotSupported()], ids=lambda e: e.code
 )
 async def test_after_the_first_word_nothing_is_asked_again(said, error):
-    first, second = Scripted([said], error), Scripted([], error)
-    events = Memories(None, [first, second]).answer(
+    first, second = Scripted("first", [said], error), Scripted("second", [], error)
+    learned = Learned([], None, now)
+    kinds = Memories(None, [first, second], lambda _: ("first", "second"), learned)
+    events = kinds.answer(
         MemoryRequest("m", "", PromptMessage("user", "q"), "ref", 0, None, (), 0, CallOptions(0))
     )
     assert await anext(events) == said

@@ -47,7 +47,7 @@ REFUSED = {
     "a field": (Fault.http(400, "InvalidParameter", param="stream_options"), "chat"),
     "the page of a proxy": (Fault.html(429), "chat"),
     "too fast": (FAULTS["RequestBurstTooFast"], "chat"),
-    "no search": (FAULTS["ToolNotOpen"], "responses"),
+    "a burst of responses": (FAULTS["RequestBurstTooFast"], "responses"),
 }
 
 
