@@ -192,10 +192,12 @@ class Models:
         """The kinds of memory to try for the model of this name, the best first."""
         return self.known(name).kinds
 
-    def after(self, name: str) -> Model | None:
-        """The model to offer when the one of this name cannot be used; None if there is none."""
+    def after(self, name: str, reads: Input | None = None) -> Model | None:
+        """The model to offer when the one of this name cannot be used; None if there is none that
+        `reads` this."""
         others = [model for model in self.on if model.name != name]
-        return others[0] if others else None
+        fitting = (model for model in others if reads is None or reads in model.inputs)
+        return next(fitting, None)
 
 
 def names_of(setting: str) -> list[str]:

@@ -3,6 +3,7 @@
 The only file that reads the environment (and `.env`). Nothing here connects to anything.
 """
 
+import locale
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from chatbot import proxies, service_unit, values
 from chatbot.errors import BadSettings
 
 ROOT = Path(__file__).resolve().parent.parent
+Language = Literal["en", "zh"]
 
 
 def prepare_environment() -> None:
@@ -33,6 +35,15 @@ def prepare_environment() -> None:
     # Gradio would summarize the last 10,000 events with pandas after each event.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+
+
+def language() -> Language:
+    """The language of the commands: Chinese if the system's is, else English."""
+    # As POSIX orders them: the first that is set decides (Base Definitions, 8.2).
+    named = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    # Windows sets none of them, and calls it "Chinese (Simplified)_China".
+    told = next(filter(None, named), None) or locale.getlocale()[0] or ""
+    return "zh" if told.lower().startswith(("zh", "chinese")) else "en"
 
 
 def take_from_service() -> None:

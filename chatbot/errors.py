@@ -75,7 +75,7 @@
             └── ReplyTooLong
 
 Each class has a stable `code` (what tests, logs and JSON answers name) and a `sentence` in
-English; `ui/texts.py` holds the same sentences in Chinese, by code.
+English; `errors_zh.py` holds the same sentences in Chinese, by code.
 """
 
 import math
@@ -724,10 +724,13 @@ class LimitReached(QuotaUsedUp):
 
 
 class ArkOverloaded(RateLimited):
-    """Ark is overloaded (429)."""
+    """Ark is overloaded, or gets more requests than it starts at once (429).
+
+    Ark's advice is to wait 5 to 30 seconds.
+    """
 
     code = "ark_overloaded"
-    patience = 5
+    patience = 10
 
 
 class ArkUnavailable(ArkError):

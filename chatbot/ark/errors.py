@@ -67,6 +67,7 @@ BY_CODE: dict[str, type[ArkError]] = {
     "QuotaExceeded": QuotaUsedUp,
     "ServerOverloaded": ArkOverloaded,
     "RequestBurstTooFast": ArkOverloaded,
+    "InflightBatchsizeExceeded": ArkOverloaded,
     "invalid_api_key": KeyRefused,
     "insufficient_quota": QuotaUsedUp,
     "context_length_exceeded": PromptTooLong,
@@ -106,6 +107,7 @@ LACKED = re.compile(r"unknown field|not supported|unsupported|does not support",
 TEXT_ONLY = re.compile(
     r"only support text input|not support image|image input is not supported", re.IGNORECASE
 )
+NOT_DOWNLOADED = re.compile(r"timeout while downloading url", re.IGNORECASE)
 TOO_LONG = re.compile(
     r"exceed max message tokens|maximum context length|context (?:size|length|window) ",
     re.IGNORECASE,
@@ -258,6 +260,8 @@ def _bad_request(refusal: Refusal, api: Api) -> type[ArkError]:
         return ContextLost
     if TEXT_ONLY.search(refusal.message):
         return PicturesNotRead
+    if NOT_DOWNLOADED.search(refusal.message):
+        return PictureRefused
     if api != "chat" and refusal.param == "model":
         return NotSupported
     if TOO_LONG.search(refusal.message):
@@ -272,7 +276,7 @@ def _bad_request(refusal: Refusal, api: Api) -> type[ArkError]:
 def _field(refusal: Refusal, api: Api) -> str:
     """The refused field if it can be left out; "" if it cannot or is not named."""
     if refusal.code == "InvalidArgumentError.InvalidImageDetail":
-        return "detail"
+        return "detail" if "detail" in SENT[api] else ""
     field = refusal.param.partition(".")[0]
     if not field and (named := NAMED_IN_MESSAGE.search(refusal.message)):
         field = next(filter(None, named.groups()), "").lower()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chatbot.catalog import Models
+from chatbot.catalog import Input, Models
 from chatbot.ui.model_names import model_label
 from chatbot.ui.texts import Language, text
 from chatbot.views import Thread
@@ -33,7 +33,8 @@ def answer_options(thread: Thread, language: Language, models: Models) -> list[d
             longer = min(2 * chosen.max_tokens, chosen.most_tokens)
             label = text("longer_reply", language, tokens=f"{longer:,}")
             buttons.append(_button(f"{LONGER}{longer}", label))
-    if code in CLOSED and (other := models.after(last.model)) is not None:
+    reads: Input | None = "image" if code == "pictures_not_read" else None
+    if code in CLOSED and (other := models.after(last.model, reads)) is not None:
         name = text("ask_model", language, model=model_label(other, language))
         buttons.append(_button(MODEL + other.name, name))
     return buttons

@@ -212,6 +212,16 @@ def test_numbers_that_contradict_themselves(usage, used):
     assert turn.used() == [used]
 
 
+def test_a_search_that_was_not_made_does_not_make_a_small_count_unlikely():
+    turn = Calls()
+    turn.start(CallStarts(24_300, LIMIT, searches=4, found_tokens=24_200))
+    turn.take(Chunk(text="words", finish="stop", tokens=Tokens(60, 0, 5)))
+    assert turn.used() == [Used(60, 0, 5)]
+    turn.start(CallStarts(24_300, LIMIT, searches=4, found_tokens=24_200))
+    turn.take(Chunk(text="words", finish="stop", tokens=Tokens(1, 0, 5)))
+    assert turn.used()[-1].prompt == 24_300
+
+
 def test_a_count_that_comes_with_every_piece_is_not_the_last():
     turn = Calls()
     turn.start(CallStarts(MOST_ASK, LIMIT))

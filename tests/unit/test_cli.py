@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -15,11 +16,11 @@ from typer.testing import CliRunner
 from chatbot.ark.offline import Model
 from chatbot.cli import app
 from chatbot.clock import now
-from chatbot.config import ROOT, Settings
+from chatbot.config import ROOT, Settings, language
 from chatbot.storage import switches, users
 from chatbot.storage.database import open_storage
 from chatbot.storage.tables import Attempt, Conversation, Login, Message, State, Turn, User
-from tests.fake_ark import FAULTS, FakeArk
+from tests.fake_ark import FAULTS, FakeArk, Fault
 
 PASSWORD = "correct horse"
 KEY = "key-that-nobody-may-see"
@@ -33,6 +34,7 @@ def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'chat.db'}")
     monkeypatch.setenv("BCRYPT_COST", "4")
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
     return tmp_path / "chat.db"
 
 
@@ -333,7 +335,7 @@ def test_a_check_calls_the_model_only_when_asked_to(ark):
     assert findings("--call")["model"] == told
     [call] = [call for call in ark.requests if call.method == "POST"]
     assert call.path.endswith("/responses")
-    assert call.body["max_output_tokens"] < 100
+    assert call.body["max_output_tokens"] == 16
     assert ark.responses == {}, "what it stored is deleted"
 
 
@@ -360,10 +362,193 @@ def test_a_check_says_what_to_click(ark, state, words):
     assert (good, words in told, "ep-test" in told) == (False, True, True)
 
 
-def test_a_check_tells_of_a_model_that_always_thinks(ark):
+LITE = "doubao-seed-2-1-lite-260915"
+
+
+def checks(*words: str, code: int = 0) -> list[dict[str, object]]:
+    return json.loads(run("check", *words, "--json", code=code))["checks"]
+
+
+def codes(*words: str, code: int = 0) -> dict[str, str]:
+    return {str(row["name"]): str(row["code"]) for row in checks(*words, code=code)}
+
+
+def asked_of(ark) -> list:
+    return [call for call in ark.requests if call.method == "POST"]
+
+
+def test_each_step_of_a_model_is_told_for_few_tokens(ark, monkeypatch):
+    monkeypatch.setenv("ARK_MODEL", LITE)
+    assert codes("--call") == {
+        "settings": "settings_good", "database": "database_new", "prices": "price_listed",
+        "ark": "reached", "model": "answers", "thinking": "thinking_off", "usage": "usage_told",
+        "search": "search_open", "pictures": "pictures_read", "cost": "cost",
+    }  # fmt: skip
+    plain, search, picture = asked_of(ark)
+    assert all(call.body["max_output_tokens"] <= 16 for call in (plain, search, picture))
+    assert [bool(call.body.get("tools")) for call in (plain, search, picture)] == [0, 1, 0]
+    assert "data:image/png;base64," in str(picture.body["input"])
+    assert ark.responses == {}, "what they stored is deleted"
+    told = findings("--call")["cost"][1]
+    tokens, yuan = re.search(r"used (\d+) tokens in 3 calls, about ¥(\d+\.\d+)", told).groups()
+    assert 0 < int(tokens) < 1_000
+    assert 0 < float(yuan) < 0.01
+
+
+def test_every_model_of_the_setting_is_asked(ark, monkeypatch):
+    monkeypatch.setenv("ARK_MODEL", f"{LITE}, ep-1={LITE}, ep-2")
+    ark.states[LITE] = "not_opened"
+    told = [row for row in checks("--call", code=1) if row["name"] == "model"]
+    assert [(row["model"], row["ok"], row["code"]) for row in told] == [
+        (LITE, False, "model_not_open"), (f"ep-1={LITE}", True, "answers"),
+        ("ep-2", True, "answers"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "fault", ["AuthenticationError", "InvalidSubscription", "AccountOverdueError"]
+)
+def test_what_every_model_would_answer_is_asked_once(ark, monkeypatch, fault):
+    monkeypatch.setenv("ARK_MODEL", f"{LITE}, ep-2")
+    ark.fail_next(FAULTS[fault].on("responses"))
+    told = [row["code"] for row in checks("--call", code=1) if row["name"] == "model"]
+    assert told[1:] == ["not_asked"]
+    assert len(asked_of(ark)) == 1
+
+
+def test_a_key_that_is_refused_is_not_used_again(ark, monkeypatch):
+    monkeypatch.setenv("ARK_API_KEY", "wrong-key")
+    assert "model" not in codes("--call", code=1)
+    assert asked_of(ark) == []
+
+
+@pytest.mark.parametrize("language", ["zh_CN.UTF-8", "zh_TW", "en_US.UTF-8", "de_DE", "C"])
+def test_a_check_is_told_in_the_language_of_the_system(ark, monkeypatch, language):
+    monkeypatch.setenv("LC_ALL", language)
+    ark.states["ep-test"] = "not_opened"
+    told = findings("--call", code=1)
+    chinese = language.startswith("zh")
+    assert ("尚未开通模型 ep-test" in told["model"][1]) is chinese
+    assert ("已连接" in told["ark"][1]) is chinese
+    assert ("is not opened" in told["model"][1]) is not chinese
+
+
+@pytest.mark.parametrize(
+    ("names", "chinese"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LC_MESSAGES": "zh_CN", "LANG": "en_US"}, True),
+        ({"LC_ALL": "C", "LANG": "zh_CN"}, False),
+        ({"LC_ALL": "", "LANG": "zh_CN"}, True),
+    ],
+)
+def test_the_first_variable_that_is_set_names_the_language(monkeypatch, names, chinese):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    assert (language() == "zh") is chinese
+
+
+@pytest.mark.parametrize("locale_name", ["Chinese (Simplified)_China", "zh_CN"])
+def test_a_system_without_these_variables_is_asked(monkeypatch, locale_name):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("locale.getlocale", lambda: (locale_name, "936"))
+    assert language() == "zh"
+
+
+def test_a_check_tells_of_a_model_that_always_thinks(ark, monkeypatch):
     ark.models["ep-test"] = Model(thinking="always")
-    good, told = findings("--call")["model"]
-    assert (good, "cannot be told not to think" in told) == (True, True)
+    assert codes("--call")["thinking"] == "thinking_always"
+    assert codes("--call")["fields"] == "fields"
+    assert "cannot be told not to think" in findings("--call")["thinking"][1]
+    ark.models["ep-test"] = Model(thinking="on")
+    assert codes("--call")["thinking"] == "thinking_off"
+    monkeypatch.setenv("ARK_MODEL", "glm-5-3-flash-260828")
+    assert codes("--call")["thinking"] == "thinking_known"
+
+
+CLICKS = [
+    ("ModelNotOpen", "开通管理"),
+    ("InvalidEndpointOrModel.NotFound", "开通管理"),
+    ("InvalidEndpointOrModel.ModelIDAccessDisabled", "在线推理"),
+    ("InvalidEndpoint.ClosedEndpoint", "在线推理"),
+    ("SetLimitExceeded", "安心体验模式"),
+    ("QuotaExceeded", "开通管理"),
+    ("AuthenticationError", "API Key 管理"),
+    ("AccessDenied", "API Key 管理"),
+    ("InvalidSubscription", "API Key 管理"),
+    ("AccountOverdueError", "费用中心"),
+]
+
+
+@pytest.mark.parametrize(("fault", "page"), CLICKS)
+@pytest.mark.parametrize("language", ["zh_CN", "en_US"])
+def test_each_refusal_names_the_page_of_the_console(ark, monkeypatch, fault, page, language):
+    monkeypatch.setenv("LC_ALL", language)
+    monkeypatch.setenv("ARK_MEMORY", "chat")
+    ark.fail_next(FAULTS[fault].on("chat"))
+    good, told = findings("--call", code=1)["model"]
+    # Where the English sentence does not say it, a second one does.
+    assert (good, page in told) == (False, True), told
+    assert KEY not in told
+
+
+@pytest.mark.parametrize(
+    ("memory", "missing"), [("chat", set()), ("context", {"thinking", "pictures"})]
+)
+def test_what_a_kind_of_memory_lacks_is_not_asked(ark, monkeypatch, memory, missing):
+    monkeypatch.setenv("ARK_MODEL", f"ep-1={LITE}")
+    monkeypatch.setenv("ARK_MEMORY", memory)
+    told = codes("--call")
+    assert told["search"] == "search_elsewhere"
+    assert {"thinking", "pictures"} - told.keys() == missing
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("", "no_list"), ("ModelNotOpen", "no_list"), ("html", "nowhere")],
+)
+def test_a_server_without_a_list_is_judged_by_its_answer(ark, monkeypatch, fault, code):
+    monkeypatch.setattr("chatbot.cli.ladder.httpx.get", lambda *_, **__: httpx.Response(404))
+    monkeypatch.setenv("ARK_MEMORY", "chat")
+    assert codes(code=1)["ark"] == "nowhere"
+    if fault:
+        refusal = Fault.html(404) if fault == "html" else FAULTS[fault]
+        ark.fail_next(refusal.on("chat"))
+    found = checks("--call", code=int(bool(fault)))
+    assert [row["name"] for row in found][3:5] == ["ark", "model"]
+    assert found[3]["code"] == code
+
+
+def test_a_search_that_is_not_opened_is_told_with_the_click(ark, monkeypatch):
+    monkeypatch.setenv("ARK_MODEL", LITE)
+    ark.search_plugin = "closed"
+    good, told = findings("--call")["search"]
+    assert (good, "组件库" in told, "WEB_SEARCH=false" in told) == (True, True, True)
+    assert "note    search" in run("check", "--call")
+    monkeypatch.setenv("WEB_SEARCH", "false")
+    assert "search" not in codes("--call")
+
+
+def test_a_model_that_reads_no_pictures_is_told(ark, monkeypatch):
+    monkeypatch.setenv("ARK_MODEL", LITE)
+    ark.models[LITE] = Model(thinking="on", images=False)
+    good, told = findings("--call")["pictures"]
+    assert (good, "data/models.yaml" in told) == (True, True)
+
+
+def test_usage_that_is_not_told_is_told(ark):
+    ark.fail_next(FAULTS["no_usage"].on("responses"))
+    assert codes("--call")["usage"] == "usage_missing"
+
+
+def test_the_list_tells_of_models_that_are_shut_down_without_a_call(ark, monkeypatch):
+    monkeypatch.setenv("ARK_MODEL", "doubao-seed-1-6-250615, doubao-1-5-pro-32k-250115")
+    told = [row["code"] for row in checks() if row["name"] == "listed"]
+    assert told == ["shut_down", "retiring"]
+    assert codes("--call", code=1)["model"]
 
 
 def test_a_check_tells_whether_prices_are_known(ark, monkeypatch):
@@ -382,7 +567,8 @@ def test_a_model_that_does_not_answer_fails_the_check(ark):
 
 def test_a_key_that_ark_refuses_fails_the_check(ark, monkeypatch):
     monkeypatch.setenv("ARK_API_KEY", "wrong-key")
-    assert findings("--call", code=1)["ark"] == (False, "Reached, but it refuses the key (401).")
+    good, told = findings("--call", code=1)["ark"]
+    assert (good, "refuses the key (401)" in told, "API Key 管理" in told) == (False, True, True)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import chatbot
 from chatbot import errors
 from chatbot.ark.offline.script import reply_to
+from chatbot.errors_zh import ERRORS_ZH
 from chatbot.storage.tables import State
 from chatbot.ui import texts
 from chatbot.ui.texts import error_text, language_of, reason_text
@@ -38,7 +39,7 @@ def test_every_error_has_a_chinese_sentence_with_the_same_places():
     for kind in every_error():
         # Told on the console, in English.
         if kind is not errors.BadSettings:
-            assert places(texts.ERRORS_ZH[kind.code]) == places(kind.sentence), kind
+            assert places(ERRORS_ZH[kind.code]) == places(kind.sentence), kind
 
 
 def test_codes_are_unique_where_sentences_differ():

@@ -27,6 +27,8 @@ class Cure(StrEnum):
     """Asked again, twice at most; the memory is as it was, so it is used again."""
     RENEW = "renew"
     """Asked again, twice at most, on a new memory: the old one may hold the turn already."""
+    REWORD = "reword"
+    """Asked again, once, without the field that is refused; the memory is used again."""
     REBUILD = "rebuild"
     """Asked again, once, on a memory built from the stored conversation."""
 
@@ -69,6 +71,12 @@ LOST_BY_PATH = {
 ALWAYS_SERVED = {"chat": ("model_not_found", Cure.NONE)}
 NO_PATH = {"chat": ("wrong_address", Cure.NONE)}
 
+NO_PICTURES: dict[Place, tuple[str, Cure]] = {
+    "create": ("bad_request", Cure.NONE),
+    "context": ("bad_request", Cure.NONE),
+}
+"""Contexts take no pictures, so there is no detail to leave out."""
+
 TOO_LONG = ["OutofContextError"]
 """Cured by leaving out a part of the history, which is tested apart."""
 
@@ -78,13 +86,44 @@ REFUSED = [
     Refused("InvalidParameter", "bad_request"),
     Refused("InvalidArgumentError", "bad_request"),
     Refused("InvalidArgumentError.UnknownRole", "bad_request"),
-    Refused("InvalidArgumentError.InvalidImageDetail", "bad_request"),
-    Refused("InvalidArgumentError.InvalidPixelLimit", "bad_request"),
-    Refused("InvalidImageURL.InvalidFormat", "bad_request"),
+    Refused(
+        "InvalidArgumentError.InvalidImageDetail",
+        "bad_request",
+        Cure.REWORD,
+        elsewhere=NO_PICTURES,
+    ),
+    Refused("InvalidArgumentError.InvalidPixelLimit", "picture_refused"),
+    Refused("InvalidImageURL.InvalidFormat", "picture_refused"),
     Refused("InvalidParameter.UnsupportedParameter", "bad_request"),
-    Refused("InvalidParameter.UnsupportedImageFormat", "bad_request"),
-    Refused("InvalidParameter.OversizeImage", "bad_request"),
-    Refused("InvalidImageURL.EmptyURL", "bad_request"),
+    Refused("InvalidParameter.UnsupportedImageFormat", "picture_refused"),
+    Refused("InvalidParameter.OversizeImage", "picture_refused"),
+    Refused("InvalidImageURL.EmptyURL", "picture_refused"),
+    Refused(
+        "a picture that cannot be downloaded",
+        "picture_refused",
+        fault=Fault.http(400, "InvalidParameter", "Timeout while downloading url: https://a.b/c."),
+    ),
+    Refused(
+        "a model for text only",
+        "pictures_not_read",
+        fault=Fault.http(400, "InvalidParameter", "Model only support text input."),
+    ),
+    Refused(
+        "a model without pictures",
+        "pictures_not_read",
+        fault=Fault.http(400, "InvalidParameter", "Model do not support image input."),
+    ),
+    Refused(
+        "a model of another API",
+        "not_supported",
+        elsewhere={"chat": ("bad_request", Cure.NONE)},
+        fault=Fault.http(
+            400,
+            "InvalidParameter",
+            "the requested model m does not support this api..",
+            param="model",
+        ),
+    ),
     Refused("InvalidEndpoint.ClosedEndpoint", "endpoint_closed"),
     Refused("InvalidSubscription", "plan_key"),
     Refused("SensitiveContentDetected", "moderated", state="filtered"),
@@ -149,12 +188,17 @@ REFUSED = [
     Refused("ModelAccountIpmRateLimitExceeded", "rate_limited", Cure.RETRY),
     Refused("APIAccountRpmRateLimitExceeded", "rate_limited", Cure.RETRY),
     Refused("AccountRateLimitExceeded", "rate_limited", Cure.RETRY),
-    Refused("InflightBatchsizeExceeded", "rate_limited", Cure.RETRY),
+    Refused("InflightBatchsizeExceeded", "ark_overloaded", Cure.RETRY),
     Refused("QuotaExceeded", "quota_used_up"),
     Refused(
         "QuotaExceeded of the free tokens",
         "free_quota_used_up",
         fault=Fault.http(429, "QuotaExceeded", "exhausted its free trial quota for the [m] model."),
+    ),
+    Refused(
+        "QuotaExceeded of a plan",
+        "quota_used_up",
+        fault=Fault.http(429, "QuotaExceeded", "exceeded the 5-hour quota, reset at 12:00."),
     ),
     Refused("SetLimitExceeded", "limit_reached"),
     # What servers of other makes say.

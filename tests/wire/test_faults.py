@@ -11,13 +11,14 @@ from datetime import timedelta
 import pytest
 
 from chatbot.ark.chunks import CallOptions, Chunk, PromptMessage
-from chatbot.ark.memory import Memories, MemoryRequest
+from chatbot.ark.memory import Learned, Memories, MemoryRequest
 from chatbot.ark.memory import choose as memory
 from chatbot.ark.offline import count_messages, count_tokens
 from chatbot.clock import now
 from chatbot.errors import ArkUnavailable, ChatbotError, ContextLost, NotSupported, RateLimited
+from chatbot.errors_zh import ERRORS_ZH
 from chatbot.storage.tables import Conversation, Message, Turn
-from chatbot.ui.texts import ERRORS_ZH, reason_text, text
+from chatbot.ui.texts import reason_text, text
 from tests.conftest import LIMITS, finished, grown
 from tests.fake_ark import AFTER_THE_END, FAULTS, Fault
 from tests.wire.fault_table import (
@@ -44,6 +45,7 @@ PATHS = {
     "chat": "/chat/completions",
 }
 IMPATIENT = 0.3
+SAME_MEMORY = (Cure.RETRY, Cure.REWORD)
 GENERIC = {ChatbotError.sentence, ERRORS_ZH[ChatbotError.code]}
 
 
@@ -222,7 +224,7 @@ async def refuse_once(played, row, place):
 @pytest.mark.parametrize(("row", "place"), REFUSED_FOR_GOOD)
 async def test_a_refusal_that_stays_is_told_after_few_tries(open_chat, ark, row, place):
     error, cure = row.at(place)
-    tries = 2 if cure is Cure.REBUILD else 3
+    tries = 2 if cure in (Cure.REBUILD, Cure.REWORD) else 3
     async with open_chat(memory=kind_of(place)) as chat:
         played = await Played.begin(chat, ark, fresh=place == "create")
         turn = await played.ask(*[row.strike.on(place)] * tries)
@@ -240,11 +242,11 @@ def assert_no_second_use(played, place, cure):
     elif place == "responses":
         refs = [call.body["previous_response_id"] for call in played.calls(place)]
         # One that is built anew follows no other.
-        assert all(ref is None for ref in refs[1:]) or cure is Cure.RETRY
+        assert all(ref is None for ref in refs[1:]) or cure in SAME_MEMORY
         refs = [ref for ref in refs if ref]
     else:
         return
-    assert len(set(refs)) == (1 if cure is Cure.RETRY else len(refs))
+    assert len(set(refs)) == (1 if cure in SAME_MEMORY else len(refs))
 
 
 STRUCK_KINDS = [
@@ -684,10 +686,8 @@ async def test_going_on_loses_nothing(
 class Scripted:
     """A memory whose calls end as told; the app has a rule for what cannot be had over HTTP."""
 
-    kind = "scripted"
-
-    def __init__(self, events, error):
-        self.events, self.error = events, error
+    def __init__(self, kind, events, error):
+        self.kind, self.events, self.error = kind, events, error
         self.calls = 0
 
     async def stream_reply(self, ask, ref):
@@ -702,8 +702,10 @@ class Scripted:
     "error", [ContextLost(), RateLimited(), ArkUnavailable(), NotSupported()], ids=lambda e: e.code
 )
 async def test_after_the_first_word_nothing_is_asked_again(said, error):
-    first, second = Scripted([said], error), Scripted([], error)
-    events = Memories(None, [first, second]).answer(
+    first, second = Scripted("first", [said], error), Scripted("second", [], error)
+    learned = Learned([], None, now)
+    kinds = Memories(None, [first, second], lambda _: ("first", "second"), learned)
+    events = kinds.answer(
         MemoryRequest("m", "", PromptMessage("user", "q"), "ref", 0, None, (), 0, CallOptions(0))
     )
     assert await anext(events) == said

@@ -156,7 +156,7 @@ class Memories:
             return "rebuilding memory", 0
         if attempt.reword(error):
             return "asking in other words", 0
-        if attempt.do_without_search(error):
+        if ask.options.search and attempt.do_without_search(error):
             return "asking without web search", 0
         if isinstance(error, PromptTooLong):
             fixed = [
