@@ -171,7 +171,7 @@ class App:
             i18n=blocks.I18N,
             theme=theme(),
             css_paths=[blocks.HERE / name for name in blocks.STYLES],
-            head=blocks.head(),
+            head=blocks.head(blocks.FileLimits(settings.max_files, settings.max_file_mb)),
             app_kwargs={
                 "lifespan": self.lifespan,
                 "routes": self.routes,
