@@ -69,3 +69,11 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><script>1
 def _chunk(kind: bytes, data: bytes) -> bytes:
     checked = kind + data
     return struct.pack(">I", len(data)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+def large_photo(width: int, height: int) -> bytes:
+    """A JPEG of several megabytes."""
+    small = Image.frombytes("RGB", (500, 500), random.Random(1).randbytes(500 * 500 * 3))
+    buffer = io.BytesIO()
+    small.resize((width, height), Image.Resampling.NEAREST).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
