@@ -303,6 +303,8 @@ async def test_a_file_is_sent_once_and_in_its_order(each_site):
     question, reply = await site.ask("", *files)
     assert [file.name for file in question.files] == ["b.jpg", "a.jpg"]
     assert (question.content, reply.state) == ("", "complete")
+    entry = await site.app.service.entry(site.ids["ann"], site.session)
+    assert entry.title == "b.jpg", "there are no words to call it by"
     with pytest.raises(AttachmentNotFound):
         await site.ask("Again", files[0])
     assert len((await site.app.service.open(site.ids["ann"], site.session, 10)).messages) == 2
