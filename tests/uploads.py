@@ -52,12 +52,12 @@ def bomb(width=60_000, height=60_000) -> bytes:
     )
 
 
-def pdf(pages=2, password="") -> bytes:
+def pdf(pages=2, password="", owner="") -> bytes:
     writer = PdfWriter()
     for _ in range(pages):
         writer.add_blank_page(width=200, height=200)
-    if password:
-        writer.encrypt(password, algorithm="RC4-128")
+    if password or owner:
+        writer.encrypt(password, owner or None, algorithm="RC4-128")
     buffer = io.BytesIO()
     writer.write(buffer)
     return buffer.getvalue()

@@ -152,6 +152,7 @@ CIRCLE = (
 )
 BAD_PDF = {
     "encrypted": uploads.pdf(2, password="secret"),
+    "encrypted, but anybody may open it": uploads.pdf(2, owner="secret"),
     "no page": uploads.pdf(0),
     "broken": b"%PDF-1.7\nnothing more",
     "cut off": uploads.pdf(3)[:200],

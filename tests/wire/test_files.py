@@ -10,6 +10,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from chatbot.bootstrap import App, create_app
 from chatbot.config import Settings
@@ -183,6 +185,24 @@ async def test_without_a_login_nothing_of_an_upload_is_read(site):
         answer = await client.post(FILES, content=content())
     assert code(answer) == (401, "not_logged_in")
     assert read == []
+
+
+async def test_the_guard_alone_keeps_uploads_without_a_login_out(site):
+    reached = []
+
+    async def behind(request):
+        reached.append(await request.body())
+        return Response()
+
+    served = Guard(Starlette(routes=[Route(FILES, behind, methods=["POST"])]), site.app.rules)
+    transport = httpx.ASGITransport(served, client=("192.0.2.1", 1))
+    for name, many in (("", 0), ("ann", 1)):
+        cookies = {COOKIE: site.tokens[name]} if name else {}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", cookies=cookies
+        ) as client:
+            await client.post(FILES, content=PICTURE)
+        assert reached == [PICTURE] * many
 
 
 async def test_a_file_goes_into_the_users_own_sessions_only(site):
