@@ -23,6 +23,7 @@ from chatbot.ark.offline import OfflineArk
 from chatbot.budget import UNKNOWN_PRICES, Budget, prices_are_known
 from chatbot.config import Settings
 from chatbot.errors import BadInput, BadSettings, NameTaken
+from chatbot.files.reader import FileReader
 from chatbot.garbage import search_rarely
 from chatbot.listening import port_for
 from chatbot.model_file import configured_models
@@ -41,6 +42,7 @@ from chatbot.ui.doors import Doors
 from chatbot.ui.event_inputs import EventInputs
 from chatbot.ui.events import shorten
 from chatbot.ui.export import export_route
+from chatbot.ui.files_routes import files_routes
 from chatbot.ui.guard import Guard, Rules, stand_in_front
 from chatbot.ui.handlers import Handlers
 from chatbot.ui.hit import hit_route
@@ -84,6 +86,7 @@ class App:
     accounts: Accounts
     runner: Runner
     service: ChatService
+    reader: FileReader
     admin: Admin
     demo: gr.Blocks
     client: ArkClient
@@ -107,6 +110,7 @@ class App:
             options_route(self.accounts, self.service),
             *about_routes(blocks.TITLE, blocks.DESCRIPTION),
             sheet_route(),
+            *files_routes(self.accounts, self.service),
             *account_routes(self.accounts, SelfService(self.storage, self.service, self.runner)),
         ]
         self.rules = self._rules()
@@ -167,7 +171,7 @@ class App:
             i18n=blocks.I18N,
             theme=theme(),
             css_paths=[blocks.HERE / name for name in blocks.STYLES],
-            head=blocks.head(),
+            head=blocks.head(blocks.FileLimits(settings.max_files, settings.max_file_mb)),
             app_kwargs={
                 "lifespan": self.lifespan,
                 "routes": self.routes,
@@ -203,6 +207,7 @@ class App:
             anonymous_pace=ANONYMOUS_PACE(),
             person_pace=PERSON_PACE(),
             frame_ancestors=settings.frame_ancestors,
+            largest_file=self.service.largest_file,
         )
 
     def _outer_names(self) -> dict[str, str]:
@@ -224,6 +229,7 @@ class App:
             self.stopping.close(self.demo)
         if self.offline_ark is not None:
             self.offline_ark.stop()
+        self.reader.close()
         self.storage.close()
 
     async def _stop(self) -> None:
@@ -297,12 +303,14 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
     )
     if settings.admin_name:
         asyncio.run(_create_admin(accounts, settings))
+    reader = FileReader(max_mb=settings.max_file_mb, max_pages=settings.max_pdf_pages)
     service = ChatService(
         storage,
         runner,
         purse,
         max_input_chars=settings.max_input_chars,
         max_files=settings.max_files,
+        reader=reader,
     )
     admin = Admin(storage, accounts, budget, models)
     notices = {"offline": settings.offline, "not_kept": settings.hosted_without_disk}
@@ -312,7 +320,17 @@ def create_app(settings: Settings, *, pace: float | None = None) -> App:
         [key for key, true in notices.items() if true],
     )
     return App(
-        settings, storage, accounts, runner, service, admin, demo, client, offline_ark, registration
+        settings,
+        storage,
+        accounts,
+        runner,
+        service,
+        reader,
+        admin,
+        demo,
+        client,
+        offline_ark,
+        registration,
     )
 
 

@@ -285,7 +285,10 @@ class FileTooLarge(BadInput):
     """The file has too many bytes, pixels or pages."""
 
     code = "file_too_large"
-    sentence = "This file is too large: at most {megabytes} MB and {pages} pages are allowed."
+    sentence = (
+        "This file is too large: at most {megabytes} MB, {megapixels} million pixels and {pages} "
+        "pages are allowed."
+    )
     status = 413
 
 

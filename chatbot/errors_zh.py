@@ -71,7 +71,7 @@ ERRORS_ZH: dict[str, str] = {
     "attachment_not_found": "这条消息的图片或文件已不存在，请重新添加。",
     "too_many_attachments": "一条消息最多可带 {limit} 个图片或文件。",
     "file_not_read": "无法将这个文件读取为图片或 PDF。",
-    "file_too_large": "文件太大：最多 {megabytes} MB、{pages} 页。",
+    "file_too_large": "文件太大：最多 {megabytes} MB、{megapixels} 百万像素、{pages} 页。",
     "pictures_not_read": "模型 {model} 不能识别图片。请换一个模型，或去掉图片再问。",
     "picture_refused": "模型服务无法识别其中的图片或文件，请换一个试试。",
     "not_supported": "该模型不支持所选的会话记忆方式。",

@@ -14,9 +14,12 @@ from chatbot.characters import storable
 from chatbot.errors import (
     ConversationNotFound,
     EmptyMessage,
+    FileTooLarge,
     MessageTooLong,
     TooManyAttachments,
 )
+from chatbot.files.names import download_name
+from chatbot.files.reader import FileReader
 from chatbot.searching import Searches
 from chatbot.storage import attachments, conversations, erase, messages, turns
 from chatbot.storage.attachments import Stored
@@ -59,12 +62,14 @@ class ChatService:
         *,
         max_input_chars: int,
         max_files: int = 4,
+        reader: FileReader | None = None,
     ) -> None:
         self._storage = storage
         self._runner = runner
         self._purse = purse
         self._max_input_chars = max_input_chars
         self._max_files = max_files
+        self._reader = reader or FileReader(max_mb=20, max_pages=30)
         self._searches = Searches()
 
     async def list_conversations(
@@ -166,6 +171,28 @@ class ChatService:
         await self.choose(user_id, conversation_id, changes)
         return await self.regenerate(user_id, conversation_id, reply_id)
 
+    @property
+    def largest_file(self) -> int:
+        """Most bytes of an upload."""
+        return self._reader.max_mb * 1024 * 1024
+
+    def file_too_large(self) -> FileTooLarge:
+        """The error that tells the limits of a file."""
+        return self._reader.too_large()
+
+    async def upload(
+        self, user_id: int, conversation_id: str, name: str, content: bytes
+    ) -> Attached:
+        """Read a picture or PDF and store it until it is sent.
+
+        Raises `ConversationNotFound`, `FileNotRead`, `FileTooLarge`, `TooManyAttachments`.
+        """
+        if not self._max_files:
+            raise TooManyAttachments(limit=0)
+        await self.entry(user_id, conversation_id)
+        file = await self._reader.read(name, content)
+        return await self.attach(user_id, conversation_id, file)
+
     async def attach(self, user_id: int, conversation_id: str, file: Stored) -> Attached:
         """Store a file that waits to be sent."""
         return await self._storage.write(attachments.add, user_id, conversation_id, file)
@@ -174,9 +201,11 @@ class ChatService:
         """Delete a file that waits to be sent."""
         await self._storage.write(attachments.remove, user_id, attachment_id)
 
-    async def attachment(self, user_id: int, attachment_id: str) -> Stored:
-        """A file with its content. Raises `AttachmentNotFound` unless it belongs to the user."""
-        return await self._storage.read(attachments.content, user_id, attachment_id)
+    async def attachment(self, user_id: int, attachment_id: str) -> tuple[str, Stored]:
+        """A file with its content, and its name for a download. Raises `AttachmentNotFound` unless
+        it belongs to the user."""
+        file = await self._storage.read(attachments.content, user_id, attachment_id)
+        return download_name(file.name, file.type), file
 
     async def go_on(self, user_id: int, conversation_id: str, reply_id: int) -> StartedReply:
         """Continue the newest reply, which ended early."""

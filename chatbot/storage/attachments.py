@@ -116,6 +116,12 @@ def contents(message_ids: Iterable[int]) -> dict[int, list[Stored]]:
     return found
 
 
+def first_name(message_id: int) -> str:
+    """The name of the first file of a message; empty if it has none."""
+    files = of_messages([message_id]).get(message_id, [])
+    return files[0].name if files else ""
+
+
 def in_conversation(conversation_id: uuid.UUID) -> bool:
     """Whether any message of a conversation has a file."""
     return bool(list(_sent(conversation_id)))

@@ -4,13 +4,14 @@ Not included: password hash, login tokens, Ark's ids of a conversation. Each fun
 `Storage` transaction.
 """
 
+import base64
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chatbot.storage.tables import Conversation, Login, Message, State, Turn, User
+from chatbot.storage.tables import Attachment, Conversation, Login, Message, State, Turn, User
 
 ACCOUNT = ("id", "name", "is_admin", "daily_tokens", "created_at", "disabled_at")
 LOGIN = ("created_at", "seen_at", "expires_at", "agent")
@@ -22,6 +23,7 @@ NUMBERS = (
     "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "micro_yuan",
 )  # fmt: skip
 """Fields of a message summed over its ended turns."""
+FILE = ("id", "kind", "name", "type", "width", "height", "pages", "created_at")
 USAGE = ("at", "session", "message", "model", *NUMBERS, "saved_micro_yuan")
 
 COLUMNS = {
@@ -38,7 +40,7 @@ COLUMNS = {
 def account(user_id: int) -> dict[str, Any] | None:
     """A person's account, logins, conversations with all versions, and usage; None if deleted.
 
-    Always five queries. The whole result is in memory.
+    Always six queries. The whole result is in memory.
     """
     user: Any = User.get_or_none(User.id == user_id)
     if user is None:
@@ -51,15 +53,21 @@ def account(user_id: int) -> dict[str, Any] | None:
         of_reply[turn.reply_id].append(turn)
     mine = Conversation.select(Conversation.id).where(Conversation.user == user_id)
     messages: Any = Message.select().where(Message.conversation.in_(mine)).order_by(Message.id)
+    of_message, unsent = _files(user_id)
     said: dict[UUID, list[dict[str, Any]]] = {}
     for message in messages:
         values = {**_values(message, MESSAGE), **_outcome(of_reply.get(message.id, []))}
+        values["files"] = of_message.get(message.id, [])
         said.setdefault(message.conversation_id, []).append(values)
     return {
         "account": _values(user, ACCOUNT),
         "logins": [_values(login, LOGIN) for login in logins],
         "sessions": [
-            {**_values(session, SESSION), "messages": said.get(session.id, [])}
+            {
+                **_values(session, SESSION),
+                "messages": said.get(session.id, []),
+                "unsent_files": unsent.get(session.id, []),
+            }
             for session in sessions.order_by(Conversation.created_at, Conversation.id)
         ],
         "usage": [_usage(turn) for turn in turns],
@@ -70,6 +78,21 @@ def nobodys_usage() -> list[dict[str, Any]]:
     """Usage of the turns of deleted accounts."""
     turns: Any = Turn.select().where(Turn.user.is_null()).order_by(Turn.started_at, Turn.id)
     return [_usage(turn) for turn in turns]
+
+
+def _files(user_id: int) -> tuple[dict[int, list[Any]], dict[UUID, list[Any]]]:
+    """The files of messages by message id, and those that wait by session id, with content."""
+    rows: Any = Attachment.select().where(Attachment.user == user_id)
+    sent: dict[int, list[Any]] = defaultdict(list)
+    unsent: dict[UUID, list[Any]] = defaultdict(list)
+    for row in rows.order_by(Attachment.message, Attachment.place, Attachment.created_at):
+        content = base64.b64encode(bytes(row.data)).decode()
+        values = {**_values(row, FILE), "base64": content}
+        if row.message_id is None:
+            unsent[row.conversation_id].append(values)
+        else:
+            sent[row.message_id].append(values)
+    return sent, unsent
 
 
 def _outcome(turns: list[Any]) -> dict[str, Any]:

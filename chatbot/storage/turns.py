@@ -81,7 +81,8 @@ def start(
     conversations.change(
         conversation.id,
         head_id=reply.id,
-        title=conversation.title or title_of(question.content),
+        title=conversation.title
+        or title_of(question.content or attachments.first_name(question.id)),
         updated_at=now(),
         # Until the turn has ended well, what Ark holds is unknown.
         memory_upto=None,

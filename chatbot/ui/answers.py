@@ -6,7 +6,14 @@ import json
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from chatbot.errors import BodyTooLarge, ChatbotError, TooManyAttempts, TooManyRequests, UnknownHost
+from chatbot.errors import (
+    BodyTooLarge,
+    ChatbotError,
+    FileTooLarge,
+    TooManyAttempts,
+    TooManyRequests,
+    UnknownHost,
+)
 from chatbot.ui.texts import error_text, language_of, text
 
 HINT = """\
@@ -67,7 +74,7 @@ def _with_headers(response: Response, error: ChatbotError) -> Response:
     response.headers["Cache-Control"] = "no-store"
     if isinstance(error, TooManyAttempts | TooManyRequests):
         response.headers["Retry-After"] = str(error.values["seconds"])
-    if isinstance(error, BodyTooLarge):
+    if isinstance(error, BodyTooLarge | FileTooLarge):
         # The rest of the body is not read, so the connection cannot be reused.
         response.headers["Connection"] = "close"
     return response

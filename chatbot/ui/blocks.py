@@ -3,10 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
+from chatbot.errors import FileNotRead, TooManyAttachments
 from chatbot.ui import texts
 from chatbot.ui.account import AccountPanel, account_panel
 from chatbot.ui.admin_page import AdminHandlers, AdminPanel, admin_panel
@@ -15,6 +16,16 @@ from chatbot.ui.handlers import WINDOW, Handlers
 from chatbot.ui.option_bar import option_bar
 from chatbot.ui.panels import ChatPanel, LoginPanel, Sidebar, chat_panel, login_panel, sidebar
 
+
+class FileLimits(NamedTuple):
+    """What the page says before the server does."""
+
+    files: int
+    """In one message."""
+    megabytes: int
+
+
+DEFAULT_LIMITS = FileLimits(4, 20)
 HERE = Path(__file__).parent
 TITLE = "Doubao Chat"
 DESCRIPTION = "Ask, write, code: chat with Doubao · 和豆包聊聊：问答、写作、编程"
@@ -32,7 +43,7 @@ SCRIPTS = [
     "account.js",
 ]  # fmt: skip
 """The order matters: each script extends `window.chatbot` from the scripts before it."""
-STYLES = ["style.css", "sidebar.css", "messages.css", "options.css"]
+STYLES = ["style.css", "sidebar.css", "messages.css", "options.css", "files.css"]
 I18N = gr.I18n(
     en={**texts.labels("en"), "option_bar": option_bar("en")},
     zh={**texts.labels("zh"), "option_bar": option_bar("zh")},
@@ -370,8 +381,8 @@ def _wire_admin(handle: AdminHandlers, chat_view: gr.Row, side: Sidebar, page: A
     )  # fmt: skip
 
 
-def head() -> str:
-    """The scripts for the page's head, with the texts they need."""
+def head(files: FileLimits = DEFAULT_LIMITS) -> str:
+    """The scripts for the page's head, with the texts and the limits of files they need."""
     keys = (
         "no_connection", "cookies_blocked", "cookies_off", "open_in_tab", "send_label",
         "stop_label", "password_changed", "wrong_password", "login_this", "login_since",
@@ -380,19 +391,27 @@ def head() -> str:
         "author_bot", "answering", "sessions_label", "conversation", "messages", "ask_label",
         "copy_label", "session_gone", "hits_before", "hits_next", "hits_close", "untitled",
         "copy_link", "proxy_hint", "sure", "thinking_off", "thinking_on", "thinking_low",
-        "thinking_medium", "thinking_high", "no_pictures", "files_waiting",
+        "thinking_medium", "thinking_high", "no_pictures", "files_waiting", "file_list",
+        "file_unnamed", "drop_here",
     )  # fmt: skip
     languages: tuple[texts.Language, ...] = ("en", "zh")
     table = {key: {lang: texts.text(key, lang) for lang in languages} for key in keys}
     # The browser fills in the places.
     for key, places in (
         ("hits_count", ("now", "all")), ("file_remove", ("name",)), ("file_loading", ("name",)),
-        ("file_too_big", ("name",)),
+        ("file_too_big", ("name",)), ("pdf_pages", ("pages",)),
     ):  # fmt: skip
         kept = {place: f"{{{place}}}" for place in places}
         table[key] = {lang: texts.text(key, lang, **kept) for lang in languages}
+    refusals = {
+        "too_many_files": TooManyAttachments(limit=files.files), "file_not_read": FileNotRead(),
+    }  # fmt: skip
+    for key, error in refusals.items():
+        table[key] = {lang: texts.error_text(error, lang) for lang in languages}
     table["app"] = dict.fromkeys(languages, TITLE)
     page, *more = ((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     # Escape `<`, because a `</script>` inside a string would end the script.
     spelled = json.dumps(table, ensure_ascii=False).replace("<", "\\u003c")
-    return f"<script>{page.replace('/*TEXTS*/ {}', spelled)}{''.join(more)}</script>"
+    page = page.replace("/*TEXTS*/ {}", spelled)
+    limited = "".join(more).replace("/*LIMITS*/ {}", json.dumps(files._asdict()))
+    return f"<script>{page}{limited}</script>"

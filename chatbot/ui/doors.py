@@ -13,6 +13,8 @@ from starlette.routing import Route
 from chatbot.errors import NoSuchAddress
 
 API = "/gradio_api"
+FILES_PATH = f"{API}/chatbot/files"
+"""Where files are uploaded; below it stands each of them, by its id."""
 
 
 class Door(Enum):
@@ -22,6 +24,8 @@ class Door(Enum):
     FILE = "a script, style, font or picture of Gradio's: the same for everybody"
     ALIVE = "a page that lost its connection asks whether the server is back"
     OWN = "a route of this app"
+    UPLOAD = "a picture or file for a question"
+    STORED = "a picture or file of a question: shown in the page, or opened beside it"
     JOIN = "an event of the page"
     DATA = "the stream that brings what events answer"
     HEARTBEAT = "the stream that tells how long a page is open"
@@ -33,6 +37,7 @@ LONGEST_FILE = 200
 # A segment begins with a letter or digit, so none is `..`.
 FILES = re.compile(r"/(?:assets|static)(?:/[A-Za-z0-9_][A-Za-z0-9_.@~-]*)+")
 HEARTBEAT = re.compile(rf"{API}/heartbeat/([A-Za-z0-9_-]{{1,64}})")
+OF_FILES = {"POST": Door.UPLOAD, "GET": Door.STORED}
 
 
 class Doors:
@@ -48,9 +53,15 @@ class Doors:
             ("POST", f"{API}/queue/join"): Door.JOIN,
             ("GET", f"{API}/queue/data"): Door.DATA,
         }
+        self._with_id: list[tuple[str, re.Pattern[str], Door]] = []
         for route in own:
             for method in (route.methods or set()) - {"HEAD"}:
-                self._fixed[method, route.path] = Door.OWN
+                is_of_files = route.path.startswith(FILES_PATH)
+                door = OF_FILES.get(method, Door.OWN) if is_of_files else Door.OWN
+                if "{" in route.path:
+                    self._with_id.append((method, route.path_regex, door))
+                else:
+                    self._fixed[method, route.path] = door
 
     def find(self, scope: Mapping[str, object]) -> Door:
         """The kind of this request. Raises `NoSuchAddress` if it is not allowed."""
@@ -59,6 +70,9 @@ class Doors:
         door = self._fixed.get((method, path))
         if door is not None:
             return door
+        for its_method, pattern, its_door in self._with_id:
+            if method == its_method and len(path) <= LONGEST_FILE and pattern.match(path):
+                return its_door
         if method == "GET" and len(path) <= LONGEST_FILE and FILES.fullmatch(path):
             return Door.FILE
         if method == "GET" and HEARTBEAT.fullmatch(path):

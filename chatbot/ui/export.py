@@ -43,6 +43,7 @@ def markdown(thread: Thread, language: Language, zone: tzinfo) -> str:
     for message in thread.messages:
         who = text("export_you", language) if message.role == "user" else "AI"
         parts.append(f"## {who} · {message.at.astimezone(zone):%Y-%m-%d %H:%M}")
+        parts += [f"[{_as_text(file.name)}]" for file in message.files]
         if message.content:
             parts.append(message.content)
         if message.state not in ("complete", "streaming"):
@@ -51,3 +52,8 @@ def markdown(thread: Thread, language: Language, zone: tzinfo) -> str:
             )
             parts.append(f"*{text(f'state_{message.state}', language, reason=reason)}*")
     return "\n\n".join(parts) + "\n"
+
+
+def _as_text(name: str) -> str:
+    """A file's name as plain text of Markdown."""
+    return "".join(f"\\{char}" if char in "\\[]*_`<>" else char for char in name)

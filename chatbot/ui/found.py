@@ -12,6 +12,8 @@ from chatbot.views import Attached, Source
 DAY = re.compile(r"\d{4}\D\d{1,2}\D\d{1,2}日?")
 FILES = "gradio_api/chatbot/files"
 """Relative to the page, which may be served below a prefix; see `scripts/files.js`."""
+TALLEST = 240
+"""Pixels of a picture in a message."""
 
 
 def sources_html(sources: Sequence[Source], language: Language) -> str:
@@ -41,7 +43,9 @@ def _link(one: Source) -> str:
 def _file(one: Attached, language: Language) -> str:
     address, name = f"{FILES}/{one.id}", escaped(one.name)
     if one.kind == "image":
-        size = f'width="{one.width}" height="{one.height}"'
+        # As large as the style sheet shows it, so that nothing moves when it comes.
+        scale = min(1, TALLEST / one.height)
+        size = f'width="{round(one.width * scale)}" height="{round(one.height * scale)}"'
         shown = f'<img src="{address}" alt="{name}" {size} loading="lazy">'
     else:
         pages = escaped(text("pdf_pages", language, pages=one.pages))

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,6 +40,8 @@ FOR_ANYONE = {"view", "follow"}
 """The events of the login page."""
 LONGEST_BODY = 2 * 1024 * 1024
 """Most bytes of a request to one of our routes, which may have a lower limit."""
+CHUNK = 1024 * 1024
+"""More bytes of an upload than the limit, so that the route can say what the limit is."""
 MOST_FIELDS = 20
 """Most fields in the query of an address."""
 LONGEST_ANONYMOUS = 4 * 1024
@@ -51,6 +53,8 @@ NOBODY = "nobody"
 """The lane of all visitors without a login."""
 IN_A_ROW = partial(Pace, burst=10, per_second=20)
 """Events of one user: 10 at once, then 20 per second. Opening a page takes three."""
+UPLOADS = partial(Pace, burst=40, per_second=0.5)
+"""Uploads of one person: 40 at once, then 30 per minute."""
 OF_NOBODY_IN_A_ROW = partial(Pace, burst=10, per_second=50)
 """Events of all visitors without a login, together."""
 
@@ -65,6 +69,13 @@ POLICY = (
 ANSWERS = {Door.JOIN: event_refusal, Door.PAGE: page_refusal}
 # nginx and similar proxies buffer a stream until it ends, unless these headers forbid it.
 STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache, no-transform"}
+STORED_HEADERS = {
+    # What a person uploaded can do nothing, opened by itself. The style is the browser's own.
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 Passed = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -82,6 +93,9 @@ class Rules:
     anonymous_pace: Pace
     person_pace: Pace
     frame_ancestors: str = "'self'"
+    largest_file: int = LONGEST_BODY
+    """Most bytes of an upload; the route tells the person."""
+    upload_pace: Pace = field(default_factory=UPLOADS)
     lanes: Lanes = field(default_factory=lambda: Lanes(IN_A_ROW()))
     lane_of_nobody: Lanes = field(default_factory=lambda: Lanes(OF_NOBODY_IN_A_ROW()))
 
@@ -114,11 +128,14 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         scope["chatbot.guarded"] = True
-        send = self._with_headers(send)
+        headers = dict(self._headers)
+        send = _with_headers(send, headers)
         door = None
         try:
             self._rules.proxies.settle(scope)
             door = self._rules.doors.find(scope)
+            if door is Door.STORED:
+                headers.update(STORED_HEADERS)
             self._rules.origins.check(scope, door)
             passed = await self._admit(door, scope, receive)
         except ChatbotError as error:
@@ -132,19 +149,6 @@ class Guard:
         else:
             await passed(scope, receive, send)
 
-    def _with_headers(self, send: Send) -> Send:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name in [name for name in headers if name.startswith("access-control-")]:
-                    del headers[name]
-                headers.update(self._headers)
-                if headers.get("content-type", "").startswith("text/event-stream"):
-                    headers.update(STREAM_HEADERS)
-            await send(message)
-
-        return send_with_headers
-
     async def _admit(self, door: Door, scope: Scope, receive: Receive) -> Passed:
         """The app that answers this request. Raises a `ChatbotError` if it is refused."""
         if door is Door.JOIN:
@@ -155,19 +159,24 @@ class Guard:
         scope["query_string"] = b""
         if door is Door.HEARTBEAT:
             return await self._heartbeat(scope, path_of(scope).rpartition("/")[2])
+        if door is Door.UPLOAD:
+            return await self._upload(scope)
         _check_length(scope, LONGEST_BODY)
-        return self._bounded
+        return self._bounded(LONGEST_BODY)
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
+    async def _upload(self, scope: Scope) -> Passed:
+        """Nothing of the body has been read yet."""
+        person = (await self._caller(scope)).person
+        if person is None:
+            raise NotLoggedIn()
+        self._rules.upload_pace.take(person.id)
+        return self._bounded(self._rules.largest_file + CHUNK)
 
-        async def receive_bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            return message if received <= LONGEST_BODY else {"type": "http.disconnect"}
+    def _bounded(self, longest: int) -> Passed:
+        async def passed(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._app(scope, _at_most(longest, receive), send)
 
-        await self._app(scope, receive_bounded, send)
+        return passed
 
     async def _join(self, scope: Scope, receive: Receive) -> Passed:
         rules, caller = self._rules, await self._caller(scope)
@@ -302,6 +311,35 @@ class _Streaming:
             await send({"type": "http.response.body", "body": last.body, "more_body": False})
         else:
             await last(scope, receive, send)
+
+
+def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """Set these headers, and remove those that open a response to other sites."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            sent = MutableHeaders(scope=message)
+            for name in [name for name in sent if name.startswith("access-control-")]:
+                del sent[name]
+            sent.update(headers)
+            if sent.get("content-type", "").startswith("text/event-stream"):
+                sent.update(STREAM_HEADERS)
+        await send(message)
+
+    return send_with_headers
+
+
+def _at_most(longest: int, receive: Receive) -> Receive:
+    """The body, as if the client had left after so many bytes."""
+    received = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        return message if received <= longest else {"type": "http.disconnect"}
+
+    return receive_bounded
 
 
 def _network(scope: Scope) -> str:

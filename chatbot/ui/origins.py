@@ -18,6 +18,10 @@ PORTS = {"http": 80, "https": 443}
 HOST = re.compile(r"(?:[a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
 OUR_OWN = ("same-origin", "none")
 """`none`: the person typed the address."""
+OWN_SCRIPT = (None, "empty")
+DESTINATIONS = {Door.STORED: (*OWN_SCRIPT, "image", "document")}
+"""What a request to the API may be for. Otherwise only for the page's own script, and not for a
+picture, a frame or a link in a message."""
 
 
 class Origins:
@@ -53,8 +57,8 @@ class Origins:
         if site is None and not self._is_own(header(scope, b"origin"), scope):
             raise CrossSite()
         in_api = str(scope["path"]).find(f"{API}/") >= 0
-        if in_api and header(scope, b"sec-fetch-dest") not in (None, "empty"):
-            # A picture, a frame or a link in a message, not the page's own script.
+        wanted = header(scope, b"sec-fetch-dest")
+        if in_api and wanted not in DESTINATIONS.get(door, OWN_SCRIPT):
             raise CrossSite()
 
     def _check_host(self, scope: Scope) -> None:

@@ -160,12 +160,14 @@ window.chatbot = (() => {
     // What was refused may be asked again.
     refused: (messages, typed) => {
       askedAt = 0;
+      window.chatbot.files.refused();
       return window.chatbot.echo.takeBack(typed);
     },
     // The second click of a double click asks nothing. What was chosen is stored first.
     asking: async (id, shown, search, question) => {
       const again = question === asked && Date.now() - askedAt < 1000;
       const files = window.chatbot.files.taken();
+      if (files === null) return [id, shown, search, null, ""];
       const empty = !question?.trim() && !files;
       if (!again && !empty) {
         asked = question;
@@ -185,6 +187,7 @@ window.chatbot = (() => {
       if (sent && sent !== lastSent) {
         lastSent = sent;
         askedAt = 0;
+        window.chatbot.files.sent();
         const echoed = window.chatbot.echo.end();
         // Or the box has been emptied already, unless that is on its way still.
         if (echoed ? typed === asked : typed.startsWith(asked)) typed = typed.slice(asked.length);

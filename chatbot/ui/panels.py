@@ -290,6 +290,8 @@ def chat_panel(label: Label, notices: Sequence[str]) -> ChatPanel:
             ],
         )
         newest = gr.Button(label("to_newest"), size="sm", elem_id="to-newest")
+        # Filled in by `scripts/files.js`.
+        gr.HTML('<ul aria-live="polite"></ul>', elem_id="file-chips")
         prompt = gr.Textbox(
             elem_id="prompt",
             label=label("ask"),

@@ -131,7 +131,7 @@ def answering(handler: Handler) -> Handler:
         except ClientDisconnect:
             # The client has left; nobody reads this response.
             response = Response(status_code=400)
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return answer

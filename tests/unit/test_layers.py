@@ -19,6 +19,7 @@ ORDER = [
     "chatbot.admin",
     "chatbot.service",
     "chatbot.searching",
+    "chatbot.files",
     "chatbot.turns",
     "chatbot.ark",
     "chatbot.budget",
@@ -51,6 +52,8 @@ HOMES = {
     "playhouse": ("chatbot/storage/",),
     "typer": ("chatbot/__main__.py", "chatbot/cli/"),
     "pydantic_settings": ("chatbot/config.py",),
+    "PIL": ("chatbot/files/pictures.py",),
+    "pypdf": ("chatbot/files/pdf.py",),
     "dotenv": (),
 }
 BEHIND_THE_SERVICE = ("chatbot.storage", "chatbot.turns", "chatbot.ark")

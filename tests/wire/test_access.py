@@ -18,12 +18,14 @@ from chatbot.accounts import Accounts
 from chatbot.bootstrap import create_app
 from chatbot.config import Settings
 from chatbot.self_service import SelfService
-from chatbot.storage.tables import Login, User
+from chatbot.storage.attachments import Stored
+from chatbot.storage.tables import Attachment, Login, User
 from chatbot.storage.turn_values import Send
 from chatbot.turns.runner import Runner
 from chatbot.ui.account_routes import account_routes
 from chatbot.ui.cookies import NAME as COOKIE
 from chatbot.ui.export import export_route
+from chatbot.ui.files_routes import files_routes
 from chatbot.ui.hit import hit_route
 from chatbot.ui.options_route import options_route
 from chatbot.ui.routes import PREFIX, routes
@@ -102,7 +104,9 @@ class House:
                 sent = {**fields, "session": self.values["conversation_id"]}
                 if "message" in sent:
                     sent["message"] = self.values["shown"]
-                answer = await client.request(method, f"{PREFIX}/{name}", json=sent)
+                path = name.replace("{id:uuid}", self.values["file"])
+                told = {"x-session": sent["session"], "x-name": SECRET}
+                answer = await client.request(method, f"{PREFIX}/{path}", json=sent, headers=told)
                 yield name, fields, answer
 
     async def anns(self):
@@ -115,7 +119,8 @@ class House:
                 (row.id, row.expires_at) for row in Login.select().where(Login.user == self.ann)
             ]
             user = User.get_by_id(self.ann)
-            return logins, user.password_hash, user.disabled_at, user.daily_tokens
+            files = [str(row.id) for row in Attachment.select().where(Attachment.user == self.ann)]
+            return logins, files, user.password_hash, user.disabled_at, user.daily_tokens
 
         return thread, await self.storage.read(look)
 
@@ -141,6 +146,8 @@ async def house(tmp_path):
     await app.accounts.set_disabled(zoe, True)
     session = await app.service.start_conversation(ann)
     await finished(await app.runner.start(ann, session, Send(f"echo: {SECRET}")))
+    picture = Stored("image", "image/png", SECRET, 20, 20, 0, SECRET.encode())
+    file = await app.service.attach(ann, session, picture)
     question, reply = (await app.service.open(ann, session, 10)).messages
     values = {
         "wanted": session, "conversation_id": session, "chosen": session, "window": 30,
@@ -149,7 +156,7 @@ async def house(tmp_path):
         "example": gr.SelectData(None, {"index": 0, "value": {"text": "changed"}}),
         "option": gr.SelectData(None, {"index": 0, "value": "model:x"}), "files": "",
         "begun_in": session, "question_id": str(question.id), "words": "changed",
-        "message_id": str(question.id), "step": "1",
+        "message_id": str(question.id), "file": file.id, "step": "1",
         "on": False, "what": "limit", "row": ann, "tokens": 5, "uses": 1, "days": 1,
     }  # fmt: skip
     yield House(
@@ -161,6 +168,7 @@ async def house(tmp_path):
             source_route(app.accounts, app.service),
             hit_route(app.accounts, app.service),
             options_route(app.accounts, app.service),
+            *files_routes(app.accounts, app.service),
             *account_routes(app.accounts, SelfService(app.storage, app.service, app.runner)),
         ],
         tokens=tokens, values=values, runner=app.runner, storage=app.storage, service=app.service,
@@ -264,6 +272,9 @@ ROUTES = {
     ("POST", "export"): {},
     ("POST", "source"): {"message": ""},
     ("POST", "hit"): {"search": SECRET},
+    ("POST", "files"): {},
+    ("GET", "files/{id:uuid}"): {},
+    ("DELETE", "files/{id:uuid}"): {},
     ("POST", "options"): {"changes": {"instructions": "changed", "model": "ep-offline-chat"}},
 }
 
@@ -294,8 +305,10 @@ async def test_routes_answer_about_oneself_only(house, who):
     async with house.client(who) as client:
         async for name, fields, answer in house.closed_routes(client):
             assert SECRET not in answer.text, name
-            if name in ("export", "source", "hit", "options"):
+            if name in ("export", "source", "hit", "options", "files"):
                 assert answer.json()["error"]["message"] == NOT_THEIRS
+            if answer.request.method == "GET" and name.startswith("files/"):
+                assert answer.json()["error"]["code"] == "attachment_not_found"
             if "password" in fields or "current" in fields:
                 assert answer.json()["error"]["message"] == WRONG_PASSWORD
         assert (await client.get(f"{PREFIX}/me")).json()["user"]["name"] == who

@@ -1,0 +1,1 @@
+"""Reads uploaded files: pictures and PDF, known by their content and never by their name."""
