@@ -7,20 +7,26 @@ Not included: password hash, login tokens, Ark's ids of a conversation. Each fun
 import base64
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chatbot import sources
+from chatbot.options import Options
 from chatbot.storage.tables import Attachment, Conversation, Login, Message, State, Turn, User
 
-ACCOUNT = ("id", "name", "is_admin", "daily_tokens", "created_at", "disabled_at")
+ACCOUNT = ("id", "name", "is_admin", "daily_tokens", "created_at", "disabled_at", "options")
 LOGIN = ("created_at", "seen_at", "expires_at", "agent")
-SESSION = ("id", "title", "created_at", "updated_at", "newest_message")
-MESSAGE = ("id", "after", "role", "content", "thought", "notes", "created_at")
+SESSION = ("id", "title", "created_at", "updated_at", "newest_message", "options")
+MESSAGE = (
+    "id", "after", "role", "content", "thought", "thought_ms", "notes", "sources", "created_at",
+)  # fmt: skip
 OUTCOME = ("state", "error", "finished_at", "model", "first_token_ms", "request_id")
 """Fields of a message taken from its newest turn."""
 NUMBERS = (
-    "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "micro_yuan",
+    "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "searches",
+    "micro_yuan",
 )  # fmt: skip
 """Fields of a message summed over its ended turns."""
 FILE = ("id", "kind", "name", "type", "width", "height", "pages", "created_at")
@@ -110,7 +116,12 @@ def _usage(turn: Any) -> dict[str, Any]:
 
 def _values(row: Any, names: Iterable[str]) -> dict[str, Any]:
     data: Mapping[str, Any] = row.__data__
-    return {name: _plain(data[COLUMNS.get(name, name)]) for name in names}
+    values = {name: _plain(data[COLUMNS.get(name, name)]) for name in names}
+    if "options" in values:
+        values["options"] = asdict(Options.read(values["options"]))
+    if "sources" in values:
+        values["sources"] = [one._asdict() for one in sources.read(values["sources"])]
+    return values
 
 
 def _plain(value: Any) -> Any:

@@ -46,6 +46,7 @@ def markdown(thread: Thread, language: Language, zone: tzinfo) -> str:
         parts += [f"[{_as_text(file.name)}]" for file in message.files]
         if message.content:
             parts.append(message.content)
+        parts += [f"- [{_as_text(one.title or one.url)}](<{one.url}>)" for one in message.sources]
         if message.state not in ("complete", "streaming"):
             reason = reason_text(message.error or message.state, language, message.model).rstrip(
                 ".。"

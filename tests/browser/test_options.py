@@ -1,5 +1,7 @@
 """The controls below the prompt: which model answers, thinking, web search, the answer settings."""
 
+import sqlite3
+
 import pytest
 from playwright.sync_api import expect
 
@@ -164,3 +166,29 @@ def test_a_choice_that_cannot_be_saved_is_told_and_taken_back(bob):
     model(bob).select_option(PRO)
     expect(bob.page.locator("#notice")).to_contain_text("cannot be reached")
     expect(model(bob)).to_have_value(LITE)
+
+
+def test_an_admin_switches_a_model_off_for_all(bob, someone, server):
+    model(bob).select_option(PRO)
+    bob.ask("echo: by the strong one").is_answered()
+    root = someone().open().register()
+    root.is_in()
+    with sqlite3.connect(server.folder / "chat.db", timeout=20) as database:
+        database.execute("update user set is_admin = 1 where name = ?", (root.name,))
+    root.page.reload()
+    root.page.click("#admin-open")
+    root.page.get_by_role("tab", name="Models").click()
+    row = root.page.locator("#admin-models tr").filter(has_text="Doubao Seed 2.1 Pro")
+    expect(row).to_contain_text("30")
+    row.get_by_role("button").click()
+    row.get_by_role("button", name="Switch off").click()
+    expect(row).to_contain_text("off for all")
+    bob.page.reload()
+    expect(model(bob)).to_have_value(LITE)
+    expect(model(bob).locator("option")).to_have_count(2)
+    # What it has said is still told as its own.
+    expect(bob.replies.first).to_contain_text("Doubao Seed 2.1 Pro")
+    row.get_by_role("button", name="Switch on").click()
+    expect(row).not_to_contain_text("off for all")
+    bob.page.reload()
+    expect(model(bob)).to_have_value(PRO)
