@@ -1,12 +1,15 @@
 """Web search: what is sent, what is shown and stored of it, what it costs, and without it."""
 
 from dataclasses import replace
+from datetime import UTC
 
 import pytest
 
 from chatbot.ark.client import MOST_SEARCHES
 from chatbot.errors import AppBudgetUsedUp
 from chatbot.sources import merged, read, source, stored
+from chatbot.storage import export
+from chatbot.ui.export import markdown
 from chatbot.ui.found import sources_html
 from chatbot.views import Source
 from tests.conftest import BOUNDS, NO_LIMITS, PRICES, finished, stored_turns
@@ -168,6 +171,22 @@ async def test_a_reply_with_sources_can_be_answered_again_and_edited(searching, 
         edited = await chat.messages(one)
         assert shown(edited)[-1] == ("assistant", "nothing to find")
         assert edited[-1].sources == ()
+
+
+async def test_exports_have_the_sources_and_what_was_chosen(searching, ark):
+    async with searching() as chat:
+        one = await with_search(chat)
+        reply = await chat.ask(one, NEWS)
+        whole = await chat.storage.read(export.account, chat.user_id)
+        [session] = whole["sessions"]
+        told = session["messages"][-1]
+        assert [source["url"] for source in told["sources"]] == [one.url for one in reply.sources]
+        assert (session["options"]["search"], told["searches"]) == (True, 1)
+        assert whole["account"]["options"]["search"] is True
+        thread = await chat.service.open(chat.user_id, one, 10)
+        file = markdown(thread, "en", UTC)
+        for source in reply.sources:
+            assert f"](<{source.url}>)" in file
 
 
 # Annotations, as any server may send them.
