@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests import uploads
 from tests.browser.conftest import arriving
+from tests.browser.test_axe import findings
 from tests.fake_ark import FakeArk
 from tests.server import running_server
 
@@ -307,3 +308,18 @@ def test_a_picture_comes_also_below_a_path_without_a_slash(ann):
     shown.evaluate("(one) => { one.src = `nowhere/${one.getAttribute('src')}`; }")
     expect(shown).to_have_attribute("src", re.compile(r"^/gradio_api/chatbot/files/[0-9a-f-]{36}$"))
     assert loaded(shown) == 400
+
+
+def test_files_can_be_reached_by_everybody(come):
+    """With axe-core: names, roles and contrast of what waits and of what was sent."""
+    ann = come(reduced_motion="reduce")
+    choose(ann, PHOTO, PAPER)
+    added(ann, 2)
+    for name in ("sea.jpg", "plan.pdf"):
+        expect(ann.page.get_by_role("button", name=f"Remove {name}")).to_be_visible()
+    expect(ann.page.get_by_role("list", name="Files of your question")).to_be_visible()
+    assert findings(ann) == []
+    ann.ask("What is on these?")
+    ann.is_answered()
+    expect(ann.page.get_by_role("img", name="sea.jpg")).to_be_visible()
+    assert findings(ann) == []

@@ -64,6 +64,7 @@ def served(routes, prefix=""):
 def filled(path):
     """A path whose parameters have a value that its route takes."""
     parts = path.replace("{path:path}", "a.js").replace("{path_or_url:path}", "http://a.test/")
+    parts = parts.replace("{id:uuid}", "0f9c2f0e-3b1e-4a9e-8f57-1f2f3c4d5e6f")
     while "{" in parts:
         before, _, rest = parts.partition("{")
         parts = before + "abc" + rest.partition("}")[2]
