@@ -145,7 +145,7 @@ class Person:
 
     def choose(self, title: str) -> None:
         self.page.click("#session-list input")
-        self.page.get_by_role("option").filter(has_text=title).first.click()
+        self.page.locator("#session-list [role=option]").filter(has_text=title).first.click()
 
     def start(self) -> None:
         """A new session, which is empty."""

@@ -167,7 +167,7 @@ def test_the_dropdown_is_one_stop_and_shows_its_active_option(inside):
     boss.start()
     boss.ask("echo: a second session")
     boss.is_answered()
-    options = page.get_by_role("option")
+    options = page.locator("#session-list [role=option]")
     page.locator("#search-sessions input").focus()
     page.keyboard.press("Tab")
     expect(boss.session).to_be_focused()

@@ -168,7 +168,7 @@ def test_the_keyboard_is_where_one_types_next(someone, fast):
 def test_the_list_opens_by_click_and_key_alone(someone):
     ann = someone().open().register()
     ann.is_in()
-    options = ann.page.get_by_role("option")
+    options = ann.page.locator("#session-list [role=option]")
     ann.page.click("#session-list input")
     expect(options).to_have_count(1)
     ann.page.keyboard.press("Escape")

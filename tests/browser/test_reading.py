@@ -228,7 +228,7 @@ def test_a_search_heeds_every_way_of_typing(someone):
     def finds(count: int) -> None:
         # The open session is listed in any case.
         ann.page.click("#session-list input")
-        expect(ann.page.get_by_role("option")).to_have_count(count)
+        expect(ann.page.locator("#session-list [role=option]")).to_have_count(count)
         ann.page.keyboard.press("Escape")
 
     inspector = ann.page.context.new_cdp_session(ann.page)

@@ -44,7 +44,7 @@ def links(person):
 
 
 def options(person):
-    return person.page.get_by_role("option")
+    return person.page.locator("#session-list [role=option]")
 
 
 def add_sessions(server, name: str, count: int) -> None:
