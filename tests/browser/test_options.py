@@ -92,6 +92,17 @@ def test_what_is_chosen_holds_for_the_next_question(bob, ark, viewport):
         expect(thinking(bob)).to_be_visible()
 
 
+def test_sessions_with_the_same_choices_keep_their_own(bob):
+    bob.ask("echo: one").is_answered()
+    bob.start()
+    bob.ask("echo: two").is_answered()
+    model(bob).select_option(PRO)
+    bob.choose("echo: one")
+    expect(model(bob)).to_have_value(LITE)
+    bob.choose("echo: two")
+    expect(model(bob)).to_have_value(PRO)
+
+
 def test_another_model_in_mid_session_is_told_in_a_quiet_line(bob):
     bob.ask("my name is Ada").is_answered()
     model(bob).select_option(PRO)

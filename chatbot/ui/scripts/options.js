@@ -32,14 +32,17 @@ window.chatbot.options = (() => {
     window.chatbot.files?.allow(choice.inputs);
   };
 
+  // Of the session that is shown: two sessions may have the same options.
+  const told = () => {
+    const { session, options } = window.chatbot.status();
+    return options ? `${session} ${options}` : "";
+  };
+
   window.chatbot.watch(() => {
-    const told = window.chatbot.status().options ?? "";
-    const bar = find("model-choice");
-    if (!told || !bar || (told === drawn && bar.dataset.key)) return;
-    if (told === stale) return draw();
-    drawn = told;
-    stale = "";
-    now = JSON.parse(told);
+    const current = told(), bar = find("model-choice");
+    if (!current || !bar || (current === drawn && bar.dataset.key)) return;
+    if (current !== stale) now = JSON.parse(window.chatbot.status().options);
+    drawn = current;
     draw();
   });
 
@@ -57,8 +60,7 @@ window.chatbot.options = (() => {
         window.chatbot.told(answer.problem);
       } else {
         now = answer.options;
-        stale = window.chatbot.status().options ?? "";
-        drawn = stale;
+        stale = drawn = told();
       }
       draw();
     });
