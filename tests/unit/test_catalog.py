@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from chatbot.bootstrap import create_app
 from chatbot.budget import prices_are_known
 from chatbot.catalog import DEMO, Model, Models, label_of, names_of
 from chatbot.config import ROOT, Settings
@@ -61,7 +62,7 @@ def test_a_call_costs_what_the_list_says(setting, model, prompt, given, cached, 
 )
 def test_what_is_not_listed_costs_as_much_as_the_dearest(model):
     prices = prices_for(model)
-    for known in (one.prices for one in CATALOG.models.values()):
+    for known in filter(None, (one.prices for one in CATALOG.models.values())):
         for prompt in (1, 50_000, 500_000):
             assert prices.micro_yuan(prompt, 0, 5_000) >= known.micro_yuan(prompt, 0, 5_000)
             assert prices.micro_yuan(prompt, prompt, 0) >= known.micro_yuan(prompt, prompt, 0)
@@ -121,7 +122,8 @@ def test_an_endpoint_may_say_whose_it_is(setting, wire, name):
         ("ep-1=doubao-1-5-lite-32k-250115", "context chat"),
         ("ep-1=doubao-seed-2-1-lite-260915", "responses chat"),
         ("ep-1", "responses context chat"),
-        ("doubao-seed-1-6-250615", "responses context chat"),
+        ("doubao-seed-1-6-250615", "responses chat"),
+        ("doubao-seed-1-6-251015", "responses context chat"),
         ("somebody-elses-model", "responses context chat"),
     ],
 )
@@ -157,8 +159,25 @@ def test_what_the_models_of_today_can_do(name, window, output, image, pdf, off):
 
 
 def test_every_model_of_today_is_listed():
-    current = {name for name in CATALOG.models if not name.startswith("doubao-1-5-")}
+    current = {
+        name
+        for name, model in CATALOG.models.items()
+        if not (name.startswith("doubao-1-5-") or model.retired)
+    }
     assert current == {row[0] for row in ABILITIES}
+
+
+RETIRED = {
+    "doubao-seed-2-0-pro-260215": "2026-11-24",
+    "doubao-seed-2-0-lite-260215": "2026-10-22",
+    "doubao-seed-2-0-mini-260215": "2026-10-22",
+    "doubao-seed-1-6-250615": "2026-09-21",
+}
+
+
+def test_models_that_ark_has_switched_off_are_known_as_such():
+    known = {name: str(one.retired) for name, one in CATALOG.models.items() if one.retired}
+    assert known == RETIRED
 
 
 @pytest.mark.parametrize(
@@ -240,3 +259,20 @@ def test_a_retired_model_is_known_as_such():
 )
 def test_people_see_a_name_and_no_endpoint(model, label):
     assert CATALOG.model(model).label == label
+
+
+def test_the_start_names_models_without_a_price_and_retired_ones(tmp_path, caplog):
+    settings = Settings(
+        _env_file=None,
+        ark_api_key="k",
+        ark_model="doubao-seed-2-1-lite-260915, ep-1, doubao-seed-2-0-pro-260215",
+        database_url=f"sqlite:///{tmp_path / 'chat.db'}",
+    )
+    with caplog.at_level("WARNING", logger="chatbot"):
+        create_app(settings).close()
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" is not known")[0] for line in told if "is not known" in line] == [
+        "The price of ep-1",
+        "The price of doubao-seed-2-0-pro-260215",
+    ]
+    assert "Ark does not serve doubao-seed-2-0-pro-260215 since 2026-11-24" in "".join(told)
