@@ -71,7 +71,10 @@ def shared_server(
         # So that each of many newcomers can have an address of their own.
         "TRUSTED_PROXIES": "127.0.0.1", "REGISTRATION": "open",
         # Who is here for many tests asks for much.
-        "SENDS_PER_MINUTE": "0", "USER_DAILY_TOKENS": "100000000",
+        "SENDS_PER_MINUTE": "0", "USER_DAILY_TOKENS": "100000000", "DAILY_YUAN": "0",
+        "MONTHLY_YUAN": "0",
+        # A reply that a slow machine does not outlast.
+        "MAX_OUTPUT_TOKENS": "30000",
     }  # fmt: skip
     with running_server(shared_ark, tmp_path_factory.mktemp("server"), **settings) as server:
         yield server

@@ -229,7 +229,10 @@ def test_a_phone_and_a_page_of_400_percent(inside):
 
     # A window of 1280 by 1024 pixels.
     page.set_viewport_size({"width": 320, "height": 256})
-    wide: list[Locator] = [page.locator("#chatbot .md pre").first, page.locator("#chatbot .table")]
+    wide: list[Locator] = [
+        page.locator("#chatbot .md pre").first,
+        page.locator("#chatbot .table").first,
+    ]
     for box in wide:
         scrolls = box.evaluate("(one) => one.scrollWidth > one.clientWidth")
         expect(box).to_have_js_property("tabIndex", 0 if scrolls else -1)
