@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chatbot.errors import AppBudgetUsedUp
-from tests.conftest import BOUNDS, CATALOG, NO_LIMITS, finished, models_of
+from tests.conftest import BOUNDS, CATALOG, NO_LIMITS, finished, models_of, stored_turns
 from tests.fake_ark import Fault
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +74,8 @@ async def test_what_ark_bills_in_a_day_never_passes_the_limit(open_chat, ark, mo
                 refused += not search
             if chance.random() < 0.2:
                 one = await chat.started()
+        kinds = {turn.memory_kind for turn in await stored_turns(chat)}
+    assert kinds == {"context" if "doubao-1-5-" in model else "responses"}
     spent = sum(cost(rows, answer.usage) for _, answer in ark.billed)
     # Turns whose usage was not told count with their estimates.
     assert daily / 8 < spent <= daily
