@@ -53,7 +53,7 @@ TABLE = [
     (429, "ModelAccountRpmRateLimitExceeded", errors.RateLimited),
     (429, "APIAccountRpmRateLimitExceeded", errors.RateLimited),
     (429, "AccountRateLimitExceeded", errors.RateLimited),
-    (429, "InflightBatchsizeExceeded", errors.RateLimited),
+    (429, "InflightBatchsizeExceeded", errors.ArkOverloaded),
     (429, "QuotaExceeded", errors.QuotaUsedUp),
     (429, "SetLimitExceeded", errors.LimitReached),
     (429, "ServerOverloaded", errors.ArkOverloaded),
