@@ -4,6 +4,24 @@ them in and handle them. Like all labels they are in the browser's language."""
 from chatbot.ui.texts import LABELS, PHRASES, Language
 
 BAR = """
+<dialog id="parameters" aria-labelledby="parameters-title">
+  <form id="parameters-form" method="dialog">
+    <h2 id="parameters-title">{parameters}</h2>
+    <p>{parameters_hint}</p>
+    <label>{temperature}<input name="temperature" type="number" min="0" max="2" step="any"
+      inputmode="decimal"></label>
+    <label>{top_p}<input name="top_p" type="number" min="0" max="1" step="any"
+      inputmode="decimal"></label>
+    <label>{longest_reply}<input name="max_tokens" type="number" min="1" step="1"
+      inputmode="numeric"></label>
+    <label>{instructions}<textarea name="instructions" rows="4" dir="auto"></textarea></label>
+    <div class="choice">
+      <button type="button" id="parameters-reset">{reset}</button>
+      <button type="button" id="parameters-close">{cancel}</button>
+      <button type="submit" class="primary">{save}</button>
+    </div>
+  </form>
+</dialog>
 <div class="options" role="group" aria-label="{options_label}">
   <button type="button" id="file-add" hidden aria-label="{file_add}" title="{file_add}"></button>
   <input type="file" id="file-input" multiple hidden aria-hidden="true" tabindex="-1">
@@ -16,26 +34,9 @@ BAR = """
   <button type="button" id="search-choice" hidden aria-pressed="false">
     <span>{search_choice}</span>
   </button>
-  <button type="button" id="parameters-open" aria-label="{parameters}"></button>
+  <button type="button" id="parameters-open" aria-label="{parameters}"
+    title="{parameters}"></button>
 </div>
-<dialog id="parameters" aria-labelledby="parameters-title">
-  <form id="parameters-form" method="dialog">
-    <h2 id="parameters-title">{parameters}</h2>
-    <p>{parameters_hint}</p>
-    <label>{temperature}<input name="temperature" type="number" min="0" max="2" step="0.1"
-      inputmode="decimal"></label>
-    <label>{top_p}<input name="top_p" type="number" min="0" max="1" step="0.05"
-      inputmode="decimal"></label>
-    <label>{longest_reply}<input name="max_tokens" type="number" min="1" step="1"
-      inputmode="numeric"></label>
-    <label>{instructions}<textarea name="instructions" rows="4" dir="auto"></textarea></label>
-    <div class="choice">
-      <button type="button" id="parameters-reset">{reset}</button>
-      <button type="button" id="parameters-close">{cancel}</button>
-      <button type="submit" class="primary">{save}</button>
-    </div>
-  </form>
-</dialog>
 """
 KEYS = (
     "options_label", "file_add", "model_choice", "thinking_choice", "search_choice", "parameters",
