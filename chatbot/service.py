@@ -136,7 +136,7 @@ class ChatService:
         """Change what the user chose for a conversation; returns what holds from the next question
         on. New sessions begin with the same model, thinking and search."""
         stored = await self._storage.write(conversations.choose, user_id, conversation_id, changes)
-        return self._runner.chosen(stored)
+        return self._runner.choices.chosen(stored)
 
     async def send(
         self, user_id: int, conversation_id: str, text: str, files: Sequence[str] = ()
@@ -300,7 +300,7 @@ def _open(purse: Purse, runner: Runner, user_id: int, conversation_id: str, wind
             found.prompt, found.cached, found.completion, found.micro_yuan, found.saved_micro_yuan
         ),
         purse.today(user_id),
-        runner.chosen(found.options),
+        runner.choices.chosen(found.options),
         messages.versions(found.id, shown) if choosable else [],
     )
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from chatbot.ark.chunks import CallStarts, Note
 from chatbot.ark.memory import Memories
-from chatbot.catalog import Model, Models
+from chatbot.catalog import Models
 from chatbot.errors import (
     ArkError,
     ChatbotError,
@@ -24,19 +24,20 @@ from chatbot.errors import (
     TooManyTurns,
     TurnRunning,
 )
-from chatbot.options import Bounds, Options, Settled, settle
+from chatbot.options import Bounds
 from chatbot.storage import conversations, turns
 from chatbot.storage.database import Storage
 from chatbot.storage.tables import State
 from chatbot.storage.turn_values import TurnOptions, TurnRequest
 from chatbot.turns import keeper
 from chatbot.turns.bill import most_of
+from chatbot.turns.choices import Choices
 from chatbot.turns.final_save import FinalSave
 from chatbot.turns.prompt import Prompt, prompt_hash
 from chatbot.turns.purse import Purse
 from chatbot.turns.running import RunningTurn
 from chatbot.turns.worker import is_gone, new_worker
-from chatbot.views import Choice, Chosen, Snapshot
+from chatbot.views import Snapshot
 
 log = logging.getLogger("chatbot.turns")
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Runner:
         self.worker = new_worker()
         self._storage = storage
         self._memories = memories
+        self.choices = Choices(limits.models, limits.bounds, memories.kind_for)
         self._purse = purse
         self._turns: dict[UUID, RunningTurn] = {}
         self._starting = 0
@@ -121,7 +123,7 @@ class Runner:
     def _stored(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
         """Store the turn and reserve what it can use. Runs in a transaction."""
         started = turns.start(user_id, conversation_id, request, self._chosen, is_gone)
-        settled = self.settled(started.options)
+        settled = self.choices.settled(started.options)
         prompt = Prompt(started, settled, self.limits.system_prompt, self.limits.history_tokens)
         if started.ref is not None:
             # If Ark did not report its size: it was built from this history.
@@ -138,42 +140,8 @@ class Runner:
         self._purse.reserve(started, calls)
         return RunningTurn(prompt, calls)
 
-    def settled(self, options: str) -> Settled:
-        """What a turn runs with, by what is stored of a user's choice."""
-        return settle(Options.read(options), self.limits.models, self.limits.bounds)
-
-    def chosen(self, options: str) -> Chosen:
-        """The same as the page shows it, with what else can be chosen."""
-        settled, bounds = self.settled(options), self.limits.bounds
-        return Chosen(
-            model=settled.model.name,
-            thinking=settled.thinking,
-            search=settled.search,
-            temperature=settled.temperature,
-            top_p=settled.top_p,
-            max_tokens=settled.max_tokens,
-            instructions=settled.instructions,
-            choices=tuple(map(self._choice, self.limits.models.on)),
-            most_tokens=min(bounds.max_tokens, settled.model.output or bounds.max_tokens),
-            max_temperature=bounds.max_temperature,
-            max_instructions=bounds.max_instructions,
-            default_thinking=bounds.thinking,
-        )
-
-    def _choice(self, model: Model) -> Choice:
-        kind = self._memories.kind_for(model.name)
-        return Choice(
-            name=model.name,
-            label=model.label,
-            label_zh=model.label_zh or model.label,
-            # Contexts have neither thinking nor tools.
-            thinking=model.thinking if kind != "context" else model.thinking[:1],
-            search=model.search and self.limits.bounds.search and kind == "responses",
-            inputs=model.inputs if kind != "context" else (),
-        )
-
     def _chosen(self, options: str) -> TurnOptions:
-        settled = self.settled(options)
+        settled = self.choices.settled(options)
         name = settled.model.name
         return TurnOptions(
             model=name,

@@ -1,0 +1,67 @@
+"""What holds for a session: the choices of its user within the owner's limits, and all choices."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from chatbot.catalog import Model, Models
+from chatbot.options import Bounds, Options, Settled, settle
+from chatbot.views import Choice, Chosen
+
+
+class Choices:
+    """The choices of all sessions. `kind_for` tells which kind of memory a model has now."""
+
+    def __init__(self, models: Models, bounds: Bounds, kind_for: Callable[[str], str]) -> None:
+        self.models = models
+        self.bounds = bounds
+        self._kind_for = kind_for
+
+    def settled(self, stored: str) -> Settled:
+        """What a turn runs with, by what is stored of a user's choice."""
+        return _settled(stored, self.models, self.models.off, self.bounds)
+
+    def chosen(self, stored: str) -> Chosen:
+        """The same as the page shows it, with what else can be chosen."""
+        kinds = tuple(self._kind_for(model.name) for model in self.models.on)
+        return _chosen(stored, self.models, self.models.off, kinds, self.bounds)
+
+
+# Each look at a session asks for both, and most sessions have the same few choices.
+
+
+@lru_cache(1_000)
+def _settled(stored: str, models: Models, _off: frozenset[str], bounds: Bounds) -> Settled:
+    return settle(Options.read(stored), models, bounds)
+
+
+@lru_cache(1_000)
+def _chosen(
+    stored: str, models: Models, off: frozenset[str], kinds: tuple[str, ...], bounds: Bounds
+) -> Chosen:
+    settled = _settled(stored, models, off, bounds)
+    return Chosen(
+        model=settled.model.name,
+        thinking=settled.thinking,
+        search=settled.search,
+        temperature=settled.temperature,
+        top_p=settled.top_p,
+        max_tokens=settled.max_tokens,
+        instructions=settled.instructions,
+        choices=tuple(map(_choice, models.on, kinds, [bounds.search] * len(kinds))),
+        most_tokens=min(bounds.max_tokens, settled.model.output or bounds.max_tokens),
+        max_temperature=bounds.max_temperature,
+        max_instructions=bounds.max_instructions,
+        default_thinking=bounds.thinking,
+    )
+
+
+def _choice(model: Model, kind: str, search: bool) -> Choice:
+    return Choice(
+        name=model.name,
+        label=model.label,
+        label_zh=model.label_zh or model.label,
+        # Contexts have neither thinking nor tools.
+        thinking=model.thinking if kind != "context" else model.thinking[:1],
+        search=model.search and search and kind == "responses",
+        inputs=model.inputs if kind != "context" else (),
+    )
