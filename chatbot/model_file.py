@@ -123,6 +123,8 @@ def read_models(path: Path) -> Catalog:
         line = f", line {mark.line + 1}" if mark else ""
         why = getattr(error, "problem", None) or "cannot be read"
         raise BadSettings([f"{path}{line}: not YAML: {why}"]) from None
+    if repeated := list(_given_twice(node)):
+        raise BadSettings([f"{path}, line {line}: {key} is given twice" for key, line in repeated])
     try:
         read = _File.model_validate(loaded)
     except ValidationError as error:
@@ -140,6 +142,20 @@ def read_models(path: Path) -> Catalog:
     if not any(model.prices for model in models.values()):
         raise BadSettings([f"{path}: at least one model needs prices, for those without"])
     return Catalog(models, read.prices_read)
+
+
+def _given_twice(node: Any) -> Iterator[tuple[str, int]]:
+    """The keys that a mapping has twice, with their lines; YAML would take the last."""
+    if isinstance(node, yaml.SequenceNode):
+        for part in node.value:
+            yield from _given_twice(part)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield str(key.value), key.start_mark.line + 1
+            seen.add(str(key.value))
+            yield from _given_twice(value)
 
 
 def _problems(path: Path, node: Any, error: ValidationError) -> Iterator[str]:

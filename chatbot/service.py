@@ -135,7 +135,8 @@ class ChatService:
     async def choose(self, user_id: int, conversation_id: str, changes: dict[str, Any]) -> Chosen:
         """Change what the user chose for a conversation; returns what holds from the next question
         on. New sessions begin with the same model, thinking and search."""
-        stored = await self._storage.write(conversations.choose, user_id, conversation_id, changes)
+        allowed = self._runner.choices.allowed(changes)
+        stored = await self._storage.write(conversations.choose, user_id, conversation_id, allowed)
         return self._runner.choices.chosen(stored)
 
     async def send(
@@ -167,9 +168,9 @@ class ChatService:
     async def answer_otherwise(
         self, user_id: int, conversation_id: str, reply_id: int, changes: dict[str, Any]
     ) -> StartedReply:
-        """Change what the user chose, then answer the newest question again."""
-        await self.choose(user_id, conversation_id, changes)
-        return await self.regenerate(user_id, conversation_id, reply_id)
+        """Change what the user chose, and answer the newest question again; both or nothing."""
+        changes = self._runner.choices.allowed(changes)
+        return await self._start(user_id, conversation_id, Regenerate(reply_id), changes)
 
     @property
     def largest_file(self) -> int:
@@ -196,6 +197,14 @@ class ChatService:
     async def attach(self, user_id: int, conversation_id: str, file: Stored) -> Attached:
         """Store a file that waits to be sent."""
         return await self._storage.write(attachments.add, user_id, conversation_id, file)
+
+    async def give_back(
+        self, user_id: int, conversation_id: str, question_id: int
+    ) -> list[Attached]:
+        """Copies of a question's files, which wait to be sent again."""
+        return await self._storage.write(
+            attachments.give_back, user_id, conversation_id, question_id
+        )
 
     async def detach(self, user_id: int, attachment_id: str) -> None:
         """Delete a file that waits to be sent."""
@@ -249,9 +258,13 @@ class ChatService:
             turn.stop(State.STOPPED)
 
     async def _start(
-        self, user_id: int, conversation_id: str, request: TurnRequest
+        self,
+        user_id: int,
+        conversation_id: str,
+        request: TurnRequest,
+        changes: dict[str, Any] | None = None,
     ) -> StartedReply:
-        turn = await self._runner.start(user_id, conversation_id, request)
+        turn = await self._runner.start(user_id, conversation_id, request, changes)
         await turn.changed(turn.version, ASKED_SECONDS)
         started = turn.started
         return StartedReply(

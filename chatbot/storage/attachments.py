@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from chatbot.errors import AttachmentNotFound, TooManyAttachments
+from chatbot.errors import AttachmentNotFound
 from chatbot.storage import conversations
 from chatbot.storage.current import now
 from chatbot.storage.prepared import prepared
@@ -31,20 +31,32 @@ class Stored(NamedTuple):
 
 
 def add(user_id: int, conversation_id: str, file: Stored) -> Attached:
-    """Store a file that waits to be sent. Raises `ConversationNotFound` or `TooManyAttachments`."""
+    """Store a file that waits to be sent; the oldest of too many is deleted, because a page that
+    was loaded again does not show it. Raises `ConversationNotFound`."""
     conversation = conversations.hold(user_id, conversation_id)
     Attachment.delete().where(
         Attachment.message.is_null(), Attachment.created_at < now() - UNSENT_KEPT
     ).execute()
-    waiting = Attachment.select().where(
-        Attachment.conversation == conversation.id, Attachment.message.is_null()
-    )
-    if waiting.count() >= MOST_UNSENT:
-        raise TooManyAttachments(limit=MOST_UNSENT)
+    _make_room(conversation.id)
     row: Any = Attachment.create(
         user=user_id, conversation=conversation.id, size=len(file.data), **file._asdict()
     )
     return _attached(row)
+
+
+def give_back(user_id: int, conversation_id: str, message_id: int) -> list[Attached]:
+    """Let copies of a message's files wait to be sent again. Raises `ConversationNotFound`."""
+    conversation = conversations.hold(user_id, conversation_id)
+    rows: Any = Attachment.select().where(
+        Attachment.message == message_id, Attachment.conversation == conversation.id
+    )
+    copies = []
+    for row in list(rows.order_by(Attachment.place)):
+        _make_room(conversation.id)
+        values = {**row.__data__, "id": uuid.uuid4(), "message": None, "created_at": now()}
+        Attachment.insert(**values).execute()
+        copies.append(_attached(Attachment.get_by_id(values["id"])))
+    return copies
 
 
 def remove(user_id: int, attachment_id: str) -> None:
@@ -125,6 +137,21 @@ def first_name(message_id: int) -> str:
 def in_conversation(conversation_id: uuid.UUID) -> bool:
     """Whether any message of a conversation has a file."""
     return bool(list(_sent(conversation_id)))
+
+
+def _make_room(conversation_id: uuid.UUID) -> None:
+    """Delete the oldest files that wait in a conversation, so that one more may."""
+    waiting: Any = (
+        Attachment.select(Attachment.id)
+        .where(Attachment.conversation == conversation_id, Attachment.message.is_null())
+        .order_by(Attachment.created_at.desc(), Attachment.id)
+        .offset(MOST_UNSENT - 1)
+        .limit(MOST_UNSENT)
+        .tuples()
+    )
+    ids = [attachment_id for (attachment_id,) in waiting]
+    if ids:
+        Attachment.delete().where(Attachment.id.in_(ids)).execute()
 
 
 @prepared

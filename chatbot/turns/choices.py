@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from chatbot.catalog import Model, Models
 from chatbot.options import Bounds, Options, Settled, settle
@@ -9,12 +10,30 @@ from chatbot.views import Choice, Chosen
 
 
 class Choices:
-    """The choices of all sessions. `kind_for` tells which kind of memory a model has now."""
+    """The choices of all sessions. `kind_for` tells which kind of memory a model has now,
+    `can_search` whether it takes web search."""
 
-    def __init__(self, models: Models, bounds: Bounds, kind_for: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        bounds: Bounds,
+        kind_for: Callable[[str], str],
+        can_search: Callable[[str], bool],
+    ) -> None:
         self.models = models
         self.bounds = bounds
         self._kind_for = kind_for
+        self._can_search = can_search
+
+    def allowed(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """The changes, without a model that is not offered, and with instructions cut to the
+        owner's limit."""
+        allowed = dict(changes)
+        if allowed.get("model", "") not in ("", *(model.name for model in self.models.all)):
+            del allowed["model"]
+        if isinstance(allowed.get("instructions"), str):
+            allowed["instructions"] = allowed["instructions"][: self.bounds.max_instructions]
+        return allowed
 
     def settled(self, stored: str) -> Settled:
         """What a turn runs with, by what is stored of a user's choice."""
@@ -22,8 +41,10 @@ class Choices:
 
     def chosen(self, stored: str) -> Chosen:
         """The same as the page shows it, with what else can be chosen."""
-        kinds = tuple(self._kind_for(model.name) for model in self.models.on)
-        return _chosen(stored, self.models, self.models.off, kinds, self.bounds)
+        names = [model.name for model in self.models.on]
+        kinds = tuple(map(self._kind_for, names))
+        search = tuple(self.bounds.search and self._can_search(name) for name in names)
+        return _chosen(stored, self.models, self.models.off, kinds, search, self.bounds)
 
 
 # Each look at a session asks for both, and most sessions have the same few choices.
@@ -36,7 +57,12 @@ def _settled(stored: str, models: Models, _off: frozenset[str], bounds: Bounds) 
 
 @lru_cache(1_000)
 def _chosen(
-    stored: str, models: Models, off: frozenset[str], kinds: tuple[str, ...], bounds: Bounds
+    stored: str,
+    models: Models,
+    off: frozenset[str],
+    kinds: tuple[str, ...],
+    search: tuple[bool, ...],
+    bounds: Bounds,
 ) -> Chosen:
     settled = _settled(stored, models, off, bounds)
     return Chosen(
@@ -47,7 +73,7 @@ def _chosen(
         top_p=settled.top_p,
         max_tokens=settled.max_tokens,
         instructions=settled.instructions,
-        choices=tuple(map(_choice, models.on, kinds, [bounds.search] * len(kinds))),
+        choices=tuple(map(_choice, models.on, kinds, search)),
         most_tokens=min(bounds.max_tokens, settled.model.output or bounds.max_tokens),
         max_temperature=bounds.max_temperature,
         max_instructions=bounds.max_instructions,
@@ -62,6 +88,6 @@ def _choice(model: Model, kind: str, search: bool) -> Choice:
         label_zh=model.label_zh or model.label,
         # Contexts have neither thinking nor tools.
         thinking=model.thinking if kind != "context" else model.thinking[:1],
-        search=model.search and search and kind == "responses",
+        search=model.search and search,
         inputs=model.inputs if kind != "context" else (),
     )

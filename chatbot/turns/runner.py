@@ -73,7 +73,7 @@ class Runner:
         self.worker = new_worker()
         self._storage = storage
         self._memories = memories
-        self.choices = Choices(limits.models, limits.bounds, memories.kind_for)
+        self.choices = Choices(limits.models, limits.bounds, memories.kind_for, memories.can_search)
         self._purse = purse
         self._turns: dict[UUID, RunningTurn] = {}
         self._starting = 0
@@ -91,17 +91,29 @@ class Runner:
         """Start to save turns regularly, and to end those whose process has died."""
         self._keeper.open()
 
-    async def start(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
-        """Store the question and start the model call.
+    async def start(
+        self,
+        user_id: int,
+        conversation_id: str,
+        request: TurnRequest,
+        changes: dict[str, Any] | None = None,
+    ) -> RunningTurn:
+        """Store the question, with changes of what its user chose, and start the model call.
 
         Raises `ConversationNotFound`, `TurnRunning`, `TooManyTurns`, `ChangedElsewhere`,
         `Paused`, `BudgetUsedUp`, `StorageUnavailable`; nothing is stored then.
         """
         # A stored question is answered, even if the caller is cancelled during the save.
-        work = self._start(user_id, conversation_id, request)
+        work = self._start(user_id, conversation_id, request, changes)
         return await asyncio.shield(_kept(self._tasks, work))
 
-    async def _start(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
+    async def _start(
+        self,
+        user_id: int,
+        conversation_id: str,
+        request: TurnRequest,
+        changes: dict[str, Any] | None,
+    ) -> RunningTurn:
         # Count turns before the first await: many may start at once.
         if self._closing.is_set() or len(self._turns) + self._starting >= self.limits.max_turns:
             raise TooManyTurns()
@@ -111,7 +123,9 @@ class Runner:
                 # The database may not know: the lease can run out (clock jump, full disk).
                 await self._storage.read(conversations.find, user_id, conversation_id)
                 raise TurnRunning()
-            turn = await self._storage.write(self._stored, user_id, conversation_id, request)
+            turn = await self._storage.write(
+                self._stored, user_id, conversation_id, request, changes
+            )
             self._turns[turn.id] = turn
         finally:
             self._starting -= 1
@@ -120,8 +134,16 @@ class Runner:
         _kept(self._tasks, self._run(turn))
         return turn
 
-    def _stored(self, user_id: int, conversation_id: str, request: TurnRequest) -> RunningTurn:
+    def _stored(
+        self,
+        user_id: int,
+        conversation_id: str,
+        request: TurnRequest,
+        changes: dict[str, Any] | None,
+    ) -> RunningTurn:
         """Store the turn and reserve what it can use. Runs in a transaction."""
+        if changes is not None:
+            conversations.choose(user_id, conversation_id, changes)
         started = turns.start(user_id, conversation_id, request, self._chosen, is_gone)
         settled = self.choices.settled(started.options)
         prompt = Prompt(started, settled, self.limits.system_prompt, self.limits.history_tokens)

@@ -259,8 +259,9 @@ class Handlers:
         self, visit: Visit, conversation_id: str | None, window: int, search: str, shown: str
     ) -> AsyncIterator[Frame]:
         """Undo the newest turn; its question returns to the box."""
+        before = await self.service.open(visit.user_id, conversation_id or "", 2)
         question = await self.service.undo(visit.user_id, conversation_id or "", _message_id(shown))
-        signal = {"undone": shown, "returned": question}
+        signal = {"undone": shown, "returned": question, **await self._files_back(visit, before)}
         async with aclosing(self._frames(visit, conversation_id, window, signal=signal)) as frames:
             async for frame in frames:
                 yield frame
@@ -400,6 +401,7 @@ class Handlers:
             last = thread.messages[-1] if thread.messages else None
             if asked and last is not None and not last.content:
                 signal["returned"] = asked.question
+                signal |= await self._files_back(visit, thread)
             if not view.superseded:
                 yield shown, status, _json(signal)
             if asked and not view.superseded:
@@ -410,6 +412,16 @@ class Handlers:
                 yield UNCHANGED, UNCHANGED, ""
             elif asked:
                 yield shown, status, _json(signal)
+
+    async def _files_back(self, visit: Visit, thread: Thread) -> Signal:
+        """The files of the newest question, for a signal: they wait to be sent again, as the words
+        come back into the prompt. Empty if it has none."""
+        questions = [message for message in thread.messages if message.role == "user"]
+        if not questions or not questions[-1].files:
+            return {}
+        session = thread.entry.id
+        files = await self.service.give_back(visit.user_id, session, questions[-1].id)
+        return {"session": session, "files": [file._asdict() for file in files]}
 
     async def _drawn(self, visit: Visit, thread: Thread) -> tuple[list[Any], str]:
         """The messages and the status line of a conversation, as the page gets them."""

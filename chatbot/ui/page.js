@@ -181,9 +181,13 @@ window.chatbot = (() => {
     // What becomes of the text in the box: it goes once it is stored, it comes back when no word
     // of an answer came, and what was typed meanwhile stays.
     typed: (signal, typed) => {
-      const { sent, returned } = JSON.parse(signal || "{}");
+      const { sent, returned, session, files } = JSON.parse(signal || "{}");
       const before = typed;
-      if (!sent && !returned) return same;
+      const restore = () => { if (files) window.chatbot.files.restore(session, files); };
+      if (!sent && !returned) {
+        restore();
+        return same;
+      }
       if (sent && sent !== lastSent) {
         lastSent = sent;
         askedAt = 0;
@@ -192,6 +196,7 @@ window.chatbot = (() => {
         // Or the box has been emptied already, unless that is on its way still.
         if (echoed ? typed === asked : typed.startsWith(asked)) typed = typed.slice(asked.length);
       }
+      restore();
       typed = typed || returned || "";
       window.chatbot.drafts.keep(kept(OPEN), typed);
       return typed === before ? same : typed;

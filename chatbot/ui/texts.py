@@ -294,6 +294,10 @@ PHRASES: dict[str, tuple[str, str]] = {
         "Another model has answered before; this one got the session from the beginning",
         "之前由另一个模型回答；本会话的内容已交给现在的模型",
     ),
+    "note_search_refused": (
+        "Answered without web search: the model does not take it",
+        "未联网搜索：该模型不支持",
+    ),
     "note_search_closed": (
         "Answered without web search: this demo's account has not opened it. Its owner opens "
         "“Web content plug-in” (联网内容插件) in Ark's console under “Component library” (组件库)",

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 from playwright.sync_api import expect
 
+from tests import uploads
 from tests.server import running_server
 
 LITE, PRO = "doubao-seed-2-1-lite-260915", "doubao-seed-2-1-pro-260915"
@@ -173,11 +174,67 @@ def test_the_answer_settings_are_saved_and_reset(bob, ark):
     expect(bob.replies.last).to_contain_text(system)
 
 
-def test_a_choice_that_cannot_be_saved_is_told_and_taken_back(bob):
+def test_choices_that_cannot_be_saved_are_told_and_taken_back(bob):
     bob.page.route("**/chatbot/options", lambda route: route.abort())
     model(bob).select_option(PRO)
+    search(bob).click()
     expect(bob.page.locator("#notice")).to_contain_text("cannot be reached")
     expect(model(bob)).to_have_value(LITE)
+    expect(search(bob)).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_picker_shows_who_answered_after_a_button(bob, ark):
+    model(bob).select_option(PRO)
+    ark.states[PRO] = "not_opened"
+    bob.ask("echo: hello there").is_answered()
+    bob.asked_after = bob.last_reply()
+    bob.chat.get_by_role("button", name="Ask Doubao Seed 2.1 Lite instead").click()
+    bob.is_answered()
+    expect(model(bob)).to_have_value(LITE)
+
+
+def test_settings_that_are_open_close_with_their_session(bob):
+    bob.ask("echo: one").is_answered()
+    bob.start()
+    bob.ask("echo: two").is_answered()
+    bob.page.click("#parameters-open")
+    form = bob.page.locator("#parameters-form")
+    form.locator("[name=instructions]").fill("for the second one")
+    bob.page.go_back()
+    expect(form).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [390, 360, 320])
+def test_all_controls_fit_into_a_phone(bob, width):
+    bob.page.set_viewport_size({"width": width, "height": 700})
+    thinking(bob).select_option("medium")
+    for name in ("#file-add", "#model-choice", "#thinking-choice", "#search-choice"):
+        expect(bob.page.locator(name)).to_be_in_viewport(ratio=1)
+    expect(bob.page.locator("#parameters-open")).to_be_in_viewport(ratio=1)
+    bar = bob.page.locator("#options .options")
+    assert bar.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
+def test_a_question_that_fails_comes_back_with_its_picture(bob, ark, tmp_path):
+    ark.states[LITE] = "not_opened"
+    photo = tmp_path / "cat.jpg"
+    photo.write_bytes(uploads.photo())
+    bob.page.set_input_files("#file-input", photo)
+    chips = bob.page.locator("#file-chips li:not([aria-busy])")
+    expect(chips).to_have_count(1)
+    bob.ask("What is this?").is_answered()
+    expect(bob.prompt).to_have_value("What is this?")
+    expect(chips).to_have_count(1)
+    ark.states.clear()
+    bob.asked_after = bob.last_reply()
+    bob.prompt.press("Enter")
+    bob.is_answered()
+    expect(bob.replies.last).to_contain_text("JPEG")
+    expect(chips).to_have_count(0)
+    # Taken back: the words and the picture.
+    bob.chat.get_by_role("button", name="Undo").click()
+    expect(bob.prompt).to_have_value("What is this?")
+    expect(chips).to_have_count(1)
 
 
 def test_an_admin_switches_a_model_off_for_all(bob, someone, server):

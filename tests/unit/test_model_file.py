@@ -66,6 +66,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
         ("id: one\n    ", "", 3, "id: Field required"),
         ("[responses, chat]", "[chat]", 3, "only the responses API can search"),
         ("prices_read: 2026-10-06", "prices_read: today", 1, "date"),
+        ("api: [responses, chat]", "api: [chat]\n    api: [chat]", 6, "api is given twice"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path, old, new, line, word):

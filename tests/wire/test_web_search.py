@@ -135,6 +135,8 @@ async def test_a_model_that_takes_no_tools_answers_without_and_is_remembered(sea
         ark.fail_next(Fault.http(400, "InvalidParameter", param="tools", message="not supported"))
         reply = await chat.ask(one, NEWS)
         assert (reply.state, reply.sources) == ("complete", ())
+        assert reply.notes == ("search_refused",)
+        assert not (await chat.service.open(chat.user_id, one, 1)).chosen.choices[0].search
         seen = len(ark.requests)
         await chat.ask(one, NEWS)
         assert calls(ark, seen) == [("responses", True)]

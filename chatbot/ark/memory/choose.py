@@ -65,6 +65,15 @@ class Memories:
         memory = self._kinds(model)[self._step(model)]
         return memory.first_calls(held, history, new, options)
 
+    def can_search(self, model: str) -> bool:
+        """Whether this model is not known to refuse web search."""
+        known = self._learned.of(wire_name(model), "responses")
+        return self.kind_for(model) == "responses" and known.dialect.takes("tools")
+
+    @staticmethod
+    def _searches(kinds: Sequence[Memory], attempt: Attempt) -> bool:
+        return kinds[attempt.step].kind == "responses" and attempt.dialect.takes("tools")
+
     def _kinds(self, model: str) -> list[Memory]:
         return [self._by_kind[kind] for kind in self._kinds_of(model)]
 
@@ -124,6 +133,8 @@ class Memories:
                                 yield Note("memory_rebuilt")
                             if attempt.without_search:
                                 yield Note("search_closed")
+                            elif ask.options.search and not self._searches(kinds, attempt):
+                                yield Note("search_refused")
                         yield event
                 return
             except ArkError as error:

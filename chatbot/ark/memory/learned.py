@@ -73,7 +73,8 @@ def kept_in(storage: Storage, server: str) -> Learned:
             row.model,
             row.kind,
             row.served,
-            Dialect(frozenset(row.refused.split()), row.most_output),
+            # A limit below 1 would make every call fail.
+            Dialect(frozenset(row.refused.split()), row.most_output or None),
             row.most_history,
             row.learned_at,
         )

@@ -15,6 +15,7 @@ window.chatbot.files = (() => {
   const DROP_MS = 500;
 
   const chips = new Map();
+  const restored = new Set();
   let inputs = [];
   let asked = null;
   let uploads = Promise.resolve();
@@ -61,7 +62,7 @@ window.chatbot.files = (() => {
     const kind = file.type === TYPES.pdf ? "pdf" : "image";
     const element = document.createElement("li");
     const picture = document.createElement(kind === "pdf" ? "span" : "img");
-    const url = kind === "pdf" ? "" : URL.createObjectURL(file);
+    const url = kind === "image" && file instanceof Blob ? URL.createObjectURL(file) : "";
     picture.className = "look";
     if (url) Object.assign(picture, { src: url, alt: "" });
     const name = file.name || say("file_unnamed");
@@ -250,6 +251,17 @@ window.chatbot.files = (() => {
     sent: () => {
       for (const chip of asked ?? []) forget(chip);
       asked = null;
+    },
+    // The question comes back into the prompt, and its files with it. Told more than once.
+    restore: (session, files) => {
+      for (const stored of files.filter(({ id }) => !restored.has(id))) {
+        restored.add(stored.id);
+        const type = stored.kind === "pdf" ? TYPES.pdf : "image/*";
+        const chip = chipOf(session, { name: stored.name, type });
+        chips.set(session, [...(chips.get(session) ?? []), chip]);
+        ready(chip, stored);
+      }
+      draw();
     },
     // It was refused: the files stay.
     refused: () => { asked = null; },
