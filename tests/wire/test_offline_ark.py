@@ -255,19 +255,19 @@ class TestContextChat:
         assert "content-encoding" not in answer.headers
         request_id = answer.headers["x-request-id"]
         created = events_of(answer.text)[0]["created"]
-        start = (
-            f'data: {{"id":"{request_id}","object":"chat.completion.chunk","created":{created},'
-            '"model":"doubao-1-5-pro-32k-250115","service_tier":"default","choices":['
+        start = 'data: {"choices":[{"delta":{"content":"%s","role":"assistant"},'
+        frame = (
+            f'],"created":{created},"id":"{request_id}","model":"doubao-1-5-pro-32k-250115",'
+            '"service_tier":"default","object":"chat.completion.chunk","usage":'
         )
-        middle = '{"index":0,"delta":{"role":"assistant","content":"%s"},'
-        open_ = '"finish_reason":null,"logprobs":null}],"usage":null}\n\n'
+        open_ = f'"index":0}}{frame}null}}\n\n'
         prompt = count_messages([SYSTEM, user("echo: 你 <b>")])
         done = count_tokens("你 <b>")
         assert answer.text == (
-            f"{start}{middle % '你'}{open_}"
-            f"{start}{middle % ' <b>'}{open_}"
-            f"{start}{middle % ''}{open_.replace('null', chr(34) + 'stop' + chr(34), 1)}"
-            f'{start}],"usage":{{"prompt_tokens":{prompt},"completion_tokens":{done},'
+            f"{start % '你'}{open_}"
+            f"{start % ' <b>'}{open_}"
+            f'{start % ""}"finish_reason":"stop",{open_}'
+            f'data: {{"choices":[{frame}{{"prompt_tokens":{prompt},"completion_tokens":{done},'
             f'"total_tokens":{prompt + done},'
             f'"prompt_tokens_details":{{"cached_tokens":{count_messages([SYSTEM])}}},'
             '"completion_tokens_details":{"reasoning_tokens":0}}}\n\n'

@@ -1,4 +1,7 @@
-"""Chat completions as bytes [D 1494384], which the Context API shares [D 1529329]."""
+"""Chat completions as bytes [D 1494384], which the Context API shares [D 1529329].
+
+The keys of a chunk stand in the order seen on the wire in September 2026.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,23 +24,23 @@ class ChatStream:
         self.running_usage = check_flag(options, "chunk_include_usage")
         self.last_usage = check_flag(options, "include_usage") or self.running_usage
         self._frame = {
-            "id": id,
-            "object": "chat.completion.chunk",
             "created": created,
+            "id": id,
             "model": model,
             "service_tier": "default",
+            "object": "chat.completion.chunk",
         }
         # Only the text differs from chunk to chunk, so the rest is rendered once.
-        start = b"data: " + to_json(self._frame)[:-1]
-        self._before = start + b',"choices":[{"index":0,"delta":{"role":"assistant","content":'
-        self._after = b'},"finish_reason":null,"logprobs":null}],"usage":null}\n\n'
+        self._before = b'data: {"choices":[{"delta":{"content":'
+        frame = to_json(self._frame)[1:-1]
+        self._after = b',"role":"assistant"},"index":0}],' + frame + b',"usage":null}\n\n'
 
     def head(self) -> Iterator[bytes]:
         for thought in self.answer.thoughts:
-            yield self.chunk({"role": "assistant", "content": "", "reasoning_content": thought})
+            yield self.chunk(part("", reasoning_content=thought))
         if self.answer.thoughts and self.answer.sealed:
             sealed = seal(self.answer.thought)
-            yield self.chunk({"role": "assistant", "content": "", "encrypted_content": sealed})
+            yield self.chunk(part("", encrypted_content=sealed))
 
     def deltas(self) -> Iterator[bytes]:
         answer = self.answer
@@ -52,25 +55,31 @@ class ChatStream:
         price, reasoning = self.answer.price, count_tokens(self.answer.thought)
         for piece in self.answer.pieces:
             self.answer.sent += 1
-            chunk = self.payload({"role": "assistant", "content": piece})
+            chunk = self.payload(part(piece))
             spent = reasoning + count_tokens(self.answer.said)
             chunk["usage"] = Usage(price.prompt, price.cached, spent).chat()
             yield event(chunk)
 
     def finish(self) -> bytes:
-        return self.chunk({"role": "assistant", "content": ""}, self.answer.finish)
+        return self.chunk(part(""), self.answer.finish)
 
     def usage(self) -> bytes:
         if not self.last_usage:
             return b""
-        return event({**self._frame, "choices": [], "usage": self.answer.usage.chat()})
+        return event({"choices": [], **self._frame, "usage": self.answer.usage.chat()})
 
     def chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         return event(self.payload(delta, finish))
 
     def payload(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return {**self._frame, "choices": [choice], "usage": None}
+        reason = {"finish_reason": finish} if finish else {}
+        choice = {"delta": delta, **reason, "index": 0}
+        return {"choices": [choice], **self._frame, "usage": None}
+
+
+def part(content: str, **more: str) -> dict[str, Any]:
+    """The new part of the answer."""
+    return {"content": content, **more, "role": "assistant"}
 
 
 def completion(answer: Answer, id: str, created: int, model: str) -> dict[str, Any]:
