@@ -488,3 +488,8 @@ def test_the_page_fits_its_window(someone, fast):
             box = ann.prompt.bounding_box()
             assert box
             assert box["y"] + box["height"] <= height
+
+
+def test_one_model_is_no_choice(ann):
+    expect(ann.page.locator("#thinking-choice")).to_be_visible()
+    expect(ann.page.locator("#model-choice")).to_be_hidden()
