@@ -60,7 +60,6 @@ from chatbot.ui.theme import theme
 
 log = logging.getLogger("chatbot")
 
-LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10
 QUEUE_SIZE = 500
 STARTS = 3

@@ -53,9 +53,7 @@ def give_back(user_id: int, conversation_id: str, message_id: int) -> list[Attac
     copies = []
     for row in list(rows.order_by(Attachment.place)):
         _make_room(conversation.id)
-        values = {**row.__data__, "id": uuid.uuid4(), "message": None, "created_at": now()}
-        Attachment.insert(**values).execute()
-        copies.append(_attached(Attachment.get_by_id(values["id"])))
+        copies.append(_copied(row, message=None, created_at=now()))
     return copies
 
 
@@ -88,8 +86,7 @@ def copy(from_message: int, to_message: int) -> None:
     """Give a message the same files as another one."""
     rows: Any = Attachment.select().where(Attachment.message == from_message)
     for row in list(rows):
-        values = {**row.__data__, "id": uuid.uuid4(), "message": to_message}
-        Attachment.insert(**values).execute()
+        _copied(row, message=to_message)
 
 
 def content(user_id: int, attachment_id: str) -> Stored:
@@ -137,6 +134,13 @@ def first_name(message_id: int) -> str:
 def in_conversation(conversation_id: uuid.UUID) -> bool:
     """Whether any message of a conversation has a file."""
     return bool(list(_sent(conversation_id)))
+
+
+def _copied(row: Any, **changes: Any) -> Attached:
+    """Store a copy of a file with these changes."""
+    copy_id = uuid.uuid4()
+    Attachment.insert(**{**row.__data__, **changes, "id": copy_id}).execute()
+    return _attached(row)._replace(id=str(copy_id))
 
 
 def _make_room(conversation_id: uuid.UUID) -> None:
