@@ -25,8 +25,7 @@ def told(person, section):
 
 
 def test_a_changed_password_ends_the_other_logins(someone):
-    here = someone().open().register()
-    here.is_in()
+    here = someone().join()
     there = someone().open().log_in(here.name)
     there.is_in()
 
@@ -60,8 +59,7 @@ def test_a_changed_password_ends_the_other_logins(someone):
 
 def test_logins_are_seen_and_ended(someone):
     agent = "<img src=x onerror=alert(1)>"
-    here = someone().open().register()
-    here.is_in()
+    here = someone().join()
     phone = someone(user_agent=agent).open().log_in(here.name)
     phone.is_in()
     other = someone().open().log_in(here.name)
@@ -108,8 +106,7 @@ def test_logins_are_seen_and_ended(someone):
 
 
 def test_everything_is_exported_in_one_file(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     ann.ask("echo: worth keeping")
     ann.is_answered()
     ann.page.click("#chatbot button[aria-label=Retry]")
@@ -125,8 +122,7 @@ def test_everything_is_exported_in_one_file(someone):
 
 
 def test_a_deleted_account_leaves_nothing_but_numbers(someone, server):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     ann.ask(f"echo: the secret of {ann.name}")
     ann.is_answered()
     account(ann)
@@ -149,8 +145,7 @@ def test_a_deleted_account_leaves_nothing_but_numbers(someone, server):
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_the_account_page_fits_its_window(someone, width, height):
-    ann = someone(viewport={"width": width, "height": height}, locale="zh-CN").open().register()
-    ann.is_in()
+    ann = someone(viewport={"width": width, "height": height}, locale="zh-CN").join()
     account(ann)
     expect(ann.page.locator("#account-title")).to_have_text("账号")
     for fits in ("document.documentElement", "document.querySelector('#account-view')"):

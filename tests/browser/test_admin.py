@@ -34,9 +34,7 @@ def is_paused(server):
 
 
 def test_an_admin_looks_invites_limits_and_pauses(someone, server):
-    ann, bob = someone().open().register(), someone().open().register()
-    ann.is_in()
-    bob.is_in()
+    ann, bob = someone().join(), someone().join()
     expect(bob.page.locator("#admin-open")).to_be_hidden()
     bob.ask("count 20")
     bob.is_answered()

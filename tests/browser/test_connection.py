@@ -66,8 +66,7 @@ def bar(person):
 
 
 def test_a_half_dead_network_is_noticed_and_followed_again(someone, proxy):
-    ann = someone(proxy.url).open().register()
-    ann.is_in()
+    ann = someone(proxy.url).join()
     ann.ask("count 3000")
     expect(ann.replies.last).to_contain_text("1 2 3")
     ann.prompt.press_sequentially("typed meanwhile")
@@ -87,8 +86,7 @@ def test_a_half_dead_network_is_noticed_and_followed_again(someone, proxy):
 
 def test_a_lost_connection_is_shown_and_recovered(someone, ark, tmp_path):
     with running_server(ark, tmp_path, REGISTRATION="open") as server:
-        ann = someone(server.url).open().register()
-        ann.is_in()
+        ann = someone(server.url).join()
         ann.ask("echo: first")
         ann.is_answered()
         port = server.port
@@ -109,8 +107,7 @@ def test_a_lost_connection_is_shown_and_recovered(someone, ark, tmp_path):
 
 
 def test_a_login_that_ended_elsewhere_is_shown_and_can_be_renewed(someone):
-    one = someone().open().register()
-    one.is_in()
+    one = someone().join()
     one.ask("echo: mine")
     one.is_answered()
     one.page.click("#new-session")

@@ -45,8 +45,7 @@ def test_the_page_gets_all_that_it_asks_for(someone, fast, server):
 
 
 def test_a_page_whose_login_ended_elsewhere_starts_anew(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     ann.ask("echo: what nobody else may see")
     ann.is_answered()
     other = someone().open().log_in(ann.name)
@@ -62,8 +61,7 @@ def test_a_page_whose_login_ended_elsewhere_starts_anew(someone):
 
 
 def test_a_reply_that_is_watched_ends_with_its_login(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     other = someone().open().log_in(ann.name)
     other.is_in()
     ann.ask("count 3000")
@@ -76,8 +74,7 @@ def test_a_reply_that_is_watched_ends_with_its_login(someone):
 
 
 def test_two_tabs_of_one_browser_follow_its_login(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     second = ann.page.context.new_page()
     second.goto(ann.url)
     expect(second.locator("#chat-view")).to_be_visible()

@@ -45,8 +45,7 @@ def come(browser, pictures_server, request):
     with arriving(browser, pictures_server, request) as arrive:
 
         def opened(**options):
-            person = arrive(**options).open().register()
-            person.is_in()
+            person = arrive(**options).join()
             expect(person.page.locator("#file-add")).to_be_visible()
             return person
 

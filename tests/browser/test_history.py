@@ -86,8 +86,7 @@ def test_a_stopped_reply_is_continued(ann):
 
 
 def test_a_change_in_another_tab_is_shown_not_overwritten(someone):
-    one = someone().open().register()
-    one.is_in()
+    one = someone().join()
     one.ask("echo: first")
     one.is_answered()
     two = someone(beside=one).open()

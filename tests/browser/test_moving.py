@@ -100,8 +100,7 @@ def test_earlier_messages_come_above_what_is_in_view(ann, fast, viewport, server
 
 
 def test_a_draft_belongs_to_its_session(someone, fast):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     ann.ask("echo: the first")
     ann.is_answered()
     ann.prompt.fill("for the first")
@@ -130,8 +129,7 @@ def test_a_draft_belongs_to_its_session(someone, fast):
 
 
 def test_the_keyboard_is_where_one_types_next(someone, fast):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     expect(ann.chat).to_contain_text(NEW)
     ann.page.get_by_text("Compare the planets").click()
     expect(ann.prompt).to_be_focused()
@@ -166,8 +164,7 @@ def test_the_keyboard_is_where_one_types_next(someone, fast):
 
 
 def test_the_list_opens_by_click_and_key_alone(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     options = ann.page.locator("#session-list [role=option]")
     ann.page.click("#session-list input")
     expect(options).to_have_count(1)
@@ -189,8 +186,7 @@ def test_the_list_opens_by_click_and_key_alone(someone):
 
 
 def test_on_a_phone_enter_makes_a_line(someone, fast):
-    ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).open().register()
-    ann.is_in()
+    ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).join()
     ann.prompt.tap()
     ann.page.keyboard.type("echo: one")
     ann.page.keyboard.press("Enter")
@@ -225,8 +221,7 @@ def test_a_slow_network_shows_the_question_at_once(ann, ark):
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
 def test_the_prompt_never_jumps(someone, fast, viewport, locale):
-    ann = someone(viewport=viewport, locale=locale).open().register()
-    ann.is_in()
+    ann = someone(viewport=viewport, locale=locale).join()
     place = ann.prompt.bounding_box()
     ann.ask("echo: short")
     ann.is_answered()

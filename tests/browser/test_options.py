@@ -33,8 +33,7 @@ def server(offering):
 @pytest.fixture
 def bob(someone, ark):
     ark.states.clear()
-    person = someone().open().register()
-    person.is_in()
+    person = someone().join()
     expect(model(person)).to_have_value(LITE)
     yield person
     ark.states.clear()
@@ -240,8 +239,7 @@ def test_a_question_that_fails_comes_back_with_its_picture(bob, ark, tmp_path):
 def test_an_admin_switches_a_model_off_for_all(bob, someone, server):
     model(bob).select_option(PRO)
     bob.ask("echo: by the strong one").is_answered()
-    root = someone().open().register()
-    root.is_in()
+    root = someone().join()
     with sqlite3.connect(server.folder / "chat.db", timeout=20) as database:
         database.execute("update user set is_admin = 1 where name = ?", (root.name,))
     root.page.reload()

@@ -52,8 +52,7 @@ WAYS_UP = {
 
 def test_the_reader_owns_the_scroll(someone, ark):
     # Narrow, so that it grows fast.
-    ann = someone(viewport={"width": 500, "height": 700}).open().register()
-    ann.is_in()
+    ann = someone(viewport={"width": 500, "height": 700}).join()
     pace, ark.pace = ark.pace, 0.005
     try:
         ann.ask("count 20000")
@@ -98,8 +97,7 @@ def test_the_reader_owns_the_scroll(someone, ark):
 
 
 def test_a_finger_owns_the_scroll_too(someone, ark):
-    ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).open().register()
-    ann.is_in()
+    ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).join()
     ann.prompt.fill("count 20000")
     pace, ark.pace = ark.pace, 0.005
     try:
@@ -161,8 +159,7 @@ def test_an_edit_belongs_to_its_session(ann, fast):
 
 
 def test_an_edit_is_refused_where_another_tab_has_gone_on(someone):
-    one = someone().open().register()
-    one.is_in()
+    one = someone().join()
     one.ask("echo: first")
     one.is_answered()
     two = someone(beside=one).open()
@@ -186,8 +183,7 @@ def test_an_edit_is_refused_where_another_tab_has_gone_on(someone):
     [(DESKTOP, "en-US", "Cancel", "Send"), (PHONE, "zh-CN", "取消", "发送")],
 )
 def test_the_box_of_an_edit(someone, viewport, locale, cancel, send):
-    ann = someone(viewport=viewport, locale=locale).open().register()
-    ann.is_in()
+    ann = someone(viewport=viewport, locale=locale).join()
     source = "echo: a *star*, <b>, $x$ and\n\n    four blanks"
     ann.ask(source)
     ann.is_answered()
@@ -216,8 +212,7 @@ def test_the_box_of_an_edit(someone, viewport, locale, cancel, send):
 
 
 def test_a_search_heeds_every_way_of_typing(someone):
-    ann = someone(permissions=["clipboard-read", "clipboard-write"]).open().register()
-    ann.is_in()
+    ann = someone(permissions=["clipboard-read", "clipboard-write"]).join()
     for words in ("鲸鱼 whales", "蚂蚁 ants"):
         ann.page.click("#new-session")
         expect(ann.chat).to_contain_text("What can I do for you?")

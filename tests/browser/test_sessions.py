@@ -66,8 +66,7 @@ def add_sessions(server, name: str, count: int) -> None:
 
 
 def with_two_sessions(someone, **how):
-    ann = someone(**how).open().register()
-    ann.is_in()
+    ann = someone(**how).join()
     for words in ("first", "second"):
         if words == "second":
             ann.start()
@@ -185,8 +184,7 @@ def test_a_search_while_a_reply_runs_keeps_no_mark_of_it(someone):
 
 @pytest.mark.parametrize("viewport", [DESKTOP, TABLET, PHONE])
 def test_all_sessions_can_be_reached(someone, fast, server, viewport):
-    ann = someone(viewport=viewport, timezone_id="Asia/Shanghai").open().register()
-    ann.is_in()
+    ann = someone(viewport=viewport, timezone_id="Asia/Shanghai").join()
     ann.ask("echo: today")
     ann.is_answered()
     add_sessions(server, ann.name, 150)
@@ -237,8 +235,7 @@ def test_all_sessions_can_be_reached(someone, fast, server, viewport):
 
 def test_a_hit_below_what_is_drawn_late_stays_in_view(someone, fast):
     """Formulas grow after the page has gone to the hit."""
-    ann = someone(viewport=TABLET).open().register()
-    ann.is_in()
+    ann = someone(viewport=TABLET).join()
     for question in ("code", "table", "formula", "formula", "formula", "echo: **needle**"):
         ann.ask(question)
         ann.is_answered()
@@ -252,10 +249,9 @@ def test_a_hit_below_what_is_drawn_late_stays_in_view(someone, fast):
     assert ann.page.evaluate(LOOKED) is True, "and it stays there"
 
 
-def test_a_title_is_not_taken_for_the_name_of_a_text(someone):
+def test_a_title_is_not_taken_for_the_name_of_a_text(someone, fast):
     """Gradio translates what it lists, and has a text of its own for each of the first three."""
-    ann = someone(locale="zh-CN").open().register()
-    ann.is_in()
+    ann = someone(locale="zh-CN").join()
     for number, title in enumerate(
         ("back", "common.submit", '__i18n__{"key":"log_out"}', "a.b"), 1
     ):
@@ -276,8 +272,7 @@ def test_a_title_is_not_taken_for_the_name_of_a_text(someone):
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE])
 def test_a_search_counts_what_it_finds_and_opens_it_at_the_hit(someone, fast, server, viewport):
-    ann = someone(viewport=viewport).open().register()
-    ann.is_in()
+    ann = someone(viewport=viewport).join()
     ann.ask("echo: number 000")
     ann.is_answered()
     long = address(ann)
@@ -339,8 +334,7 @@ def test_a_search_counts_what_it_finds_and_opens_it_at_the_hit(someone, fast, se
 
 
 def test_on_a_phone_the_sidebar_is_a_drawer(someone, fast):
-    ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).open().register()
-    ann.is_in()
+    ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).join()
     sidebar = ann.page.locator("#sidebar")
     expect(sidebar).to_be_hidden()
     expect(ann.page.locator("#logout")).to_be_hidden()
@@ -397,8 +391,7 @@ def test_on_a_phone_the_sidebar_is_a_drawer(someone, fast):
 
 
 def test_the_tablet_has_the_sidebar(someone):
-    ann = someone(viewport=TABLET).open().register()
-    ann.is_in()
+    ann = someone(viewport=TABLET).join()
     expect(ann.page.locator("#sidebar")).to_be_in_viewport(ratio=0.99)
     expect(ann.page.locator("#topbar")).to_be_hidden()
     expect(links(ann)).to_have_count(1)
@@ -422,8 +415,7 @@ def test_nothing_of_the_conversation_lies_over_the_account_page(ann, fast):
 
 
 def test_an_example_is_shown_at_once_and_the_welcome_only_where_it_belongs(someone, fast):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     held = []
     ann.page.route("**/queue/join*", lambda route: held.append(route))
     ann.prompt.fill("a draft")

@@ -101,8 +101,7 @@ def test_markdown_code_formulas_and_tables_are_rendered(ann, fast):
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
 def test_no_button_covers_a_caption(someone, locale):
-    ann = someone(locale=locale).open().register()
-    ann.is_in()
+    ann = someone(locale=locale).join()
     for number in (1, 2):
         ann.ask(f"echo: number {number}")
         ann.is_answered()
@@ -156,8 +155,7 @@ def test_what_is_being_typed_survives_a_reload(ann):
 
 def test_a_server_that_dies_and_comes_back_loses_nothing(someone, ark, tmp_path):
     with running_server(ark, tmp_path) as server:
-        ann = someone(server.url).open().register()
-        ann.is_in()
+        ann = someone(server.url).join()
         ann.ask("my name is Annabel")
         ann.is_answered()
         ann.ask("count 3000")
@@ -178,8 +176,7 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(someone, ark, tmp_path)
 
 def test_a_page_goes_on_after_the_server_was_restarted(someone, ark, tmp_path):
     with running_server(ark, tmp_path) as server:
-        ann = someone(server.url).open().register()
-        ann.is_in()
+        ann = someone(server.url).join()
         port = server.port
         ann.ask("count 3000")
         expect(ann.replies.last).to_contain_text("1 2 3")
@@ -201,8 +198,7 @@ def test_a_page_goes_on_after_the_server_was_restarted(someone, ark, tmp_path):
 
 
 def test_a_closed_tab_finds_the_answer_complete(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     ann.ask("count 60")
     expect(ann.replies.last).to_contain_text("1 2 3")
     ann.page.close()
@@ -212,8 +208,7 @@ def test_a_closed_tab_finds_the_answer_complete(someone):
 
 
 def test_two_tabs_show_the_same_growing_reply_and_either_stops_it(someone):
-    one = someone().open().register()
-    one.is_in()
+    one = someone().join()
     one.ask("count 3000")
     expect(one.replies.last).to_contain_text("1 2 3")
     two = someone(beside=one).open()
@@ -249,8 +244,7 @@ def test_sessions_are_switched_without_mixing(ann):
 
 
 def test_an_unused_session_is_used_again(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     for _ in range(3):
         ann.page.click("#new-session")
     ann.page.click("#session-list input")
@@ -291,8 +285,7 @@ def test_a_session_is_renamed_searched_and_deleted(ann):
 
 
 def test_the_end_of_a_reply_leaves_a_newer_search_alone(someone):
-    ann = someone().open().register()
-    ann.is_in()
+    ann = someone().join()
     for words in ("about whales", "about ants"):
         ann.ask(f"echo: {words}")
         ann.is_answered()
@@ -311,9 +304,7 @@ def test_the_end_of_a_reply_leaves_a_newer_search_alone(someone):
 
 
 def test_two_people_never_see_each_other(someone):
-    ann, bob = someone().open().register(), someone().open().register()
-    ann.is_in()
-    bob.is_in()
+    ann, bob = someone().join(), someone().join()
     ann.ask("echo: Ann's secret")
     bob.ask("echo: Bob's secret")
     ann.is_answered()
@@ -326,8 +317,7 @@ def test_two_people_never_see_each_other(someone):
 
 
 def test_a_session_deleted_in_another_tab_keeps_what_was_typed(someone):
-    one = someone().open().register()
-    one.is_in()
+    one = someone().join()
     one.ask("echo: first")
     one.is_answered()
     two = someone(beside=one).open()
@@ -422,8 +412,7 @@ def test_a_long_session_shows_its_end_first_and_the_rest_on_request(ann, fast):
 
 def test_a_restart_keeps_the_login_the_sessions_and_the_memory(someone, ark, tmp_path):
     with running_server(ark, tmp_path) as server:
-        ann = someone(server.url).open().register()
-        ann.is_in()
+        ann = someone(server.url).join()
         ann.ask("my name is Annabel")
         ann.is_answered()
         ann.ask("count 3000")
