@@ -112,8 +112,9 @@ def read_models(path: Path) -> Catalog:
     try:
         text = path.read_text(encoding="utf-8-sig")
         # All scalars as text: YAML would read `off` as false. Pydantic converts them.
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
-        loaded = yaml.load(text, Loader=yaml.BaseLoader)
+        loader = yaml.BaseLoader(text)
+        node = loader.get_single_node()
+        loaded = None if node is None else loader.construct_document(node)
     except OSError as error:
         raise BadSettings([f"{path} cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import (
@@ -59,6 +60,51 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     running.close()
 
 
+class Tabs:
+    """Tabs that one person after another uses: the app opens there in half of the time."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self._free: list[Page] = []
+
+    def take(self, url: str) -> Page:
+        """A tab without anything of who used it before, somewhere at this server."""
+        if self._free:
+            page = self._free.pop()
+        else:
+            page = self.browser.new_context(viewport=WINDOW, locale="en-US").new_page()
+        page.context.set_extra_http_headers(an_address())
+        page.goto(urljoin(url, "/gradio_api/chatbot/health"))
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        return page
+
+    def give_back(self, page: Page) -> None:
+        context = page.context
+        for other in context.pages:
+            if other is not page:
+                other.close()
+        if page.is_closed():
+            context.close()
+            return
+        page.unroute_all(behavior="ignoreErrors")
+        page.goto("about:blank")
+        page.set_viewport_size(WINDOW)
+        page.emulate_media(color_scheme="null", reduced_motion="null")
+        context.clear_permissions()
+        context.clear_cookies()
+        self._free.append(page)
+
+
+def an_address() -> dict[str, str]:
+    """The headers of an address of its own, so that so many newcomers are no flood."""
+    return {"X-Forwarded-For": f"10.0.{random.randrange(256)}.{random.randrange(256)}"}
+
+
+@pytest.fixture(scope="package")
+def tabs(browser: Browser) -> Tabs:
+    return Tabs(browser)
+
+
 @pytest.fixture(scope="package")
 def shared_ark() -> Iterator[FakeArk]:
     with FakeArk(pace=0.03) as running:
@@ -87,12 +133,21 @@ def ark(shared_ark: FakeArk) -> FakeArk:
     return shared_ark
 
 
+@contextmanager
+def paced(ark: FakeArk, seconds: float) -> Iterator[None]:
+    """Replies come with these seconds between two words."""
+    pace, ark.pace = ark.pace, seconds
+    try:
+        yield
+    finally:
+        ark.pace = pace
+
+
 @pytest.fixture
 def fast(ark: FakeArk) -> Iterator[None]:
     """Replies come at once."""
-    pace, ark.pace = ark.pace, 0
-    yield
-    ark.pace = pace
+    with paced(ark, 0):
+        yield
 
 
 @pytest.fixture
@@ -225,12 +280,9 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def resident(
-    browser: Browser, shared_server: Server, request: pytest.FixtureRequest
-) -> Iterator[Person]:
-    with arriving(browser, shared_server, request) as arrive:
-        person = arrive().join()
-        yield person
+def resident(tabs: Tabs, shared_server: Server, request: pytest.FixtureRequest) -> Iterator[Person]:
+    with arriving(tabs, shared_server, request) as arrive:
+        yield arrive().join()
 
 
 @pytest.fixture
@@ -247,34 +299,44 @@ def ann(resident: Person) -> Iterator[Person]:
 
 @pytest.fixture
 def someone(
-    browser: Browser, server: Server, request: pytest.FixtureRequest
+    tabs: Tabs, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Person]]:
-    """Opens the app as a new person in a browser of their own."""
-    with arriving(browser, server, request) as arrive:
+    """Opens the app as a new person in a browser that knows nothing.
+
+    In one that was just started if `fresh`, or where it needs `options`.
+    """
+    with arriving(tabs, server, request) as arrive:
         yield arrive
 
 
 @contextmanager
 def arriving(
-    browser: Browser, server: Server, request: pytest.FixtureRequest
+    tabs: Tabs, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Person]]:
     contexts: list[BrowserContext] = []
+    taken: list[Page] = []
     names = iter(range(1000))
 
-    def arrive(url: str = "", *, beside: Person | None = None, **options: object) -> Person:
-        if beside is None:
-            options.setdefault("viewport", WINDOW)
-            options.setdefault("locale", "en-US")
-            # An address of their own, so that so many newcomers are no flood.
-            address = f"10.0.{random.randrange(256)}.{random.randrange(256)}"
-            options["extra_http_headers"] = {"X-Forwarded-For": address}
-            contexts.append(browser.new_context(**options))  # type: ignore[arg-type]
-        context = beside.page.context if beside else contexts[-1]
-        name = f"{request.node.name[:20]}-{next(names)}-{free_port()}"
-        return Person(context.new_page(), url or server.url, beside.name if beside else name)
+    def arrive(
+        url: str = "", *, beside: Person | None = None, fresh: bool = False, **options: object
+    ) -> Person:
+        url = url or server.url
+        if beside is not None:
+            return Person(beside.page.context.new_page(), url, beside.name)
+        if fresh or options:
+            options = {"viewport": WINDOW, "locale": "en-US", **options}
+            options["extra_http_headers"] = an_address()
+            contexts.append(tabs.browser.new_context(**options))  # type: ignore[arg-type]
+            page = contexts[-1].new_page()
+        else:
+            page = tabs.take(url)
+            taken.append(page)
+        return Person(page, url, f"{request.node.name[:20]}-{next(names)}-{free_port()}")
 
     try:
         yield arrive
     finally:
         for context in contexts:
             context.close()
+        for page in taken:
+            tabs.give_back(page)

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.conftest import PASSWORD, Person
+from tests.browser.conftest import PASSWORD, Person, paced
 from tests.server import Server, free_port
 
 AXE = Axe()
@@ -133,14 +133,14 @@ def test_an_error_belongs_to_its_field(boss):
     expect(boss.page.locator("#register-name input")).to_be_focused()
 
 
-def test_a_session_and_what_opens_in_it(inside):
+def test_a_session_and_what_opens_in_it(inside, ark):
     page, boss = inside.page, inside
     expect(boss.chat).to_contain_text("What can I do for you?")
     assert findings(boss) == []
-    boss.ask(f"echo: {MIXED}")
-    boss.is_answered()
-    boss.ask("think")
-    boss.is_answered()
+    with paced(ark, 0):
+        for question in (f"echo: {MIXED}", "think"):
+            boss.ask(question)
+            boss.is_answered()
     page.locator("#chatbot .thought-group .title").click()
     boss.ask("long")
     boss.sees_growth()

@@ -20,7 +20,7 @@ def refused(page):
 
 
 def test_the_page_gets_all_that_it_asks_for(someone, fast, server):
-    ann = someone()
+    ann = someone(fresh=True)
     missing = refused(ann.page)
     ann.open().is_out()
     ann.register().is_in()

@@ -53,7 +53,7 @@ def articles(person: Person) -> list[str]:
     return [found.nth(place).get_attribute("aria-label") or "" for place in range(found.count())]
 
 
-def test_messages_are_articles_of_their_authors(reader):
+def test_messages_are_articles_of_their_authors(reader, fast):
     page = reader.page
     reader.ask("echo: **bold** <b>words</b> `code`")
     reader.is_answered()
@@ -73,10 +73,10 @@ def test_a_reply_is_announced_once_when_it_has_ended(reader):
     reader.page.click("#new-session")
     expect(reader.replies).to_have_count(0)
     reader.page.evaluate(LISTEN)
-    reader.ask("count 150")
+    reader.ask("count 80")
     reader.sees_growth()
     reader.is_answered()
-    reply = " ".join(map(str, range(1, 151)))
+    reply = " ".join(map(str, range(1, 81)))
     expect(reader.page.locator("#spoken")).to_contain_text(reply)
     told = reader.page.evaluate("told")
     assert [reply in text for text in told].count(True) == 1

@@ -41,8 +41,8 @@ def pictures_server(pictures_ark, tmp_path_factory):
 
 
 @pytest.fixture
-def come(browser, pictures_server, request):
-    with arriving(browser, pictures_server, request) as arrive:
+def come(tabs, pictures_server, request):
+    with arriving(tabs, pictures_server, request) as arrive:
 
         def opened(**options):
             person = arrive(**options).join()

@@ -73,16 +73,16 @@ def test_undo_gives_the_question_back(ann):
 
 
 def test_a_stopped_reply_is_continued(ann):
-    ann.ask("count 240")
+    ann.ask("count 120")
     expect(ann.replies.last).to_contain_text("1 2 3")
     ann.stop()
     expect(ann.replies.last).to_contain_text("Stopped")
     options(ann).filter(has_text="Continue").click()
     expect(ann.page.locator("#prompt .stop-button")).to_be_visible()
-    expect(ann.replies.last).to_contain_text("239 240")
+    expect(ann.replies.last).to_contain_text("119 120")
     expect(ann.replies.last).not_to_contain_text("Stopped")
     words = ann.replies.last.inner_text().split()
-    assert words[:240] == [str(number) for number in range(1, 241)]
+    assert words[:120] == [str(number) for number in range(1, 121)]
 
 
 def test_a_change_in_another_tab_is_shown_not_overwritten(someone):

@@ -41,7 +41,7 @@ NO_STORAGE = """
 
 def test_the_page_asks_for_nothing_that_was_not_named_at_once(someone):
     """Otherwise parts come one after the other; and each sheet alone would be a request more."""
-    ann, asked = someone(), []
+    ann, asked = someone(fresh=True), []
     ann.page.on("request", lambda request: asked.append(request.url))
     ann.open().register()
     ann.is_in()
@@ -68,7 +68,7 @@ def with_a_session(person: Person) -> Person:
 
 @pytest.fixture
 def ann(someone) -> Person:
-    return with_a_session(someone())
+    return with_a_session(someone(fresh=True))
 
 
 def is_calm(person: Person) -> None:

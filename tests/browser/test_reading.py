@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import paced
+
 BOX = "document.querySelector('#chatbot .bubble-wrap')"
 LEFT = f"{BOX}.scrollHeight - {BOX}.clientHeight - {BOX}.scrollTop"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -53,8 +55,7 @@ WAYS_UP = {
 def test_the_reader_owns_the_scroll(someone, ark):
     # Narrow, so that it grows fast.
     ann = someone(viewport={"width": 500, "height": 700}).join()
-    pace, ark.pace = ark.pace, 0.005
-    try:
+    with paced(ark, 0.005):
         ann.ask("count 20000")
         newest = ann.page.locator("#to-newest")
         ann.page.wait_for_function(f"{BOX}.scrollHeight > 1200")
@@ -92,15 +93,12 @@ def test_the_reader_owns_the_scroll(someone, ark):
         expect(ann.replies.last.get_by_text("down here")).to_be_in_viewport()
         ann.is_answered()
         assert left(ann) < 40
-    finally:
-        ark.pace = pace
 
 
 def test_a_finger_owns_the_scroll_too(someone, ark):
     ann = someone(viewport=PHONE, has_touch=True, is_mobile=True).join()
     ann.prompt.fill("count 20000")
-    pace, ark.pace = ark.pace, 0.005
-    try:
+    with paced(ark, 0.005):
         ann.page.locator("#prompt .submit-button").tap()
         ann.page.wait_for_function(f"{BOX}.scrollHeight > 1200")
         grows_by(ann, 60)
@@ -113,8 +111,6 @@ def test_a_finger_owns_the_scroll_too(someone, ark):
         ann.page.locator("#to-newest").tap()
         ann.page.wait_for_function(f"{LEFT} < 30")
         ann.stop()
-    finally:
-        ark.pace = pace
 
 
 def edit_box(person):

@@ -415,7 +415,7 @@ def test_nothing_of_the_conversation_lies_over_the_account_page(ann, fast):
 
 
 def test_an_example_is_shown_at_once_and_the_welcome_only_where_it_belongs(someone, fast):
-    ann = someone().join()
+    ann = someone(fresh=True).join()
     held = []
     ann.page.route("**/queue/join*", lambda route: held.append(route))
     ann.prompt.fill("a draft")

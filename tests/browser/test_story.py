@@ -141,7 +141,7 @@ def test_a_reload_in_mid_answer_sees_it_go_on(ann):
     expect(ann.replies.last).to_contain_text("Stopped")
 
 
-def test_what_is_being_typed_survives_a_reload(ann):
+def test_what_is_being_typed_survives_a_reload(ann, fast):
     ann.prompt.press_sequentially("half a thought")
     ann.page.reload()
     ann.is_in()

@@ -27,11 +27,14 @@ def command(server, *words, code=0):
 
 
 def register(server, *names):
-    for name in names:
-        answer = httpx.post(
-            f"{server.url}gradio_api/chatbot/register", json={"name": name, "password": PASSWORD}
-        )
-        assert answer.status_code == 200, answer.text
+    with httpx.Client(base_url=server.url) as client:
+        for name in names:
+            answer = client.post(
+                "gradio_api/chatbot/register", json={"name": name, "password": PASSWORD}
+            )
+            assert answer.status_code == 200, answer.text
+            # Each is somebody else.
+            client.cookies.clear()
 
 
 def content(file):
@@ -55,7 +58,8 @@ def test_after_a_crash_the_database_is_the_backup_and_the_other_one_is_kept(ark,
         register(server, "Ann", "Bob", "Cleo")
         command(server, "backup", backup)
         register(server, *(f"Guest {number}" for number in range(15)))
-        assert "is in use: stop the app" in command(server, "restore", backup, code=1)
+        if present == "whole":
+            assert "is in use: stop the app" in command(server, "restore", backup, code=1)
         server.end(signal.SIGKILL)
         log = tmp_path / "chat.db-wal"
         assert log.stat().st_size, "what came after the backup is in the log"
