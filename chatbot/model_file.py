@@ -64,12 +64,18 @@ class _Model(_Strict):
     retired: date | None = None
 
     @model_validator(mode="after")
-    def _first_price_is_for_all(self) -> "_Model":
+    def _fits_together(self) -> "_Model":
         above = [tier.above for tier in self.prices or []]
         if above and (above[0] != 0 or sorted(set(above)) != above):
             raise ValueError("prices: the first needs no `above`, each later one a larger one")
         if self.search and "responses" not in self.api:
             raise ValueError("search: only the responses API can search")
+        for field in ("api", "inputs", "thinking"):
+            values = getattr(self, field)
+            if twice := [one for place, one in enumerate(values) if one in values[:place]]:
+                raise ValueError(f"{field}: {twice[0]} is listed twice")
+        if self.window and self.output and self.output > self.window:
+            raise ValueError("output: no reply is longer than the window")
         return self
 
 

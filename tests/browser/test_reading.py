@@ -193,7 +193,11 @@ def test_the_box_of_an_edit(someone, viewport, locale, cancel, send):
     assert box.bounding_box()["height"] > low + 100
     form = ann.page.locator("#chatbot .edit-box")
     expect(form.get_by_role("button", name=cancel)).to_be_visible()
-    expect(form.get_by_role("button", name=send)).to_be_visible()
+    expect(form.get_by_role("button", name=send)).to_be_enabled()
+    box.fill(" \n")
+    expect(form.get_by_role("button", name=send)).to_be_disabled()
+    box.press("Enter")
+    expect(box).to_be_visible()
     box.press("Escape")
     expect(box).to_have_count(0)
     expect(ann.prompt).to_be_focused()

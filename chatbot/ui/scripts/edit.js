@@ -22,9 +22,11 @@ window.chatbot.edit = (() => {
     close();
     window.chatbot.focus.prompt();
   };
-  const grow = (box) => {
+  // As high as its text; what is empty cannot be sent.
+  const fit = (box, go) => {
     box.style.height = "auto";
     box.style.height = `${box.scrollHeight + 2}px`;
+    go.disabled = !box.value.trim();
   };
 
   const button = (kind, key) => {
@@ -61,14 +63,14 @@ window.chatbot.edit = (() => {
     row.toggleAttribute("data-editing", true);
     row.append(form);
     window.chatbot.scroll.stay();
-    grow(box);
+    fit(box, go);
     box.focus();
     box.setSelectionRange(box.value.length, box.value.length);
     form.scrollIntoView({ block: "nearest" });
 
     box.addEventListener("input", () => {
       typed.set(question, box.value);
-      grow(box);
+      fit(box, go);
     });
     box.addEventListener("keydown", (event) => {
       if (event.isComposing) return;
