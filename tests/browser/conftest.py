@@ -88,7 +88,6 @@ class Tabs:
             return
         page.unroute_all(behavior="ignoreErrors")
         page.goto("about:blank")
-        page.set_viewport_size(WINDOW)
         page.emulate_media(color_scheme="null", reduced_motion="null")
         context.clear_permissions()
         context.clear_cookies()
@@ -318,18 +317,23 @@ def arriving(
     names = iter(range(1000))
 
     def arrive(
-        url: str = "", *, beside: Person | None = None, fresh: bool = False, **options: object
+        url: str = "",
+        *,
+        beside: Person | None = None,
+        viewport: ViewportSize = WINDOW,
+        fresh: bool = False,
+        **options: object,
     ) -> Person:
         url = url or server.url
         if beside is not None:
             return Person(beside.page.context.new_page(), url, beside.name)
         if fresh or options:
-            options = {"viewport": WINDOW, "locale": "en-US", **options}
-            options["extra_http_headers"] = an_address()
-            contexts.append(tabs.browser.new_context(**options))  # type: ignore[arg-type]
+            options = {"locale": "en-US", "extra_http_headers": an_address(), **options}
+            contexts.append(tabs.browser.new_context(viewport=viewport, **options))  # type: ignore[arg-type]
             page = contexts[-1].new_page()
         else:
             page = tabs.take(url)
+            page.set_viewport_size(viewport)
             taken.append(page)
         return Person(page, url, f"{request.node.name[:20]}-{next(names)}-{free_port()}")
 

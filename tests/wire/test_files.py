@@ -1,8 +1,10 @@
 """Uploads over HTTP, on SQLite and PostgreSQL: who may do what, the limits, and what is stored."""
 
 import base64
+import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.anyio
 
 FILES = "/gradio_api/chatbot/files"
 PICTURE = uploads.photo()
+NUMBERS = count(1)
 
 
 @dataclass
@@ -70,45 +73,67 @@ class Site:
         return (await service.open(ann, self.session, 10)).messages[-2:]
 
     async def rows(self) -> list[Any]:
-        return await self.app.storage.read(lambda: list(Attachment.select()))
-
-
-@pytest.fixture
-def max_files() -> int:
-    return 4
+        people = list(self.ids.values())
+        found = Attachment.select().where(Attachment.user.in_(people))
+        return await self.app.storage.read(lambda: list(found))
 
 
 @asynccontextmanager
-async def opened(database_url, max_files):
+async def running(database_url, max_files=4):
     settings = Settings(
         ark_api_key=None, database_url=database_url, registration="open", bcrypt_cost=4,
         max_file_mb=1, max_pdf_pages=5, max_files=max_files,
     )  # fmt: skip
     app = create_app(settings, pace=0)
     app.runner.open()
+    yield app
+    await app._stop()
+    app.close()
+
+
+async def entered(app):
+    """New people in this app."""
+    number = next(NUMBERS)
     tokens = {
-        name: await app.accounts.register(name, PASSWORD, "", "192.0.2.1")
+        name: await app.accounts.register(f"{name} {number}", PASSWORD, "", f"192.0.2.{number}")
         for name in ("ann", "bob")
     }
     people = {name: await app.accounts.person(token) for name, token in tokens.items()}
     ids = {name: person.id for name, person in people.items()}
     session = await app.service.start_conversation(ids["ann"])
-    yield Site(app, tokens, ids, session)
-    await app._stop()
-    app.close()
+    return Site(app, tokens, ids, session)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    """One event loop for all tests, because one app is for most of them."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def shared_app(empty_file, tmp_path_factory):
+    copy = shutil.copy(empty_file, tmp_path_factory.mktemp("files") / "chat.db")
+    async with running(f"sqlite:///{copy}") as app:
+        yield app
 
 
 @pytest.fixture
-async def site(database_url, max_files):
-    async with opened(database_url, max_files) as made:
-        yield made
+async def site(shared_app):
+    return await entered(shared_app)
 
 
 @pytest.fixture
-async def each_site(each_database_url, max_files):
-    """On SQLite, then on PostgreSQL."""
-    async with opened(each_database_url, max_files) as made:
-        yield made
+async def own_site(database_url):
+    """In an app of its own, for who changes it."""
+    async with running(database_url) as app:
+        yield await entered(app)
+
+
+@pytest.fixture
+async def each_site(each_database_url):
+    """In an app of its own on SQLite, then on PostgreSQL."""
+    async with running(each_database_url) as app:
+        yield await entered(app)
 
 
 def in_file(database_url, words):
@@ -289,7 +314,8 @@ async def test_no_other_address_of_files_is_open(site, method, path):
         assert code(await client.request(method, path)) == (404, "no_such_address")
 
 
-async def test_a_person_sends_only_so_many_files_at_once(site):
+async def test_a_person_sends_only_so_many_files_at_once(own_site):
+    site = own_site
     object.__setattr__(site.app.rules, "upload_pace", Pace(burst=3, per_second=0.01))
     statuses = [(await site.upload(b"x")).status_code for _ in range(4)]
     assert statuses == [400, 400, 400, 429]
@@ -432,6 +458,7 @@ async def test_a_search_looks_in_no_file(each_site):
     assert found == []
 
 
-@pytest.mark.parametrize("max_files", [0])
-async def test_an_owner_can_want_no_files(site):
-    assert code(await site.upload()) == (400, "too_many_attachments")
+async def test_an_owner_can_want_no_files(database_url):
+    async with running(database_url, max_files=0) as app:
+        site = await entered(app)
+        assert code(await site.upload()) == (400, "too_many_attachments")
