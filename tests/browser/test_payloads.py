@@ -84,8 +84,8 @@ def batches(texts: list[str], size: int) -> list[str]:
     return ["\n\n".join(texts[at : at + size]) for at in range(0, len(texts), size)]
 
 
-TAGS = batches(payloads.TAGS, 25)
-ALL = [*TAGS, *batches(payloads.LINKS, 20), *batches(payloads.MARKUP, 10)]
+TAGS = batches(payloads.TAGS, 50)
+ALL = [*TAGS, *batches(payloads.LINKS, 40), *batches(payloads.MARKUP, 20)]
 
 
 SHARES = [ALL[: len(ALL) // 2], ALL[len(ALL) // 2 :]]
@@ -202,7 +202,7 @@ def test_four_hundred_payloads_do_nothing_in_firefox(house, sessions):
         assert len(sessions) == len(SHARES)
         firefox.run("document.querySelector('#new-session').click()")
         firefox.wait_for(f"{count} === 0")
-        for number, text in enumerate(ALL[::6], 1):
+        for number, text in enumerate(ALL[::3], 1):
             firefox.run(TYPE % json.dumps(f"echo: {text}"))
             ended = "!document.querySelector('#usage-line [data-running]')"
             firefox.wait_for(f"{count} === {number} && {ended}")
