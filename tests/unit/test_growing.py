@@ -55,6 +55,16 @@ def test_growing_letter_by_letter(text):
         assert fits(shown, answer(text)), repr(text)
 
 
+@pytest.mark.parametrize("step", [700, 999, 1_000, 1_001, 9_000])
+def test_marks_on_one_letter_are_bounded_at_every_moment(step):
+    """A browser needs seconds for tens of thousands of them."""
+    text, growing = "a" + "\u0301" * 45_000, Growing()
+    for place in range(1, len(text), step):
+        shown = growing.html(text[:place])
+        assert not re.search("\u0301{1001}", shown), place
+        assert fits(shown, answer(text[:place])), place
+
+
 def test_code_may_become_part_of_a_formula():
     growing = Growing()
     for so_far in ("$$\n```\n", "$$\n```\n$", "$$\n```\n$$"):

@@ -20,7 +20,7 @@ from chatbot.ui.render.answer import (
     joined,
 )
 from chatbot.ui.render.code import TAB_KEEPER
-from chatbot.ui.render.plain import as_typed
+from chatbot.ui.render.plain import as_typed, based
 
 ENDS = re.compile(r"(?:</(?:p|div|h[1-6]|li|ul|ol|blockquote|details)>)+\Z")
 ENDS_CHARS = 1_000
@@ -99,7 +99,10 @@ class Growing:
         if self._open == "line":
             return more.rstrip(" ")
         if self._open == "plain":
-            return as_typed(more.rstrip(BLANK))
+            block = self._seen[self._sealed_chars :]
+            parsed = len(block) - len(more)
+            # A letter may have begun to collect its marks in the part that was parsed.
+            return as_typed(based(block)[len(based(block[:parsed])) :].rstrip(BLANK))
         return TABS.sub(TAB_KEEPER, more.rstrip(BLANK)) if self._open == "code" else ""
 
     def _waits(self) -> bool:
