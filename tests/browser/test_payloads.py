@@ -23,7 +23,7 @@ from tests.server import Server, running_server
 NAME = "payload-person"
 BLOCKED_MS = 1_000
 """The longest that one task may keep the main thread, in time of the processor."""
-TRIES = 2
+TRIES = 3
 """A processor may be slow for a moment. What is too slow is so again."""
 DRAWN = """() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 300)))"""
 
