@@ -29,7 +29,7 @@ ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions",
     "--no-first-run", "--mute-audio",
-    # Nothing is drawn by a GPU; a process for it takes an eighth of the processor.
+    # No GPU draws here; a process for it would only cost time.
     "--in-process-gpu",
 ]  # fmt: skip
 PASSWORD = "correct horse battery"
@@ -61,7 +61,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 class Tabs:
-    """Tabs that one person after another uses: the app opens there in half of the time."""
+    """Tabs that one person after another uses, because the app opens faster in a used tab."""
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
@@ -79,6 +79,7 @@ class Tabs:
         return page
 
     def give_back(self, page: Page) -> None:
+        """Log out and reset what tests change, but init scripts and listeners, which stay."""
         context = page.context
         for other in context.pages:
             if other is not page:
@@ -300,9 +301,9 @@ def ann(resident: Person) -> Iterator[Person]:
 def someone(
     tabs: Tabs, server: Server, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Person]]:
-    """Opens the app as a new person in a browser that knows nothing.
+    """Opens the app as a new person, in a tab without cookies and storage.
 
-    In one that was just started if `fresh`, or where it needs `options`.
+    The tab is used again after the test, unless `fresh` or `options` ask for a context of its own.
     """
     with arriving(tabs, server, request) as arrive:
         yield arrive

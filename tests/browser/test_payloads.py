@@ -24,7 +24,7 @@ NAME = "payload-person"
 BLOCKED_MS = 1_000
 """The longest that one task may keep the main thread, in time of the processor."""
 TRIES = 3
-"""A processor may be slow for a moment. What is too slow is so again."""
+"""The processor may be slow for a moment."""
 DRAWN = """() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 300)))"""
 
 WATCH = """

@@ -369,6 +369,7 @@ async def test_a_login_that_ends_loses_its_running_streams(tmp_path):
             # The reply of an account that is deleted is stopped before.
             stopped = end is delete_account and last["msg"] == "close_stream"
             assert stopped or last.get("session_not_found"), end.__name__
+        # All have been cut off; the rest may come at once.
         app.offline_ark.pace = 0
         # It has heard the whole reply, although the others were cut off.
         assert (await asyncio.wait_for(watching[-1], 60))["msg"] == "close_stream"
