@@ -83,15 +83,17 @@ def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr
     return demo
 
 
-# Without `preprocess`: it takes a thread per input, and it accepts only sessions that it has sent
-# to this page, so an open page would fail after a restart. The service checks sessions.
-QUIET: dict[str, Any] = {
-    "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
-    "preprocess": False,
-}  # fmt: skip
+# No part shows progress. With each frame of an event Gradio's page copies the state of all parts
+# that ever did, hidden or not, and of what is in them: two fifths of its work for a reply.
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress_on": []}
+CHECKED: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limit": None}
+"""Gradio checks the inputs against their components."""
+# `preprocess` takes a thread per input, and it accepts only sessions that it has sent to this page,
+# so an open page would fail after a restart. The service checks sessions.
+QUIET: dict[str, Any] = {**CHECKED, "preprocess": False}
 MANY: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
 """Each event is taken, also while the one before it runs."""
-PAGE_ONLY: dict[str, Any] = {"fn": None, "api_visibility": "private"}
+PAGE_ONLY: dict[str, Any] = {**PRIVATE, "fn": None}
 """Nothing is sent to the server."""
 
 
@@ -119,13 +121,14 @@ class _Wires:
         self.wanted = gr.Textbox(visible=False)
         self.frame = [chat.chatbot, chat.status, chat.signal]
         self.place = [self.chosen, self.window, side.search]
-        self.show: dict[str, Any] = {
-            "inputs": [self.chosen, self.window], "outputs": self.frame, "postprocess": False,
-            **MANY,
-        }  # fmt: skip
-        self.follow: dict[str, Any] = {"fn": handle.follow, **self.show}
-        self.turn: dict[str, Any] = {"outputs": self.frame, "postprocess": False, **MANY}
+        # The chatbot disables its buttons while it shows progress.
+        framed: dict[str, Any] = {"postprocess": False, "show_progress_on": chat.chatbot}
+        self.turn: dict[str, Any] = {"outputs": self.frame, **MANY, **framed}
         """What starts a reply."""
+        self.single: dict[str, Any] = {**QUIET, **framed}
+        """The same, but a second event is ignored while the first one runs."""
+        self.show: dict[str, Any] = {"inputs": [self.chosen, self.window], **self.turn}
+        self.follow: dict[str, Any] = {"fn": handle.follow, **self.show}
         self.refused: dict[str, Any] = {
             "js": JS_REFUSED,
             "inputs": [chat.chatbot, chat.prompt],
@@ -144,8 +147,7 @@ class _Wires:
                 login.view, self.chat_view, side.admin, side.account, self.chosen, side.recent,
                 *self.frame,
             ],
-            "postprocess": False,
-            **QUIET,
+            **self.single,
         }  # fmt: skip
         self.demo.load(**view)
         self.demo.load(
@@ -191,9 +193,7 @@ class _Wires:
             handle.open_session,
             js="(_, window) => [chatbot.address.pending(), window]",
             inputs=[side.wanted, self.window],
-            outputs=[chosen, side.search, side.recent, *self.frame],
-            postprocess=False,
-            **MANY,
+            **{**self.turn, "outputs": [chosen, side.search, side.recent, *self.frame]},
         ).failure(**PAGE_ONLY, js="() => chatbot.address.refused()")
         chosen.change(
             **PAGE_ONLY,
@@ -277,8 +277,7 @@ class _Wires:
             self.place,
             self.frame,
             js="(...place) => chatbot.example(place)",
-            postprocess=False,
-            **QUIET,
+            **self.single,
         ).failure(**self.refused)
         chat.prompt.stop(handle.stop, [chosen], js="(id) => (chatbot.focus.prompt(), [id])", **MANY)
         chat.newest.click(**PAGE_ONLY, js="() => chatbot.scroll.toEnd()")
@@ -355,29 +354,25 @@ def _wire_account(side: Sidebar, page: AccountPanel) -> None:
 
 
 def _wire_admin(handle: AdminHandlers, chat_view: gr.Row, side: Sidebar, page: AdminPanel) -> None:
-    quiet: dict[str, Any] = {
-        "show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None,
-    }  # fmt: skip
     views = [chat_view, page.view]
-    side.admin.click(handle.open_admin, None, [*views, *page.shown], **quiet)
-    page.close.click(handle.close_admin, None, views, **quiet)
-    page.paused.input(handle.pause, [page.paused], page.shown, **quiet)
+    side.admin.click(handle.open_admin, None, [*views, *page.shown], **CHECKED)
+    page.close.click(handle.close_admin, None, views, **CHECKED)
+    page.paused.input(handle.pause, [page.paused], page.shown, **CHECKED)
     page.act.click(
         handle.act,
         js="() => chatbot.admin.taken()",
         inputs=[page.what, page.row, page.tokens],
         outputs=[page.told, *page.shown],
-        **quiet,
+        **CHECKED,
     )
     page.invite.click(
         handle.invite, [page.uses, page.days, page.tokens_each], [page.invited, *page.shown],
-        **quiet,
+        **CHECKED,
     ).then(
-        fn=None,
+        **PAGE_ONLY,
         js="(link) => chatbot.invitationLink(link)",
         inputs=[page.invited],
         outputs=[page.invited],
-        api_visibility="private",
     )  # fmt: skip
 
 
