@@ -37,7 +37,7 @@ SCRIPTS = [
             "watch", "spoken", "notice", "opening", "copy", "code", "scroll", "focus", "connection",
             "edit", "search", "drafts", "echo", "earlier", "versions", "address", "hits", "drawer",
             "sessions", "recent", "banner", "forms", "faults", "wide", "pause", "host", "admin",
-            "options", "files",
+            "options", "files", "clicks",
         )
     ),
     "account.js",
@@ -84,7 +84,7 @@ def build(handle: Handlers, admins: AdminHandlers, notices: Sequence[str]) -> gr
 
 
 # No part shows progress. With each frame of an event Gradio's page copies the state of all parts
-# that ever did, hidden or not, and of what is in them: two fifths of its work for a reply.
+# that ever did, hidden or not, and of what is in them: half of its work for a reply.
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress_on": []}
 CHECKED: dict[str, Any] = {**PRIVATE, "show_progress": "hidden", "concurrency_limit": None}
 """Gradio checks the inputs against their components."""
@@ -121,12 +121,8 @@ class _Wires:
         self.wanted = gr.Textbox(visible=False)
         self.frame = [chat.chatbot, chat.status, chat.signal]
         self.place = [self.chosen, self.window, side.search]
-        # The chatbot disables its buttons while it shows progress.
-        framed: dict[str, Any] = {"postprocess": False, "show_progress_on": chat.chatbot}
-        self.turn: dict[str, Any] = {"outputs": self.frame, **MANY, **framed}
+        self.turn: dict[str, Any] = {"outputs": self.frame, "postprocess": False, **MANY}
         """What starts a reply."""
-        self.single: dict[str, Any] = {**QUIET, **framed}
-        """The same, but a second event is ignored while the first one runs."""
         self.show: dict[str, Any] = {"inputs": [self.chosen, self.window], **self.turn}
         self.follow: dict[str, Any] = {"fn": handle.follow, **self.show}
         self.refused: dict[str, Any] = {
@@ -147,7 +143,8 @@ class _Wires:
                 login.view, self.chat_view, side.admin, side.account, self.chosen, side.recent,
                 *self.frame,
             ],
-            **self.single,
+            "postprocess": False,
+            **QUIET,
         }  # fmt: skip
         self.demo.load(**view)
         self.demo.load(
@@ -193,7 +190,9 @@ class _Wires:
             handle.open_session,
             js="(_, window) => [chatbot.address.pending(), window]",
             inputs=[side.wanted, self.window],
-            **{**self.turn, "outputs": [chosen, side.search, side.recent, *self.frame]},
+            outputs=[chosen, side.search, side.recent, *self.frame],
+            postprocess=False,
+            **MANY,
         ).failure(**PAGE_ONLY, js="() => chatbot.address.refused()")
         chosen.change(
             **PAGE_ONLY,
@@ -277,7 +276,8 @@ class _Wires:
             self.place,
             self.frame,
             js="(...place) => chatbot.example(place)",
-            **self.single,
+            postprocess=False,
+            **QUIET,
         ).failure(**self.refused)
         chat.prompt.stop(handle.stop, [chosen], js="(id) => (chatbot.focus.prompt(), [id])", **MANY)
         chat.newest.click(**PAGE_ONLY, js="() => chatbot.scroll.toEnd()")

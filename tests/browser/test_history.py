@@ -27,9 +27,11 @@ def test_a_reply_is_regenerated_and_both_versions_can_be_seen(ann, ark):
     expect(ann.replies.last).to_contain_text("Cut off")
     ann.is_answered()
     first = ann.replies.last.inner_text().splitlines()[0]
-    ann.page.click("#chatbot button[aria-label=Retry]")
+    ann.page.locator("#chatbot button[aria-label=Retry]").dblclick()
     expect(ann.replies.last).to_contain_text("29 30")
     expect(pagers(ann)).to_contain_text(["‹ 2/2 ›"])
+    # Now: a message goes by itself.
+    assert ann.toast.count() == 0
     turn_back(ann)
     expect(ann.replies.last).to_contain_text("Cut off")
     assert ann.replies.last.inner_text().splitlines()[0] == first

@@ -119,8 +119,9 @@ def test_a_model_that_is_not_opened_offers_the_next_one(bob, ark):
     bob.is_answered()
     expect(bob.prompt).to_have_value("echo: hello there")
     bob.asked_after = bob.last_reply()
-    bob.chat.get_by_role("button", name="Ask Doubao Seed 2.1 Pro instead").click()
+    bob.chat.get_by_role("button", name="Ask Doubao Seed 2.1 Pro instead").dblclick()
     bob.is_answered()
+    assert bob.toast.count() == 0
     expect(bob.replies.last).to_contain_text("hello there")
     expect(model(bob)).to_have_value(PRO)
 

@@ -72,12 +72,19 @@ def test_the_words_appear_as_they_come(ann, ark):
     expect(ann.replies.last).to_contain_text("1 2 3")
     expect(ann.page.locator("#prompt .stop-button")).to_be_visible()
     expect(ann.page.locator("#prompt .submit-button")).to_be_hidden()
+    labels = ("Edit", "Retry", "Undo")
+    acts = [ann.page.locator(f"#chatbot button[aria-label={label}]") for label in labels]
+    for act in acts:
+        expect(act).to_have_count(1)
+        expect(act).to_be_hidden()
     # What is typed while the reply runs stays.
     ann.prompt.fill("next question")
     ann.stop()
     ann.is_answered()
     expect(ann.replies.last).to_contain_text("Stopped")
     expect(ann.prompt).to_have_value("next question")
+    for act in acts:
+        expect(act).to_be_visible()
 
 
 def test_markdown_code_formulas_and_tables_are_rendered(ann, fast):
@@ -383,7 +390,8 @@ def test_a_double_click_sends_once_and_complains_about_nothing(ann):
     expect(ann.replies.first).to_contain_text("twice")
     ann.is_answered()
     assert ann.page.locator("#chatbot [data-testid=user]").filter(has_text="echo").count() == 1
-    expect(ann.toast).to_have_count(0)
+    # Now: a message goes by itself.
+    assert ann.toast.count() == 0
 
 
 def test_enter_of_an_input_method_does_not_send(ann):
