@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import PASSWORD
@@ -26,8 +25,7 @@ def told(person, section):
 
 def test_a_changed_password_ends_the_other_logins(someone):
     here = someone().join()
-    there = someone().open().log_in(here.name)
-    there.is_in()
+    there = someone().return_as(here.name)
 
     account(here)
     expect(here.page.locator("#account-title h1")).to_have_attribute("data-name", here.name)
@@ -60,10 +58,8 @@ def test_a_changed_password_ends_the_other_logins(someone):
 def test_logins_are_seen_and_ended(someone):
     agent = "<img src=x onerror=alert(1)>"
     here = someone().join()
-    phone = someone(user_agent=agent).open().log_in(here.name)
-    phone.is_in()
-    other = someone().open().log_in(here.name)
-    other.is_in()
+    phone = someone(user_agent=agent).return_as(here.name)
+    other = someone().return_as(here.name)
     account(here)
     expect(logins(here)).to_have_count(3)
     expect(logins(here).first).to_contain_text("This browser")
@@ -143,19 +139,21 @@ def test_a_deleted_account_leaves_nothing_but_numbers(someone, server):
     expect(ann.chat).to_contain_text("What can I do for you?")
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
-def test_the_account_page_fits_its_window(someone, width, height):
-    ann = someone(viewport={"width": width, "height": height}, locale="zh-CN").join()
+def test_the_account_page_fits_its_window(someone):
+    ann = someone(locale="zh-CN").join()
     account(ann)
     expect(ann.page.locator("#account-title")).to_have_text("账号")
-    for fits in ("document.documentElement", "document.querySelector('#account-view')"):
-        assert ann.page.evaluate(f"{fits}.scrollWidth <= {fits}.clientWidth"), fits
-    assert ann.page.evaluate("document.documentElement.scrollHeight <= window.innerHeight + 1")
-    expect(ann.page.locator("#delete-account")).to_be_visible()
-    ann.page.locator("#delete-account").scroll_into_view_if_needed()
-    box = ann.page.locator("#delete-account").bounding_box()
-    assert box
-    assert box["y"] + box["height"] <= height
+    for width, height in ((1280, 800), (390, 844)):
+        ann.page.set_viewport_size({"width": width, "height": height})
+        for fits in ("document.documentElement", "document.querySelector('#account-view')"):
+            assert ann.page.evaluate(f"{fits}.scrollWidth <= {fits}.clientWidth"), fits
+        assert ann.page.evaluate("document.documentElement.scrollHeight <= window.innerHeight + 1")
+        delete = ann.page.locator("#delete-account")
+        expect(delete).to_be_visible()
+        delete.scroll_into_view_if_needed()
+        box = delete.bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= height
 
 
 FIELDS = """(id) => [...document.getElementById(id).elements]

@@ -70,8 +70,7 @@ def test_an_admin_looks_invites_limits_and_pauses(someone, server):
 
     # Where the prompt has no focus at first.
     phone = someone(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    phone.open().log_in(bob.name)
-    phone.is_in()
+    phone.return_as(bob.name)
     ann.page.click("#admin-pause input")
     try:
         while not is_paused(server):

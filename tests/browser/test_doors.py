@@ -48,8 +48,7 @@ def test_a_page_whose_login_ended_elsewhere_starts_anew(someone):
     ann = someone().join()
     ann.ask("echo: what nobody else may see")
     ann.is_answered()
-    other = someone().open().log_in(ann.name)
-    other.is_in()
+    other = someone().return_as(ann.name)
     other.page.click("#account-open")
     other.page.click("#end-others")
     # Whatever is done in the page next.
@@ -62,8 +61,7 @@ def test_a_page_whose_login_ended_elsewhere_starts_anew(someone):
 
 def test_a_reply_that_is_watched_ends_with_its_login(someone):
     ann = someone().join()
-    other = someone().open().log_in(ann.name)
-    other.is_in()
+    other = someone().return_as(ann.name)
     ann.ask("count 3000")
     ann.sees_growth()
     other.page.click("#account-open")

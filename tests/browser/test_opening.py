@@ -59,8 +59,7 @@ def test_the_page_asks_for_nothing_that_was_not_named_at_once(someone):
 
 
 def with_a_session(person: Person) -> Person:
-    person.open().register()
-    person.is_in()
+    person.join()
     person.ask(f"echo: {DEADLY}")
     person.is_answered()
     return person

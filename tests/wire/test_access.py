@@ -7,6 +7,7 @@ import inspect
 import re
 import uuid
 from dataclasses import dataclass
+from itertools import product
 
 import gradio as gr
 import httpx
@@ -55,6 +56,7 @@ FOR_ADMINS = {
 ACTS = ("limit", "disable", "enable", "reset", "revoke", "model_off", "model_on")
 STRANGERS = ("nobody", "bob", "zoe", "root")
 """Without a login; logged in; logged in, then disabled; an admin."""
+LOGGED_IN = ("bob", "root")
 
 
 @dataclass
@@ -189,31 +191,27 @@ async def test_ann_herself_reaches_her_session(house):
     assert "changed" in await house.call("ann", house.functions["edit"])
 
 
-@pytest.mark.parametrize("who", STRANGERS)
-async def test_events_about_a_session_are_for_its_user(house, who):
+async def test_events_about_a_session_are_for_its_user(house):
     before = await house.anns()
-    logged_in = who in ("bob", "root")
-    for name in ABOUT_A_SESSION:
+    for who, name in product(STRANGERS, ABOUT_A_SESSION):
         told = await house.call(who, house.functions[name])
-        assert told == (NOT_THEIRS if logged_in else LOG_IN), name
-    assert await house.anns() == before
+        assert told == (NOT_THEIRS if who in LOGGED_IN else LOG_IN), (who, name)
+        assert await house.anns() == before, (who, name)
 
 
-@pytest.mark.parametrize("who", STRANGERS)
-async def test_events_about_oneself_need_a_login(house, who):
-    for name in ABOUT_ONESELF:
+async def test_events_about_oneself_need_a_login(house):
+    for who, name in product(STRANGERS, ABOUT_ONESELF):
         told = await house.call(who, house.functions[name])
-        assert SECRET not in told
-        assert (told == LOG_IN) == (who not in ("bob", "root")), name
+        assert SECRET not in told, (who, name)
+        assert (told == LOG_IN) == (who not in LOGGED_IN), (who, name)
 
 
-@pytest.mark.parametrize("who", STRANGERS)
-async def test_events_for_anyone_show_nothing_of_others(house, who):
+async def test_events_for_anyone_show_nothing_of_others(house):
     before = await house.anns()
-    for name in FOR_ANYONE:
+    for who, name in product(STRANGERS, FOR_ANYONE):
         told = await house.call(who, house.functions[name])
-        assert SECRET not in told, name
-        assert house.values["conversation_id"] not in told, name
+        assert SECRET not in told, (who, name)
+        assert house.values["conversation_id"] not in told, (who, name)
     assert await house.anns() == before
 
 
@@ -228,15 +226,16 @@ async def test_an_address_does_not_tell_whether_it_is_somebody_elses(house, even
     assert len(told) == 1, "a new session, or the one that was never used"
 
 
-@pytest.mark.parametrize("who", ["nobody", "ann", "bob", "zoe"])
-async def test_events_for_admins_are_for_admins(house, who):
+async def test_events_for_admins_are_for_admins(house):
     before = await house.anns()
-    refused = ADMINS_ONLY if who in ("ann", "bob") else LOG_IN
-    for name in FOR_ADMINS:
-        assert await house.call(who, house.functions[name]) == refused, name
-    for house.values["what"] in ACTS:
-        assert await house.call(who, house.functions["act"]) == refused, house.values["what"]
-    assert await house.anns() == before
+    for who in ("nobody", "ann", "bob", "zoe"):
+        refused = ADMINS_ONLY if who in ("ann", "bob") else LOG_IN
+        for name in FOR_ADMINS:
+            assert await house.call(who, house.functions[name]) == refused, (who, name)
+        for house.values["what"] in ACTS:
+            told = await house.call(who, house.functions["act"])
+            assert told == refused, (who, house.values["what"])
+        assert await house.anns() == before, who
 
 
 async def test_an_admin_does_only_what_the_tables_offer(house):
@@ -288,31 +287,31 @@ async def test_the_table_has_every_route(house):
     assert known == set(ROUTES)
 
 
-@pytest.mark.parametrize("who", ["nobody", "zoe"])
-async def test_routes_need_a_login(house, who):
+async def test_routes_need_a_login(house):
     before = await house.anns()
-    async with house.client(who) as client:
-        assert (await client.get(f"{PREFIX}/me")).json() == {"user": None}
-        async for name, _, answer in house.closed_routes(client):
-            assert answer.status_code == 401, name
-            assert answer.json()["error"]["message"] == LOG_IN
-    assert await house.anns() == before
+    for who in ("nobody", "zoe"):
+        async with house.client(who) as client:
+            assert (await client.get(f"{PREFIX}/me")).json() == {"user": None}
+            async for name, _, answer in house.closed_routes(client):
+                assert answer.status_code == 401, (who, name)
+                assert answer.json()["error"]["message"] == LOG_IN
+        assert await house.anns() == before, who
 
 
-@pytest.mark.parametrize("who", ["bob", "root"])
-async def test_routes_answer_about_oneself_only(house, who):
+async def test_routes_answer_about_oneself_only(house):
     before = await house.anns()
-    async with house.client(who) as client:
-        async for name, fields, answer in house.closed_routes(client):
-            assert SECRET not in answer.text, name
-            if name in ("export", "source", "hit", "options", "files"):
-                assert answer.json()["error"]["message"] == NOT_THEIRS
-            if answer.request.method == "GET" and name.startswith("files/"):
-                assert answer.json()["error"]["code"] == "attachment_not_found"
-            if "password" in fields or "current" in fields:
-                assert answer.json()["error"]["message"] == WRONG_PASSWORD
-        assert (await client.get(f"{PREFIX}/me")).json()["user"]["name"] == who
-    assert await house.anns() == before
+    for who in LOGGED_IN:
+        async with house.client(who) as client:
+            async for name, fields, answer in house.closed_routes(client):
+                assert SECRET not in answer.text, (who, name)
+                if name in ("export", "source", "hit", "options", "files"):
+                    assert answer.json()["error"]["message"] == NOT_THEIRS
+                if answer.request.method == "GET" and name.startswith("files/"):
+                    assert answer.json()["error"]["code"] == "attachment_not_found"
+                if "password" in fields or "current" in fields:
+                    assert answer.json()["error"]["message"] == WRONG_PASSWORD
+            assert (await client.get(f"{PREFIX}/me")).json()["user"]["name"] == who
+        assert await house.anns() == before, who
 
 
 async def test_a_turn_that_another_tab_takes_back_at_once_ends_without_an_error(house, monkeypatch):

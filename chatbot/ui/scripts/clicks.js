@@ -1,13 +1,15 @@
-// A double click on a button of a message, or a key held down on it, acts once: the buttons are gone
+// A double click on a button of a message, or a key held down on it, acts once: the buttons are away
 // only when the server has answered.
 (() => {
   const BUTTONS = "#chatbot .message-buttons button:not(:first-child), #chatbot .option";
   const SOON = 500;
-  let last = -SOON;
+  let last = { label: "", at: 0 };
 
   document.addEventListener("click", (event) => {
-    if (!event.target.closest?.(BUTTONS)) return;
-    if (event.timeStamp - last < SOON) event.stopPropagation();
-    last = event.timeStamp;
+    const button = event.target.closest?.(BUTTONS);
+    if (!button) return;
+    const label = button.ariaLabel ?? button.textContent;
+    if (label === last.label && event.timeStamp - last.at < SOON) event.stopPropagation();
+    last = { label, at: event.timeStamp };
   }, true);
 })();
