@@ -36,11 +36,6 @@ PASSWORD = "correct horse battery"
 WINDOW: ViewportSize = {"width": 1280, "height": 800}
 SECONDS = 20_000
 expect.set_options(timeout=SECONDS)
-IS_ANSWERED = """(before) => {
-  const reply = document.querySelector("#usage-line .status[data-reply]")?.dataset.reply;
-  const isSeen = (button) => document.querySelector(`#prompt .${button}`)?.checkVisibility();
-  return reply && reply !== before && isSeen("submit-button") && !isSeen("stop-button");
-}"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -274,8 +269,13 @@ class Person:
 
     def is_answered(self) -> None:
         """The reply to the last question has ended, however it ended."""
-        # `expect` looks once in a second after the first; that is half of a short reply's time.
-        self.page.wait_for_function(IS_ANSWERED, arg=self.asked_after, polling=50, timeout=SECONDS)
+        expect(
+            self.page.locator(
+                f"#usage-line .status[data-reply]:not([data-reply='{self.asked_after}'])"
+            )
+        ).to_have_count(1)
+        expect(self.page.locator("#prompt .submit-button")).to_be_visible()
+        expect(self.page.locator("#prompt .stop-button")).to_be_hidden()
 
     def sees_growth(self) -> None:
         """More text appears without anything being done."""

@@ -3,13 +3,13 @@
 (() => {
   const BUTTONS = "#chatbot .message-buttons button:not(:first-child), #chatbot .option";
   const SOON = 500;
-  let last = { label: "", at: 0 };
+  let last = { act: "", at: 0 };
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(BUTTONS);
     if (!button) return;
-    const label = button.ariaLabel ?? button.textContent;
-    if (label === last.label && event.timeStamp - last.at < SOON) event.stopPropagation();
-    last = { label, at: event.timeStamp };
+    const act = `${button.ariaLabel ?? button.textContent} after ${window.chatbot.status().reply}`;
+    if (act === last.act && event.timeStamp - last.at < SOON) event.stopPropagation();
+    last = { act, at: event.timeStamp };
   }, true);
 })();
