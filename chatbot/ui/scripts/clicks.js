@@ -1,5 +1,5 @@
 // A double click on a button of a message, or a key held down on it, acts once: the buttons are away
-// only when the server has answered.
+// only when the server has answered and the page is drawn.
 (() => {
   const BUTTONS = "#chatbot .message-buttons button:not(:first-child), #chatbot .option";
   const SOON = 500;
@@ -8,8 +8,10 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(BUTTONS);
     if (!button) return;
-    const act = `${button.ariaLabel ?? button.textContent} after ${window.chatbot.status().reply}`;
-    if (act === last.act && event.timeStamp - last.at < SOON) event.stopPropagation();
+    const { reply, running } = window.chatbot.status();
+    const act = `${button.ariaLabel ?? button.textContent} after ${reply}`;
+    const isSecond = act === last.act && event.timeStamp - last.at < SOON;
+    if (running || isSecond) event.stopPropagation();
     last = { act, at: event.timeStamp };
   }, true);
 })();
