@@ -30,7 +30,7 @@ def test_a_reply_is_regenerated_and_both_versions_can_be_seen(ann, ark):
     ann.page.locator("#chatbot button[aria-label=Retry]").dblclick()
     expect(ann.replies.last).to_contain_text("29 30")
     expect(pagers(ann)).to_contain_text(["‹ 2/2 ›"])
-    # Now: a message goes by itself.
+    # Not with `expect`: it waits until the message has gone.
     assert ann.toast.count() == 0
     turn_back(ann)
     expect(ann.replies.last).to_contain_text("Cut off")

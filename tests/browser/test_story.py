@@ -390,7 +390,7 @@ def test_a_double_click_sends_once_and_complains_about_nothing(ann):
     expect(ann.replies.first).to_contain_text("twice")
     ann.is_answered()
     assert ann.page.locator("#chatbot [data-testid=user]").filter(has_text="echo").count() == 1
-    # Now: a message goes by itself.
+    # Not with `expect`: it waits until the message has gone.
     assert ann.toast.count() == 0
 
 

@@ -1,5 +1,5 @@
-// A double click on a button of a message, or a key held down on it, acts once: the buttons are away
-// only when the server has answered and the page is drawn.
+// A double click on a button of a message, or a key held down on it, acts once. The style sheet hides
+// the buttons while a reply runs, but only after the server has answered and the page is drawn.
 (() => {
   const BUTTONS = "#chatbot .message-buttons button:not(:first-child), #chatbot .option";
   const SOON = 500;

@@ -18,7 +18,7 @@ window.chatbot.watch = (() => {
 // What the line below the prompt says of the messages that are shown; see `status_line`.
 window.chatbot.status = () => document.querySelector("#usage-line .status")?.dataset ?? {};
 
-// The style sheet asks the conversation, not with `:has`, which costs at each frame of a reply.
+// Tells the style sheet that a reply runs. A rule with `:has` would cost time at each of its frames.
 window.chatbot.watch(() => {
   const isRunning = Boolean(window.chatbot.status().running);
   document.getElementById("conversation")?.toggleAttribute("data-running", isRunning);
